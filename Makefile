@@ -1,0 +1,69 @@
+# Waybill. `make help` lists the targets.
+# Settings are environment variables and may be given here as well: make up WEB_PORT=8010
+
+PYTHON ?= python3
+ORDERS ?= 20
+EXIT ?=
+PYTEST_WORKERS ?= 2
+export ORDERS EXIT
+
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup setup-dev demo up test format lint types contracts unit integration replay e2e fix lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## the stack on fresh data with ORDERS=20 sample orders; EXIT=1 ends when they have ended
+	@$(BIN)/python -m local.demo
+
+up: setup ## the stack with its data kept under .waybill/up, until Ctrl-C
+	@$(BIN)/python -m local.up
+
+test: format lint types contracts unit integration replay e2e ## everything below, in this order
+
+format: setup-dev ## check the formatting
+	$(BIN)/ruff format --check --quiet .
+
+lint: setup-dev ## check the style
+	$(BIN)/ruff check --quiet .
+
+types: setup-dev ## check the types
+	$(BIN)/mypy .
+
+contracts: setup-dev ## check who imports whom
+	$(BIN)/lint-imports
+
+unit: setup-dev ## test the rules alone
+	$(BIN)/pytest tests/domain
+
+integration: setup-dev ## test against real servers on this machine
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --ignore=tests/domain --ignore=tests/replay --ignore=tests/end_to_end tests
+
+replay: setup-dev ## replay recorded orders through today's workflows
+	$(BIN)/pytest tests/replay
+
+e2e: setup-dev ## test the whole stack from outside
+	$(BIN)/pytest tests/end_to_end
+
+fix: setup-dev ## format, and repair what the linter can
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format --quiet .
+
+lock: setup-dev ## renew both lock files within pyproject.toml's bounds
+	$(BIN)/uv pip compile pyproject.toml --extra local --universal --generate-hashes --no-emit-index-url --upgrade --quiet -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url --upgrade --quiet -c requirements.lock -o requirements-dev.lock
+
+setup: ## make .venv with what running needs
+	@$(PYTHON) -I local/setup.py
+
+setup-dev: ## make .venv with what developing needs too
+	@$(PYTHON) -I local/setup.py --dev
+
+clean: ## remove the data of `make up` and `make demo`, and the tools' caches
+	@for link in .waybill/*/postgres/cluster; do \
+	  if [ -L "$$link" ]; then case "$$(readlink "$$link")" in /var/lib/waybill/data/?*) rm -rf "$$(readlink "$$link")" ;; esac; fi; \
+	done
+	rm -rf .waybill .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Records in PostgreSQL: tables, queries, migrations. SQL is written here and nowhere else."""

@@ -1,0 +1,101 @@
+"""SKUs and warehouses: the reference data that orders name."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Row, Select, func, literal_column, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base
+
+
+class Sku(Base):
+    """An item that can be sold. Weight and size are of one packed unit, in grams and millimetres."""
+
+    __tablename__ = "skus"
+    __table_args__ = (
+        CheckConstraint("weight_grams > 0 AND length_mm > 0 AND width_mm > 0 AND height_mm > 0", name="size"),
+    )
+
+    sku: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    weight_grams: Mapped[int]
+    length_mm: Mapped[int]
+    width_mm: Mapped[int]
+    height_mm: Mapped[int]
+    price: Mapped[int]
+    currency: Mapped[str]
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Warehouse(Base):
+    """A place that ships. Smaller ``priority`` is preferred; ``address`` is a `domain.orders.Address` as JSON."""
+
+    __tablename__ = "warehouses"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    address: Mapped[dict[str, Any]]
+    priority: Mapped[int] = mapped_column(default=100)
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+async def put_sku(connection: AsyncConnection, values: dict[str, Any]) -> bool:
+    """Create or change a SKU; True if it is new."""
+    return await _put(connection, Sku, "sku", values)
+
+
+async def put_warehouse(connection: AsyncConnection, values: dict[str, Any]) -> bool:
+    """Create or change a warehouse; True if it is new."""
+    return await _put(connection, Warehouse, "code", values)
+
+
+async def _put(connection: AsyncConnection, table: type[Base], key: str, values: dict[str, Any]) -> bool:
+    changed = {name: value for name, value in values.items() if name != key} | {"updated_at": func.now()}
+    statement = insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=changed)
+    # xmax is 0 on a row that this statement inserted, and the updating transaction on one that it changed.
+    return bool((await connection.execute(statement.returning(literal_column("xmax = 0")))).scalar_one())
+
+
+async def find_skus(connection: AsyncConnection, skus: Sequence[str]) -> dict[str, Row[Any]]:
+    """The SKUs among ``skus`` that exist, by SKU."""
+    rows = await connection.execute(select(Sku.__table__).where(Sku.sku.in_(set(skus))))
+    return {row.sku: row for row in rows}
+
+
+async def find_warehouses(connection: AsyncConnection, codes: Sequence[str]) -> dict[str, Row[Any]]:
+    """The warehouses among ``codes`` that exist, by code."""
+    rows = await connection.execute(select(Warehouse.__table__).where(Warehouse.code.in_(set(codes))))
+    return {row.code: row for row in rows}
+
+
+def skus_matching(text: str | None) -> Select[Any]:
+    """SKUs whose code or name contains ``text``."""
+    query = select(Sku.__table__)
+    if text:
+        pattern = f"%{text}%"
+        query = query.where(or_(Sku.sku.ilike(pattern), Sku.name.ilike(pattern)))
+    return query
+
+
+async def list_skus(connection: AsyncConnection, *, text: str | None, after: str | None, limit: int) -> list[Row[Any]]:
+    """A page of SKUs in the order of their codes, after the code ``after``."""
+    query = skus_matching(text).order_by(Sku.sku).limit(limit)
+    if after is not None:
+        query = query.where(Sku.sku > after)
+    return list(await connection.execute(query))
+
+
+async def list_warehouses(connection: AsyncConnection, *, after: str | None, limit: int) -> list[Row[Any]]:
+    """A page of warehouses in the order of their codes."""
+    query = select(Warehouse.__table__).order_by(Warehouse.code).limit(limit)
+    if after is not None:
+        query = query.where(Warehouse.code > after)
+    return list(await connection.execute(query))

@@ -1,0 +1,139 @@
+"""Exceptions of orders and what people decided."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Row, func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base
+from db.orders import Order
+from domain.exceptions import ExceptionStatus
+
+
+class ExceptionRecord(Base):
+    """One exception: what happened, what can be decided, and what was."""
+
+    __tablename__ = "exceptions"
+    __table_args__ = (
+        Index("ix_exceptions_open", "opened_at", "id", postgresql_where=text("status = 'open'")),
+        Index("ix_exceptions_order_id", "order_id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
+    fulfilment_id: Mapped[str | None]
+    kind: Mapped[str]
+    reason: Mapped[str]
+    actions: Mapped[list[Any]]
+    owner: Mapped[str] = mapped_column(server_default=text("'operators'"))
+    status: Mapped[str]
+    opened_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+    resolution: Mapped[str | None]
+    """the action that a person chose, or `resolved_itself`"""
+    resolved_by: Mapped[str | None]
+    note: Mapped[str | None]
+    told_at: Mapped[datetime | None]
+    """when the operators' mail about it was accepted by the mail server"""
+
+
+async def open_exception(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Write an exception; one written before stays as it is."""
+    row = {**values, "status": ExceptionStatus.OPEN.value}
+    await connection.execute(insert(ExceptionRecord).values(row).on_conflict_do_nothing())
+
+
+async def resolve(
+    connection: AsyncConnection, exception_id: str, *, resolution: str, by: str, note: str, at: datetime
+) -> None:
+    """Close an exception, once."""
+    values = {
+        "status": ExceptionStatus.RESOLVED.value,
+        "resolution": resolution,
+        "resolved_by": by,
+        "note": note,
+        "resolved_at": at,
+    }
+    await connection.execute(
+        update(ExceptionRecord)
+        .where(ExceptionRecord.id == exception_id, ExceptionRecord.status == ExceptionStatus.OPEN.value)
+        .values(values)
+    )
+
+
+async def mark_told(connection: AsyncConnection, exception_id: str) -> None:
+    """Note that the operators were told."""
+    await connection.execute(
+        update(ExceptionRecord)
+        .where(ExceptionRecord.id == exception_id, ExceptionRecord.told_at.is_(None))
+        .values(told_at=func.now())
+    )
+
+
+async def not_told(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
+    """Exceptions that the operators have not been told of, oldest first."""
+    query = (
+        select(ExceptionRecord.__table__, Order.number)
+        .join(Order, Order.id == ExceptionRecord.order_id)
+        .where(ExceptionRecord.told_at.is_(None), ExceptionRecord.status == ExceptionStatus.OPEN.value)
+        .order_by(ExceptionRecord.opened_at)
+        .limit(limit)
+    )
+    return list(await connection.execute(query))
+
+
+async def find(connection: AsyncConnection, exception_id: str) -> Row[Any] | None:
+    """An exception by its id, with its order's number and whether that is closed."""
+    query = (
+        select(ExceptionRecord.__table__, Order.number, Order.closed_at)
+        .join(Order, Order.id == ExceptionRecord.order_id)
+        .where(ExceptionRecord.id == exception_id)
+    )
+    return (await connection.execute(query)).first()
+
+
+async def of_order(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    """All exceptions of an order, oldest first."""
+    query = (
+        select(ExceptionRecord.__table__)
+        .where(ExceptionRecord.order_id == order_id)
+        .order_by(ExceptionRecord.opened_at, ExceptionRecord.id)
+    )
+    return list(await connection.execute(query))
+
+
+async def page(
+    connection: AsyncConnection,
+    *,
+    status: ExceptionStatus | None,
+    kind: str | None,
+    after: tuple[datetime, str] | None,
+    limit: int,
+) -> list[Row[Any]]:
+    """A page of exceptions, oldest first, with their orders' numbers."""
+    query = (
+        select(ExceptionRecord.__table__, Order.number)
+        .join(Order, Order.id == ExceptionRecord.order_id)
+        .order_by(ExceptionRecord.opened_at, ExceptionRecord.id)
+        .limit(limit)
+    )
+    if status is not None:
+        query = query.where(ExceptionRecord.status == status.value)
+    if kind is not None:
+        query = query.where(ExceptionRecord.kind == kind)
+    if after is not None:
+        query = query.where(tuple_(ExceptionRecord.opened_at, ExceptionRecord.id) > after)
+    return list(await connection.execute(query))
+
+
+async def count_open(connection: AsyncConnection) -> dict[str, int]:
+    """Open exceptions by kind."""
+    query = (
+        select(ExceptionRecord.kind, func.count())
+        .where(ExceptionRecord.status == ExceptionStatus.OPEN.value)
+        .group_by(ExceptionRecord.kind)
+    )
+    return dict(await connection.execute(query))

@@ -1,0 +1,122 @@
+"""The inbox of provider events: each stored once, then applied, parked or ignored."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, LargeBinary, Row, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base
+from domain.inbox import InboxStatus
+
+CHANNEL = "inbox"
+"""the PostgreSQL notification channel that tells of a new row"""
+
+
+class InboxEvent(Base):
+    """One event as it came in, unique by provider and event id."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        Index("ix_inbox_due", "due_at", postgresql_where=text("status IN ('stored', 'parked')")),
+        Index("ix_inbox_order_id", "order_id"),
+    )
+
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    event_id: Mapped[str] = mapped_column(primary_key=True)
+    type: Mapped[str]
+    topic: Mapped[str]
+    subject: Mapped[str | None]
+    order_id: Mapped[str | None]
+    moves_money: Mapped[bool]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    status: Mapped[str]
+    note: Mapped[str] = mapped_column(server_default="")
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    received_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    due_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    applied_at: Mapped[datetime | None]
+
+
+async def store(connection: AsyncConnection, values: dict[str, Any]) -> bool:
+    """Store an event; False if it was there already. Whoever listens on the channel is told at commit."""
+    row = {**values, "status": InboxStatus.STORED.value}
+    inserted = await connection.execute(
+        insert(InboxEvent).values(row).on_conflict_do_nothing().returning(InboxEvent.event_id)
+    )
+    if inserted.first() is None:
+        return False
+    await connection.execute(select(func.pg_notify(CHANNEL, "")))
+    return True
+
+
+async def claim_due(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
+    """Events to be applied now, oldest first, locked until the transaction ends; other claimants pass over them."""
+    query = (
+        select(InboxEvent.__table__)
+        .where(
+            InboxEvent.status.in_([InboxStatus.STORED.value, InboxStatus.PARKED.value]),
+            InboxEvent.due_at <= func.now(),
+        )
+        .order_by(InboxEvent.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(await connection.execute(query))
+
+
+async def settle(
+    connection: AsyncConnection,
+    provider: str,
+    event_id: str,
+    status: InboxStatus,
+    *,
+    order_id: str | None,
+    note: str,
+) -> None:
+    """Record that an event needs nothing more."""
+    await connection.execute(
+        update(InboxEvent)
+        .where(InboxEvent.provider == provider, InboxEvent.event_id == event_id)
+        .values(
+            status=status.value,
+            note=note,
+            order_id=func.coalesce(order_id, InboxEvent.order_id),
+            applied_at=func.now(),
+            attempts=InboxEvent.attempts + 1,
+        )
+    )
+
+
+async def postpone(
+    connection: AsyncConnection,
+    provider: str,
+    event_id: str,
+    status: InboxStatus,
+    *,
+    seconds: float,
+    note: str,
+) -> None:
+    """Look at an event again after ``seconds``."""
+    await connection.execute(
+        update(InboxEvent)
+        .where(InboxEvent.provider == provider, InboxEvent.event_id == event_id)
+        .values(
+            status=status.value,
+            note=note,
+            due_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds),
+            attempts=InboxEvent.attempts + 1,
+        )
+    )
+
+
+async def count_by_status(connection: AsyncConnection) -> dict[str, int]:
+    """How many events wait or were ignored, by status; applied ones are not counted."""
+    query = (
+        select(InboxEvent.status, func.count())
+        .where(InboxEvent.status != InboxStatus.APPLIED.value)
+        .group_by(InboxEvent.status)
+    )
+    return dict(await connection.execute(query))

@@ -1,0 +1,205 @@
+"""Orders, their lines and their timeline."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Row,
+    Sequence,
+    UniqueConstraint,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base
+
+ORDER_NUMBERS = Sequence("order_numbers", start=100001, metadata=Base.metadata)
+
+
+class Order(Base):
+    """One accepted order, as a read model of its workflow.
+
+    ``revision`` rises with every change that the workflow makes, so that a late write never undoes a newer one.
+    ``started_at`` is when its workflow is known to have started; ``customer``, ``shipping_address``, ``payment`` and
+    ``waiting`` are domain dataclasses as JSON.
+    """
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        UniqueConstraint("channel", "external_reference"),
+        CheckConstraint("total >= 0", name="total"),
+        Index("ix_orders_not_started", "placed_at", postgresql_where=text("started_at IS NULL")),
+        Index("ix_orders_newest", text("placed_at DESC"), text("id DESC")),
+        Index("ix_orders_status_newest", "status", text("placed_at DESC"), text("id DESC")),
+        Index("ix_orders_channel_newest", "channel", text("placed_at DESC"), text("id DESC")),
+        Index(
+            "ix_orders_customer_email",
+            text("lower(customer ->> 'email')"),
+            text("placed_at DESC"),
+            text("id DESC"),
+        ),
+        Index("ix_orders_search", text("search gin_trgm_ops"), postgresql_using="gin"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(unique=True)
+    channel: Mapped[str]
+    external_reference: Mapped[str]
+    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
+    body_hash: Mapped[str]
+    status: Mapped[str]
+    waiting: Mapped[dict[str, Any]]
+    needs_attention: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    revision: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    customer: Mapped[dict[str, Any]]
+    shipping_address: Mapped[dict[str, Any]]
+    shipping_service: Mapped[str]
+    shipping_charge: Mapped[int]
+    currency: Mapped[str]
+    total: Mapped[int]
+    payment: Mapped[dict[str, Any]]
+    routing: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    search: Mapped[str]
+    """what free text is matched against: number, reference, customer's name and e-mail, SKUs; lower case"""
+    placed_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class OrderLine(Base):
+    """One line of an order. Money in minor units of the order's currency."""
+
+    __tablename__ = "order_lines"
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        Index("ix_order_lines_sku", "sku", "order_id"),
+    )
+
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    sku: Mapped[str] = mapped_column(ForeignKey("skus.sku"))
+    name: Mapped[str]
+    quantity: Mapped[int]
+    unit_price: Mapped[int]
+    discount: Mapped[int]
+    tax: Mapped[int]
+
+
+class TimelineEntry(Base):
+    """Something that happened to an order, in a sentence. ``key`` makes a repeated write harmless."""
+
+    __tablename__ = "timeline"
+
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    text: Mapped[str]
+    actor: Mapped[str]
+
+
+async def next_number(connection: AsyncConnection) -> str:
+    """A human-readable order number that nobody has had."""
+    value = (await connection.execute(select(ORDER_NUMBERS.next_value()))).scalar_one()
+    return f"WB-{value}"
+
+
+async def accept(
+    connection: AsyncConnection, order: dict[str, Any], lines: list[dict[str, Any]], entry: dict[str, Any]
+) -> bool:
+    """Write an accepted order with its lines and first timeline entry.
+
+    Returns False, and writes nothing, if its (channel, external reference) or its idempotency key is taken. Of several
+    at once exactly one gets True: the others wait for its transaction and then see its row.
+    """
+    inserted = await connection.execute(insert(Order).values(order).on_conflict_do_nothing().returning(Order.id))
+    if inserted.first() is None:
+        return False
+    await connection.execute(insert(OrderLine), [{**line, "order_id": order["id"]} for line in lines])
+    await connection.execute(insert(TimelineEntry), [{**entry, "order_id": order["id"]}])
+    return True
+
+
+async def find_accepted(
+    connection: AsyncConnection, *, channel: str, external_reference: str, idempotency_key: str | None
+) -> list[Row[Any]]:
+    """The orders that hold this (channel, reference) or this idempotency key: none, one, or two different ones."""
+    same = (Order.channel == channel) & (Order.external_reference == external_reference)
+    if idempotency_key is not None:
+        same = same | (Order.idempotency_key == idempotency_key)
+    return list(await connection.execute(select(Order.__table__).where(same)))
+
+
+async def find(connection: AsyncConnection, id_or_number: str) -> Row[Any] | None:
+    """An order by its id or its number."""
+    same = (Order.id == id_or_number) | (Order.number == id_or_number)
+    return (await connection.execute(select(Order.__table__).where(same))).first()
+
+
+async def lines(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    """An order's lines by number."""
+    query = select(OrderLine.__table__).where(OrderLine.order_id == order_id).order_by(OrderLine.number)
+    return list(await connection.execute(query))
+
+
+async def timeline(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    """What happened to an order, oldest first."""
+    query = (
+        select(TimelineEntry.__table__)
+        .where(TimelineEntry.order_id == order_id)
+        .order_by(TimelineEntry.at, TimelineEntry.key)
+    )
+    return list(await connection.execute(query))
+
+
+async def mark_started(connection: AsyncConnection, order_id: str) -> None:
+    """Note that the order's workflow has started."""
+    await connection.execute(
+        update(Order).where(Order.id == order_id, Order.started_at.is_(None)).values(started_at=func.now())
+    )
+
+
+async def not_started(connection: AsyncConnection, *, older_than_seconds: float, limit: int) -> list[Row[Any]]:
+    """Accepted orders whose workflow is not known to have started, oldest first."""
+    age = func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
+    query = (
+        select(Order.__table__)
+        .where(Order.started_at.is_(None), Order.placed_at < func.now() - age)
+        .order_by(Order.placed_at)
+        .limit(limit)
+    )
+    return list(await connection.execute(query))
+
+
+async def project(
+    connection: AsyncConnection,
+    order_id: str,
+    *,
+    revision: int,
+    values: dict[str, Any],
+    entries: list[dict[str, Any]],
+) -> None:
+    """Write the workflow's newest view of the order. An older revision than the one stored changes no column.
+
+    ``entries`` are added to the timeline in any case; one written before (same key) stays as it is.
+    """
+    await connection.execute(
+        update(Order).where(Order.id == order_id, Order.revision < revision).values(revision=revision, **values)
+    )
+    await add_entries(connection, order_id, entries)
+
+
+async def add_entries(connection: AsyncConnection, order_id: str, entries: list[dict[str, Any]]) -> None:
+    """Add timeline entries; one written before (same key) stays as it is."""
+    if entries:
+        rows = [{**entry, "order_id": order_id} for entry in entries]
+        await connection.execute(insert(TimelineEntry).values(rows).on_conflict_do_nothing())

@@ -1,0 +1,94 @@
+"""Payments and what happened to their money."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Row, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base
+
+
+class Payment(Base):
+    """An order's payment, as its provider last told it. Amounts in minor units of ``currency``."""
+
+    __tablename__ = "payments"
+    __table_args__ = (Index("ix_payments_reference", "provider", "reference"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), unique=True)
+    provider: Mapped[str]
+    reference: Mapped[str | None]
+    status: Mapped[str]
+    currency: Mapped[str]
+    amount: Mapped[int]
+    authorised: Mapped[int] = mapped_column(server_default=text("0"))
+    captured: Mapped[int] = mapped_column(server_default=text("0"))
+    refunded: Mapped[int] = mapped_column(server_default=text("0"))
+    capture_before: Mapped[datetime | None]
+    decline_code: Mapped[str | None]
+    decline_message: Mapped[str | None]
+    action_url: Mapped[str | None]
+    awaiting_customer: Mapped[bool] = mapped_column(server_default=text("false"))
+    """whether the workflow now waits for the customer to pay, so that an event about it should wake it"""
+    checked_at: Mapped[datetime | None]
+    """when the provider was last asked"""
+
+
+class PaymentEvent(Base):
+    """One step of a payment: intended (an irrevocable call is about to be made) or done. ``key`` is unique."""
+
+    __tablename__ = "payment_events"
+    __table_args__ = (Index("ix_payment_events_payment_id", "payment_id", "at"),)
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
+    kind: Mapped[str]
+    amount: Mapped[int]
+    currency: Mapped[str]
+    reference: Mapped[str | None]
+    intended_at: Mapped[datetime | None]
+    at: Mapped[datetime | None]
+    """when it was known to be done; None while it is only intended"""
+
+
+async def intend(connection: AsyncConnection, payment: dict[str, Any], event: dict[str, Any]) -> None:
+    """Record, before the call, that a step is about to be made (and the payment, if it is the first)."""
+    await connection.execute(insert(Payment).values(payment).on_conflict_do_nothing())
+    await connection.execute(insert(PaymentEvent).values(**event, intended_at=func.now()).on_conflict_do_nothing())
+
+
+async def confirm(
+    connection: AsyncConnection, payment_id: str, *, values: dict[str, Any], events: list[dict[str, Any]]
+) -> None:
+    """Record what the provider answered, and the steps that are now known to be done."""
+    await connection.execute(update(Payment).where(Payment.id == payment_id).values(**values, checked_at=func.now()))
+    if events:
+        statement = insert(PaymentEvent).values([{**event, "at": func.now()} for event in events])
+        done = {"at": func.coalesce(PaymentEvent.at, func.now()), "reference": statement.excluded.reference}
+        await connection.execute(
+            statement.on_conflict_do_update(index_elements=["key"], set_={**done, "amount": statement.excluded.amount})
+        )
+
+
+async def find(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
+    """An order's payment."""
+    return (await connection.execute(select(Payment.__table__).where(Payment.order_id == order_id))).first()
+
+
+async def find_by_reference(connection: AsyncConnection, provider: str, reference: str) -> Row[Any] | None:
+    """The payment that a provider knows by ``reference``."""
+    query = select(Payment.__table__).where(Payment.provider == provider, Payment.reference == reference)
+    return (await connection.execute(query)).first()
+
+
+async def events(connection: AsyncConnection, payment_id: str) -> list[Row[Any]]:
+    """A payment's steps, oldest first."""
+    query = (
+        select(PaymentEvent.__table__)
+        .where(PaymentEvent.payment_id == payment_id)
+        .order_by(func.coalesce(PaymentEvent.at, PaymentEvent.intended_at), PaymentEvent.key)
+    )
+    return list(await connection.execute(query))

@@ -1,0 +1,1 @@
+"""The rules of order fulfilment: pure Python, standard library only."""

@@ -1,0 +1,157 @@
+"""The tree of business errors.
+
+```
+WaybillError                     code, HTTP status, the field at fault
+├── InvalidOrder            422  the payload is well-formed but says something impossible
+│   ├── UnknownSku
+│   ├── WrongTotal
+│   └── UnknownCurrency
+├── NotFound                404  no such order, fulfilment, exception, SKU, warehouse
+├── Conflict                409
+│   ├── AlreadyPlaced            same channel and reference, another body
+│   ├── KeyReused                same idempotency key, another body
+│   ├── TooLate                  the order's stage no longer allows it
+│   └── NotPaid                  hand-over refused: the money could not be captured
+├── Unauthorised            401
+├── Forbidden               403  the key lacks a scope
+├── PayloadTooLarge         413
+└── Unavailable             503  try again; carries seconds to wait
+```
+
+Each carries a stable ``code`` (never changed once published) and its HTTP status; the API renders them as RFC 9457
+problem details and the guide lists them.
+"""
+
+
+class WaybillError(Exception):
+    """Something the caller can understand and act on.
+
+    ``field`` names the part of the request at fault as a dotted path (``lines[0].sku``), or is None.
+    """
+
+    code = "error"
+    status = 500
+    title = "Something went wrong"
+
+    def __init__(self, detail: str, *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+
+
+class InvalidOrder(WaybillError):
+    """The order says something impossible."""
+
+    code = "invalid_order"
+    status = 422
+    title = "The order is not valid"
+
+
+class UnknownSku(InvalidOrder):
+    """A line names a SKU that the catalogue does not have."""
+
+    code = "unknown_sku"
+    title = "Unknown SKU"
+
+    def __init__(self, sku: str, *, field: str | None = None) -> None:
+        super().__init__(f"The catalogue has no active SKU {sku!r}. Create it first or correct the line.", field=field)
+
+
+class WrongTotal(InvalidOrder):
+    """The total given is not the sum of lines and shipping."""
+
+    code = "wrong_total"
+    title = "The total does not add up"
+
+
+class UnknownCurrency(InvalidOrder):
+    """The currency is not an ISO 4217 code."""
+
+    code = "unknown_currency"
+    title = "Unknown currency"
+
+    def __init__(self, currency: str, *, field: str = "currency") -> None:
+        super().__init__(f"{currency!r} is not a currency of ISO 4217.", field=field)
+
+
+class NotFound(WaybillError):
+    """What was asked for does not exist."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+    def __init__(self, what: str, key: str) -> None:
+        super().__init__(f"There is no {what} {key!r}.")
+
+
+class Conflict(WaybillError):
+    """The request contradicts what is already so."""
+
+    code = "conflict"
+    status = 409
+    title = "Conflict"
+
+
+class AlreadyPlaced(Conflict):
+    """The channel has already placed an order under this reference, with another body."""
+
+    code = "already_placed"
+    title = "Another order has this reference"
+
+
+class KeyReused(Conflict):
+    """The idempotency key was used for another request."""
+
+    code = "idempotency_key_reused"
+    title = "The idempotency key was used for another request"
+
+
+class TooLate(Conflict):
+    """The order or fulfilment has passed the stage in which this could be done."""
+
+    code = "too_late"
+    title = "The order has moved on"
+
+
+class NotPaid(Conflict):
+    """Hand-over is refused because the money could not be captured."""
+
+    code = "not_paid"
+    title = "The payment could not be captured"
+
+
+class Unauthorised(WaybillError):
+    """No valid credential came with the request."""
+
+    code = "unauthorised"
+    status = 401
+    title = "A valid API key is needed"
+
+
+class Forbidden(WaybillError):
+    """The credential lacks the scope."""
+
+    code = "missing_scope"
+    status = 403
+    title = "The API key lacks a scope"
+
+
+class PayloadTooLarge(WaybillError):
+    """The request body is larger than accepted."""
+
+    code = "payload_too_large"
+    status = 413
+    title = "The body is too large"
+
+
+class Unavailable(WaybillError):
+    """A part that is needed does not answer now; the same request may be repeated after ``retry_after`` seconds."""
+
+    code = "unavailable"
+    status = 503
+    title = "Not available right now"
+
+    def __init__(self, detail: str, *, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after

@@ -1,0 +1,49 @@
+"""What providers tell us: events that are recorded once and may wake an order."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EventTopic(StrEnum):
+    """What an event is about."""
+
+    PAYMENT = "payment"
+    TRACKING = "tracking"
+    OTHER = "other"
+
+
+class InboxStatus(StrEnum):
+    """Where an event stands with us."""
+
+    STORED = "stored"
+    APPLIED = "applied"
+    PARKED = "parked"
+    """belongs to no order of ours (yet)"""
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True)
+class ProviderEvent:
+    """A verified event, as the inbox keeps it.
+
+    ``subject`` is the provider's id of the payment, shipment or tracker; ``order_id`` what its metadata names;
+    ``moves_money`` whether money changed hands.
+    """
+
+    provider: str
+    event_id: str
+    type: str
+    topic: EventTopic
+    subject: str | None = None
+    order_id: str | None = None
+    moves_money: bool = False
+
+
+@dataclass(frozen=True)
+class Wake:
+    """The signal that an event sends to an order's workflow. It carries no facts: the workflow asks the provider."""
+
+    provider: str
+    event_id: str
+    topic: EventTopic
+    parcel_id: str | None = None

@@ -1,0 +1,29 @@
+"""What customers and operators are told, once each."""
+
+from enum import StrEnum
+
+
+class NoticeKind(StrEnum):
+    """The e-mails a customer can get about an order."""
+
+    CONFIRMED = "confirmed"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class NotificationStatus(StrEnum):
+    """Where the sending of one e-mail stands."""
+
+    INTENDED = "intended"
+    SENT = "sent"
+    REPEATED = "repeated"
+    """sent again because the mail server's first answer was lost: the customer may have it twice"""
+    REFUSED = "refused"
+    """the mail server refuses this recipient for good"""
+
+
+def message_id(notification_id: str, domain: str) -> str:
+    """The Message-ID of a notification (RFC 5322, 3.6.4): the same on every attempt, so that a repeat can be dropped."""
+    return f"<{notification_id}@{domain}>"

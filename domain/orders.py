@@ -1,0 +1,226 @@
+"""Orders: their parts, their statuses and the arithmetic that must hold before one is accepted."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NewType
+
+from domain.errors import WrongTotal
+from domain.money import Money, check_currency
+
+OrderId = NewType("OrderId", str)
+FulfilmentId = NewType("FulfilmentId", str)
+
+_ORDERS = uuid.UUID("5c5d0a3e-7b5f-5d0e-9a54-57a1b1110001")
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands. `TRANSITIONS` says what may follow what."""
+
+    ACCEPTED = "accepted"
+    AWAITING_STOCK = "awaiting_stock"
+    AWAITING_PAYMENT = "awaiting_payment"
+    FULFILLING = "fulfilling"
+    PARTLY_SHIPPED = "partly_shipped"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    RETURNED = "returned"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+_S = OrderStatus
+TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
+    _S.ACCEPTED: frozenset({_S.AWAITING_STOCK, _S.AWAITING_PAYMENT, _S.CANCELLING}),
+    _S.AWAITING_STOCK: frozenset({_S.AWAITING_PAYMENT, _S.CANCELLING}),
+    _S.AWAITING_PAYMENT: frozenset({_S.AWAITING_STOCK, _S.FULFILLING, _S.CANCELLING, _S.EXPIRED}),
+    _S.FULFILLING: frozenset({_S.PARTLY_SHIPPED, _S.SHIPPED, _S.CANCELLING}),
+    _S.PARTLY_SHIPPED: frozenset({_S.SHIPPED}),
+    _S.SHIPPED: frozenset({_S.DELIVERED, _S.RETURNED}),
+    _S.CANCELLING: frozenset({_S.CANCELLED}),
+    _S.DELIVERED: frozenset(),
+    _S.RETURNED: frozenset(),
+    _S.CANCELLED: frozenset(),
+    _S.EXPIRED: frozenset(),
+}
+"""Status -> the statuses that may follow it. A status without followers is an end."""
+
+CANCELLABLE = frozenset({_S.ACCEPTED, _S.AWAITING_STOCK, _S.AWAITING_PAYMENT, _S.FULFILLING})
+"""Statuses in which nothing has left a warehouse, so that the whole order may still be cancelled."""
+
+ENDED = frozenset(status for status, after in TRANSITIONS.items() if not after)
+
+
+def can_follow(current: OrderStatus, following: OrderStatus) -> bool:
+    """Whether an order in ``current`` may come to stand in ``following`` (staying is always allowed)."""
+    return current == following or following in TRANSITIONS[current]
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Whom we tell. ``locale`` is a BCP 47 tag (`en`, `zh-CN`) that picks the language of the e-mails."""
+
+    name: str
+    email: str
+    phone: str | None = None
+    locale: str = "en"
+
+
+@dataclass(frozen=True)
+class Address:
+    """A postal address. ``country`` is ISO 3166-1 alpha-2; ``state`` the region code where the country uses one."""
+
+    street1: str
+    city: str
+    postal_code: str
+    country: str
+    name: str | None = None
+    company: str | None = None
+    street2: str | None = None
+    state: str | None = None
+    phone: str | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of an order. Money in minor units of the order's currency.
+
+    ``unit_price`` is before discount and tax, ``discount`` and ``tax`` are for the whole line.
+    """
+
+    number: int
+    sku: str
+    quantity: int
+    unit_price: int
+    discount: int = 0
+    tax: int = 0
+
+    @property
+    def total(self) -> int:
+        """What the customer pays for this line, in minor units."""
+        return self.quantity * self.unit_price - self.discount + self.tax
+
+
+@dataclass(frozen=True)
+class PaymentSource:
+    """How the customer pays: a ``method`` to charge, or an ``intent`` that the shop has already made."""
+
+    provider: str
+    method: str | None = None
+    intent: str | None = None
+
+
+@dataclass(frozen=True)
+class OrderRequest:
+    """Everything an order is accepted with; the workflow's input carries it whole."""
+
+    channel: str
+    external_reference: str
+    customer: Customer
+    shipping_address: Address
+    currency: str
+    lines: tuple[Line, ...]
+    shipping_service: str
+    shipping_charge: int
+    total: int
+    payment: PaymentSource
+
+    @property
+    def money(self) -> Money:
+        """The order's total."""
+        return Money(self.total, self.currency)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How patient an order is. Given at acceptance, so that a change of settings never alters an order in flight.
+
+    ``payment_window`` is how long the customer may take to pay and stock is held for it; ``check_payment_every`` how
+    often the provider is asked when no event comes; ``hold_margin`` how long before a hold lapses a person is told;
+    ``carrier_patience`` how long a carrier may be silent before a person is told; ``check_carrier_every`` how often it
+    is asked when no event comes.
+    """
+
+    payment_window: timedelta = timedelta(hours=24)
+    check_payment_every: timedelta = timedelta(minutes=15)
+    hold_margin: timedelta = timedelta(hours=24)
+    carrier_patience: timedelta = timedelta(days=7)
+    check_carrier_every: timedelta = timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class PlacedOrder:
+    """An accepted order: what its workflow starts with."""
+
+    id: str
+    number: str
+    placed_at: datetime
+    request: OrderRequest
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True)
+class CancelRequest:
+    """Somebody wishes the order cancelled."""
+
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """Somebody has handed a fulfilment's parcels to the carrier."""
+
+    fulfilment_id: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the workflow answers to a cancel, a hand-over or a resolution: the order's status after it."""
+
+    status: OrderStatus
+    waiting: str
+
+
+def workflow_id(order_id: str) -> str:
+    """The id of an order's workflow."""
+    return f"order-{order_id}"
+
+
+def order_id(channel: str, external_reference: str) -> OrderId:
+    """The id of the order that ``channel`` knows as ``external_reference``: a name-based UUID (RFC 9562, version 5)."""
+    return OrderId(str(uuid.uuid5(_ORDERS, f"{channel}\0{external_reference}")))
+
+
+def derived_id(parent: str, purpose: str) -> str:
+    """An id for something that belongs to ``parent``, the same on every attempt (so that inserts can be repeated)."""
+    return str(uuid.uuid5(uuid.UUID(parent), purpose))
+
+
+def check_total(lines: Sequence[Line], *, currency: str, shipping_charge: int, total: int) -> None:
+    """Raise UnknownCurrency or WrongTotal unless ``total`` is the sum of the lines and the shipping charge."""
+    check_currency(currency)
+    for index, line in enumerate(lines):
+        if line.total < 0:
+            raise WrongTotal(
+                f"Line {line.number} comes to {Money(line.total, currency)}: the discount exceeds the price.",
+                field=f"lines[{index}].discount",
+            )
+    owed = sum(line.total for line in lines) + shipping_charge
+    if owed != total:
+        raise WrongTotal(
+            f"Lines and shipping come to {Money(owed, currency)}, but the total says {Money(total, currency)}.",
+            field="total",
+        )
+
+
+def body_hash(body: dict[str, Any]) -> str:
+    """SHA-256 of a request body, the same for bodies that differ only in the order of keys or in white space."""
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The outside world: payment providers, carriers, mail and portals, with the stand-ins that we run ourselves."""

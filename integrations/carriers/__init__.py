@@ -1,0 +1,1 @@
+"""Carriers, and the systems that speak for many of them."""

@@ -1,0 +1,63 @@
+"""How the outside world fails, in terms that decide what happens next.
+
+```
+ProviderError
+├── Unreachable      the request cannot have arrived (connection refused): repeat
+├── OutcomeUnknown   it may have been done (timeout, dropped connection, garbage): look up, or repeat under its key
+├── Throttled        429: repeat after ``retry_after`` seconds
+├── ProviderDown     5xx, or 409 while another attempt runs: repeat under the same key
+└── Rejected         400, 401, 403, 404, 422: repeating cannot help; a person is told
+```
+
+A declined card is not an error: it is an answer.
+"""
+
+
+class ProviderError(Exception):
+    """A call to ``provider`` did not succeed. The text holds no personal data: it reaches logs and histories."""
+
+    def __init__(self, provider: str, detail: str) -> None:
+        super().__init__(f"{provider}: {detail}")
+        self.provider = provider
+        self.detail = detail
+
+
+class Unreachable(ProviderError):
+    """The request cannot have arrived."""
+
+
+class OutcomeUnknown(ProviderError):
+    """The request may have been carried out; its answer was lost or unreadable."""
+
+
+class Throttled(ProviderError):
+    """The provider asks for patience: ``retry_after`` seconds."""
+
+    def __init__(self, provider: str, detail: str, *, retry_after: float) -> None:
+        super().__init__(provider, detail)
+        self.retry_after = retry_after
+
+
+class ProviderDown(ProviderError):
+    """The provider failed on its side. ``replayed`` says that this answer was stored under our key and comes again."""
+
+    def __init__(self, provider: str, detail: str, *, replayed: bool = False) -> None:
+        super().__init__(provider, detail)
+        self.replayed = replayed
+
+
+class Rejected(ProviderError):
+    """The provider refuses the request as such. ``status`` is its HTTP status, ``code`` its own error code."""
+
+    def __init__(self, provider: str, detail: str, *, status: int, code: str | None = None) -> None:
+        super().__init__(provider, detail)
+        self.status = status
+        self.code = code
+
+
+class BadSignature(ProviderError):
+    """A webhook whose signature is missing, wrong or too old."""
+
+
+class BadPayload(ProviderError):
+    """A webhook that is signed but cannot be understood."""

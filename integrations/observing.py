@@ -1,0 +1,52 @@
+"""How calls to the outside world are watched: one hook, told of every call once it has ended.
+
+The hook is called with (provider, operation, outcome, seconds). The outcome is a short stable word, fit for a metric's
+label: ``ok`` or one of `OUTCOMES`. No value is personal, and none is unbounded.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from integrations.errors import (
+    BadPayload,
+    BadSignature,
+    OutcomeUnknown,
+    ProviderDown,
+    ProviderError,
+    Rejected,
+    Throttled,
+    Unreachable,
+)
+
+Observe = Callable[[str, str, str, float], None]
+
+OUTCOMES: dict[type[BaseException], str] = {
+    Unreachable: "unreachable",
+    OutcomeUnknown: "unknown",
+    Throttled: "throttled",
+    ProviderDown: "down",
+    Rejected: "rejected",
+    BadSignature: "bad_signature",
+    BadPayload: "bad_payload",
+    asyncio.CancelledError: "cancelled",
+}
+
+
+def unobserved(provider: str, operation: str, outcome: str, seconds: float) -> None:
+    """Watch nothing."""
+
+
+@contextmanager
+def observed(observe: Observe, provider: str, operation: str) -> Iterator[None]:
+    """Tell ``observe`` how the block ended and how long it took."""
+    started = time.monotonic()
+    outcome = "ok"
+    try:
+        yield
+    except (ProviderError, asyncio.CancelledError) as error:
+        outcome = OUTCOMES[type(error)]
+        raise
+    finally:
+        observe(provider, operation, outcome, time.monotonic() - started)

@@ -1,0 +1,58 @@
+"""What every payment provider's adapter can do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.inbox import ProviderEvent
+from domain.money import Money
+from domain.payments import PaymentState, RefundState
+
+
+@dataclass(frozen=True)
+class Authorisation:
+    """A hold to be placed: ``amount`` on ``method`` (the provider's token of a way to pay) for one order."""
+
+    order_id: str
+    order_number: str
+    amount: Money
+    method: str
+
+
+class PaymentProvider(Protocol):
+    """One provider. Money moves only under an idempotency ``key``; the same key and arguments move it once.
+
+    All methods raise the tree of `integrations.errors`. A decline is a `PaymentState`, never an error.
+    """
+
+    name: str
+
+    async def authorise(self, request: Authorisation, *, key: str) -> PaymentState:
+        """Create a payment with manual capture and confirm it."""
+
+    async def confirm(self, reference: str, *, key: str, method: str | None = None) -> PaymentState:
+        """Confirm a payment that exists (an adopted one that the shop left unconfirmed)."""
+
+    async def retrieve(self, reference: str) -> PaymentState:
+        """What the provider says now."""
+
+    async def find(self, order_id: str, *, since: datetime) -> list[PaymentState]:
+        """Payments whose metadata names the order, created at or after ``since``, newest first."""
+
+    async def capture(self, reference: str, amount: Money, *, key: str) -> PaymentState:
+        """Take ``amount`` of what is held; the rest is released. One already captured is answered as it is."""
+
+    async def void(self, reference: str, *, key: str) -> PaymentState:
+        """Release the hold. One already cancelled is answered as it is."""
+
+    async def refund(self, reference: str, amount: Money, *, order_id: str, key: str) -> RefundState:
+        """Give ``amount`` back."""
+
+    async def refunds(self, reference: str) -> list[RefundState]:
+        """All refunds of a payment, newest first."""
+
+    def parse_webhook(
+        self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime
+    ) -> ProviderEvent:
+        """Verify and read a webhook; ``headers`` have lower-case names. Raises BadSignature or BadPayload."""

@@ -1,0 +1,214 @@
+"""An embedded PostgreSQL: one cluster in one folder, on loopback, with a password of its own.
+
+    async with Postgres(folder, durable=False) as postgres:
+        url = await postgres.create_database("waybill_test")
+"""
+
+import asyncio
+import os
+import re
+import signal
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Self
+
+import asyncpg
+
+from local.keeping import kept_secret
+from local.ports import free_port
+from local.postgres_home import PLAIN_ENVIRONMENT, Home, settle
+from local.processes import Child, LocalError, Service, shown
+
+USER = "waybill"
+FIRST_BUILTIN_LOCALE = 17  # --locale-provider=builtin came with PostgreSQL 17
+LEFTOVERS_END_WITHIN = timedelta(seconds=10)
+NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+class Postgres:
+    """A PostgreSQL server whose data and password live under `folder`.
+
+    Without `port` it takes a free one. `durable=False` trades safety for speed and is for tests only. Works as root and as an
+    ordinary user; see postgres_home.
+    """
+
+    def __init__(self, folder: Path, *, port: int | None = None, durable: bool = True, log: Path | None = None) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self._durable = durable
+        self._log = log or folder / "postgres.log"
+        self._child: Child | None = None
+
+    @property
+    def dsn(self) -> str:
+        """The URL of the maintenance database; `url` gives those of others. Holds the password."""
+        return self.url("postgres")
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's pid. Raises LocalError where it was not started by `start`."""
+        if self._child is None:
+            raise LocalError("PostgreSQL does not run.")
+        return self._child.pid
+
+    def url(self, database: str) -> str:
+        """The URL of one database, as asyncpg understands it. Holds the password."""
+        return f"postgresql://{USER}:{self._password()}@127.0.0.1:{self.port}/{database}"
+
+    async def start(self) -> None:
+        """Makes the cluster where there is none, and serves. Raises LocalError."""
+        self._child = await Child.start(await self.service())
+
+    async def stop(self) -> None:
+        """A fast shutdown: open transactions are rolled back, what was committed is kept."""
+        if self._child is not None:
+            await self._child.stop()
+            self._child = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def service(self) -> Service:
+        """The server as a supervised service, with its cluster made. Raises LocalError."""
+        home = await asyncio.to_thread(self._prepare)
+        options = [
+            "listen_addresses=127.0.0.1",
+            f"port={self.port}",
+            "unix_socket_directories=",
+            "timezone=UTC",
+            "log_timezone=UTC",
+            *(() if self._durable else NOT_DURABLE),
+        ]
+        return Service(
+            name="postgres",
+            command=[home.program("postgres"), "-D", str(home.data), *(f"--{option}" for option in options)],
+            environment=PLAIN_ENVIRONMENT,
+            folder=Path("/"),
+            identity=home.identity,
+            log=self._log,
+            ready=self._answers,
+            retry_for=timedelta(seconds=5),
+            stop_signal=signal.SIGINT,
+            death_signal=signal.SIGINT,
+        )
+
+    async def create_database(self, name: str, *, template: str | None = None) -> str:
+        """Makes a database and returns its URL. A template must have no open connections.
+
+        Raises asyncpg.DuplicateDatabaseError where it exists.
+        """
+        copy = f' TEMPLATE "{_plain(template)}" STRATEGY file_copy' if template else ""
+        await self._execute(f'CREATE DATABASE "{_plain(name)}"{copy}')
+        return self.url(name)
+
+    async def ensure_database(self, name: str) -> str:
+        """Makes a database unless it exists, and returns its URL."""
+        try:
+            return await self.create_database(name)
+        except asyncpg.DuplicateDatabaseError:
+            return self.url(name)
+
+    async def drop_database(self, name: str) -> None:
+        """Removes a database with its connections; nothing happens where there is none."""
+        await self._execute(f'DROP DATABASE IF EXISTS "{_plain(name)}" WITH (FORCE)')
+
+    def _prepare(self) -> Home:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        home = settle(self.folder / "cluster")
+        _make_cluster(home, self._password())
+        _wait_for_leftovers(home.data)
+        return home
+
+    def _password(self) -> str:
+        return kept_secret(self.folder / "password")
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    async def _answers(self) -> bool:
+        try:
+            connection = await asyncpg.connect(self.dsn, timeout=2)
+        except (OSError, asyncio.TimeoutError, asyncpg.CannotConnectNowError):
+            return False
+        await connection.close()
+        return True
+
+
+def _make_cluster(home: Home, password: str) -> None:
+    """Runs initdb beside the final place and renames, so that an interrupted one leaves no half cluster."""
+    if (home.data / "PG_VERSION").exists():
+        return
+    scratch = home.folder / f"new-{os.getpid()}"
+    with tempfile.NamedTemporaryFile("w", dir=home.folder, prefix="password-") as handed:
+        handed.write(password)
+        handed.flush()
+        owner = home.folder.stat()
+        os.chown(handed.name, owner.st_uid, owner.st_gid)
+        made = home.run(
+            home.program("initdb"),
+            f"--pgdata={scratch}",
+            f"--username={USER}",
+            f"--pwfile={handed.name}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            *_locale(home),
+        )
+    if made.returncode != 0:
+        raise LocalError(f"PostgreSQL could not make its data folder {shown(home.data)}: {made.stderr.strip()}")
+    scratch.rename(home.data)
+
+
+def _locale(home: Home) -> list[str]:
+    """Byte order and plain upper and lower case everywhere, whatever the machine's locale says."""
+    version = home.run(home.program("postgres"), "-V").stdout
+    found = re.search(r"\d+", version)
+    if found and int(found.group()) >= FIRST_BUILTIN_LOCALE:
+        return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    return ["--locale=C"]
+
+
+def _wait_for_leftovers(data: Path) -> None:
+    """Waits for server processes that a killed postmaster left on this folder, then drops a pid file that names a stranger.
+
+    PostgreSQL itself takes any live process with the recorded number for its predecessor, which after a reboot it need not be.
+    Raises LocalError where a server keeps running.
+    """
+    if not Path("/proc/self/cwd").exists():
+        return
+    deadline = monotonic() + LEFTOVERS_END_WITHIN.total_seconds()
+    while leftovers := _servers_on(data):
+        if monotonic() > deadline:
+            raise LocalError(f"A PostgreSQL server (pid {leftovers[0]}) already runs on {shown(data)}.")
+        sleep(0.1)
+    (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _servers_on(data: Path) -> list[int]:
+    """The server processes working in `data`: they make it their current folder."""
+    return [int(entry.parent.name) for entry in Path("/proc").glob("[0-9]*/cwd") if _points_at(entry, data)]
+
+
+def _points_at(link: Path, target: Path) -> bool:
+    try:
+        return link.readlink() == target
+    except OSError:  # ended meanwhile, or belongs to somebody else
+        return False
+
+
+def _plain(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
+        raise ValueError(f"not a plain database name: {name!r}")
+    return name

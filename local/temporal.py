@@ -1,0 +1,100 @@
+"""The embedded Temporal server with its Web UI: the `temporal` program from the virtual environment, on a file.
+
+For one machine only; production runs a cluster or Temporal Cloud.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from local.ports import LOOPBACK, Ports
+from local.processes import LocalError, Service, answers
+
+PROGRAM = "temporal"
+NAMESPACE = "default"
+# without these the server's SQLite file is 3 to 5 times slower; with them it still survives kill -9
+PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
+
+
+def temporal_service(
+    folder: Path,
+    *,
+    ports: Ports,
+    log: Path,
+    search_attributes: Mapping[str, str],
+    codec_endpoint: str | None = None,
+) -> Service:
+    """The server as a supervised service, its database in `folder`.
+
+    `search_attributes` are names and types as the program spells them (`Keyword`, `Bool`, …). `codec_endpoint` is the URL where
+    the Web UI has payloads decrypted. Raises LocalError where the program is missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {
+        "--db-filename": str(folder / "temporal.db"),
+        "--ip": LOOPBACK,
+        "--port": str(ports.temporal),
+        "--ui-port": str(ports.temporal_ui),
+        "--namespace": NAMESPACE,
+        "--log-level": "warn",
+    }
+    if codec_endpoint:
+        options["--ui-codec-endpoint"] = codec_endpoint
+    command = [find_program(), "server", "start-dev", "--ui-disable-news-fetch"]
+    command += [part for option in options.items() for part in option]
+    command += [part for pragma in PRAGMAS for part in ("--sqlite-pragma", pragma)]
+    for name, kind in search_attributes.items():
+        command += ["--search-attribute", f"{name}={kind}"]
+
+    async def ready() -> bool:
+        return await serves(f"{LOOPBACK}:{ports.temporal}") and await answers(f"http://{LOOPBACK}:{ports.temporal_ui}")
+
+    return Service(
+        name="temporal",
+        command=command,
+        environment={"PATH": os.defpath, "HOME": str(folder)},  # no configuration of the person's own
+        log=log,
+        ready=ready,
+    )
+
+
+def find_program() -> str:
+    """The `temporal` program beside this Python. Raises LocalError."""
+    program = Path(sys.executable).with_name(PROGRAM)
+    if not program.exists():
+        raise LocalError(f"{program} is missing. Run 'make setup', or set TEMPORAL_ADDRESS to use a server of yours.")
+    return str(program)
+
+
+async def serves(address: str) -> bool:
+    """Whether a Temporal server answers its health check there, with our namespace ready."""
+    try:
+        client = await Client.connect(address, namespace=NAMESPACE)
+        return await client.service_client.check_health(timeout=timedelta(seconds=2))
+    except (RPCError, RuntimeError):  # the client raises RuntimeError where nothing listens
+        return False
+
+
+async def register_search_attributes(address: str, namespace: str, search_attributes: Mapping[str, str]) -> None:
+    """Adds what is missing to a server of the person's own. Raises LocalError where it cannot be reached or refuses."""
+    try:
+        client = await Client.connect(address, namespace=namespace)
+        service = client.operator_service
+        known = await service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
+        missing = {name: _kind(kind) for name, kind in search_attributes.items() if name not in known.custom_attributes}
+        if missing:
+            await service.add_search_attributes(AddSearchAttributesRequest(namespace=namespace, search_attributes=missing))
+    except (RPCError, RuntimeError) as error:
+        raise LocalError(f"Temporal at {address} (TEMPORAL_ADDRESS) cannot be used: {error}") from error
+
+
+def _kind(name: str) -> "IndexedValueType.ValueType":
+    spelled = "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in name)
+    return IndexedValueType.Value(f"INDEXED_VALUE_TYPE{spelled}")

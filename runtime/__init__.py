@@ -1,0 +1,1 @@
+"""Settings, Temporal plugin, codec, telemetry and the wiring of each process."""

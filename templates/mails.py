@@ -1,0 +1,96 @@
+"""The e-mails: what each is made of. The texts are in the folder of the same name, one folder per e-mail."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.exceptions import Action, ExceptionKind
+from domain.money import Money
+from domain.notifications import NoticeKind
+from domain.orders import Address
+from templates.language import Language
+from templates.parts import PricedLine
+
+
+class MoneyNote(StrEnum):
+    """What a cancellation means for the customer's money."""
+
+    NOTHING_CHARGED = "nothing_charged"
+    """nothing was held or taken"""
+    HOLD_RELEASED = "hold_released"
+    """the amount was held, not taken, and is free again"""
+    REFUNDED = "refunded"
+    """the amount was taken and is on its way back"""
+
+
+@dataclass(frozen=True)
+class ParcelLink:
+    """One parcel of a shipped order. Without a web ``url`` its tracking code is shown without a link."""
+
+    carrier: str
+    service: str
+    tracking_code: str
+    url: str | None = None
+    estimated_delivery: datetime | None = None
+
+
+@dataclass(frozen=True)
+class OrderMail:
+    """An e-mail to the customer of an order.
+
+    ``locale`` is the customer's BCP 47 tag. ``order_url`` is the signed link to the order's page. ``parcels`` are those
+    that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation, and
+    required there. Instants are aware UTC.
+    """
+
+    shop_name: str
+    kind: NoticeKind
+    locale: str
+    number: str
+    customer_name: str
+    order_url: str
+    lines: tuple[PricedLine, ...]
+    shipping: Money
+    total: Money
+    address: Address
+    placed_at: datetime
+    parcels: tuple[ParcelLink, ...] = ()
+    more_to_come: bool = False
+    money_note: MoneyNote | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the e-mail could not say what it must."""
+        if self.kind is NoticeKind.CANCELLED and self.money_note is None:
+            raise ValueError("a cancellation must say what happens with the money")
+        if self.kind is NoticeKind.SHIPPED and not self.parcels:
+            raise ValueError("an e-mail about shipping needs at least one parcel")
+
+
+@dataclass(frozen=True)
+class OperatorMail:
+    """An e-mail to the operators: an order needs a decision.
+
+    ``order_url`` is its page in the console, ``exception_url`` the exception in the API, ``temporal_url`` the workflow
+    in Temporal's UI.
+    """
+
+    shop_name: str
+    number: str
+    kind: ExceptionKind
+    reason: str
+    actions: tuple[Action, ...]
+    opened_at: datetime
+    order_url: str
+    exception_url: str
+    temporal_url: str
+    fulfilment: str | None = None
+
+
+@dataclass(frozen=True)
+class RenderedMail:
+    """An e-mail ready to be sent: ``subject`` is one line, ``text`` and ``html`` say the same."""
+
+    subject: str
+    text: str
+    html: str
+    language: Language

@@ -1,0 +1,61 @@
+"""Fills the templates. Undefined names are errors, and HTML is escaped."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from templates.language import Format, Language, is_web_url, one_line, seconds
+from templates.mails import OperatorMail, OrderMail, RenderedMail
+from templates.pages import OrderPage, stages
+
+_HERE = Path(__file__).parent
+
+
+class Templates:
+    """All templates, loaded once. Every method is pure: the same input gives the same text."""
+
+    def __init__(self, folder: Path = _HERE) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=select_autoescape(["html"], default=False),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters |= {"one_line": one_line, "seconds": seconds}
+        self._environment.tests["web_url"] = is_web_url
+        self._words = {language: _words(folder, language) for language in Language}
+
+    def order_mail(self, mail: OrderMail) -> RenderedMail:
+        """The e-mail in the customer's language."""
+        form = Format.for_reader(mail.locale)
+        return self._mail(f"mails/{mail.kind}/{form.language.folder}", form, mail)
+
+    def operator_mail(self, mail: OperatorMail) -> RenderedMail:
+        """The e-mail to the operators, in English."""
+        return self._mail("mails/operator/en", Format.for_reader("en"), mail)
+
+    def order_page(self, page: OrderPage) -> str:
+        """The order's page as a whole HTML document. It may only be served with a CSP that allows its nonce."""
+        form = Format.for_reader(page.locale)
+        return self._fill("order_page.html", form, page=page, stages=stages(page.status))
+
+    def _mail(self, folder: str, form: Format, mail: OrderMail | OperatorMail) -> RenderedMail:
+        return RenderedMail(
+            subject=one_line(self._fill(f"{folder}/subject.txt", form, mail=mail)),
+            text=self._fill(f"{folder}/body.txt", form, mail=mail).strip() + "\n",
+            html=self._fill(f"{folder}/body.html", form, mail=mail),
+            language=form.language,
+        )
+
+    def _fill(self, template: str, form: Format, **values: Any) -> str:
+        return self._environment.get_template(template).render(
+            form=form, words=self._words[form.language], **values
+        )
+
+
+def _words(folder: Path, language: Language) -> dict[str, Any]:
+    return tomllib.loads((folder / "words" / f"{language.folder}.toml").read_text("utf-8"))
