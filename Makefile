@@ -8,6 +8,11 @@ PYTEST_WORKERS ?= 2
 export ORDERS EXIT
 
 BIN := .venv/bin
+OLD := import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, but %s is %s. Name another: make PYTHON=python3.12 ..." % (sys.executable, sys.version.split()[0]))
+define check-python
+@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on the PATH; Python 3.11 or later is needed. Name it: make PYTHON=/path/to/python3 ..." >&2; exit 2; }
+@$(PYTHON) -c '$(OLD)'
+endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -57,9 +62,11 @@ lock: setup-dev ## renew both lock files within pyproject.toml's bounds
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url --upgrade --quiet -c requirements.lock -o requirements-dev.lock
 
 setup: ## make .venv with what running needs
+	$(check-python)
 	@$(PYTHON) -I local/setup.py
 
 setup-dev: ## make .venv with what developing needs too
+	$(check-python)
 	@$(PYTHON) -I local/setup.py --dev
 
 clean: ## remove the data of `make up` and `make demo`, and the tools' caches

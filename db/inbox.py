@@ -31,6 +31,7 @@ class InboxEvent(Base):
     subject: Mapped[str | None]
     order_id: Mapped[str | None]
     moves_money: Mapped[bool]
+    ends_hold: Mapped[bool]
     body: Mapped[bytes] = mapped_column(LargeBinary)
     status: Mapped[str]
     note: Mapped[str] = mapped_column(server_default="")

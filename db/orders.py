@@ -203,3 +203,8 @@ async def add_entries(connection: AsyncConnection, order_id: str, entries: list[
     if entries:
         rows = [{**entry, "order_id": order_id} for entry in entries]
         await connection.execute(insert(TimelineEntry).values(rows).on_conflict_do_nothing())
+
+
+async def set_routing(connection: AsyncConnection, order_id: str, explanation: list[str]) -> None:
+    """Keep why the order ships from where it ships."""
+    await connection.execute(update(Order).where(Order.id == order_id).values(routing=explanation))

@@ -140,6 +140,17 @@ async def find_fulfilment(connection: AsyncConnection, fulfilment_id: str) -> Ro
     return (await connection.execute(select(Fulfilment.__table__).where(Fulfilment.id == fulfilment_id))).first()
 
 
+async def labelled_parcel(connection: AsyncConnection, fulfilment_id: str) -> Row[Any] | None:
+    """The newest parcel of a fulfilment whose label was bought and not given back."""
+    query = (
+        select(Parcel.__table__)
+        .where(Parcel.fulfilment_id == fulfilment_id, Parcel.label_url.is_not(None), Parcel.void_status.is_(None))
+        .order_by(Parcel.attempt.desc())
+        .limit(1)
+    )
+    return (await connection.execute(query)).first()
+
+
 async def fulfilments(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
     """An order's fulfilments by number."""
     query = select(Fulfilment.__table__).where(Fulfilment.order_id == order_id).order_by(Fulfilment.number)

@@ -178,12 +178,18 @@ async def add_reservations(connection: AsyncConnection, rows: list[dict[str, Any
 
 
 async def reservations(
-    connection: AsyncConnection, order_id: str, *, statuses: Sequence[ReservationStatus] | None = None
+    connection: AsyncConnection,
+    order_id: str,
+    *,
+    statuses: Sequence[ReservationStatus] | None = None,
+    lock: bool = False,
 ) -> list[Row[Any]]:
-    """An order's reservations, by id."""
+    """An order's reservations, by id; with ``lock`` nobody else can turn them until the transaction ends."""
     query = select(Reservation.__table__).where(Reservation.order_id == order_id).order_by(Reservation.id)
     if statuses is not None:
         query = query.where(Reservation.status.in_([s.value for s in statuses]))
+    if lock:
+        query = query.with_for_update()
     return list(await connection.execute(query))
 
 
@@ -201,12 +207,13 @@ async def turn(
 
 
 async def expired(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
-    """Held reservations past their expiry, oldest first."""
+    """Held reservations past their expiry, oldest first, locked; other callers pass over them."""
     query = (
         select(Reservation.__table__)
         .where(Reservation.status == ReservationStatus.HELD.value, Reservation.expires_at < func.now())
         .order_by(Reservation.expires_at)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     return list(await connection.execute(query))
 

@@ -27,7 +27,7 @@ class ProviderEvent:
     """A verified event, as the inbox keeps it.
 
     ``subject`` is the provider's id of the payment, shipment or tracker; ``order_id`` what its metadata names;
-    ``moves_money`` whether money changed hands.
+    ``moves_money`` whether money changed hands, ``ends_hold`` whether a hold on the customer's money was given up.
     """
 
     provider: str
@@ -37,6 +37,7 @@ class ProviderEvent:
     subject: str | None = None
     order_id: str | None = None
     moves_money: bool = False
+    ends_hold: bool = False
 
 
 @dataclass(frozen=True)

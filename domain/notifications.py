@@ -25,5 +25,5 @@ class NotificationStatus(StrEnum):
 
 
 def message_id(notification_id: str, domain: str) -> str:
-    """The Message-ID of a notification (RFC 5322, 3.6.4): the same on every attempt, so that a repeat can be dropped."""
+    """The Message-ID of a notification (RFC 5322, 3.6.4), the same on every attempt: a repeat can be dropped."""
     return f"<{notification_id}@{domain}>"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.money import Money
@@ -180,3 +180,8 @@ class Tracking:
     signed_by: str | None = None
     url: str | None = None
     events: tuple[TrackingEvent, ...] = field(default=())
+
+
+def promised_by(placed_at: datetime, service: str) -> datetime:
+    """When an order placed then should be at the door: a day to pack, then the days that the service allows."""
+    return placed_at + timedelta(days=1 + (SERVICE_DAYS[service] or 14))

@@ -16,10 +16,10 @@ What every call has: a bounded pool, a bounded time to connect, a bounded total 
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -35,9 +35,12 @@ CONNECT = timedelta(seconds=3)
 MAX_ANSWER = 4 * 1024 * 1024
 """Bytes of an answer that are read before it is given up as unreadable."""
 
+T = TypeVar("T")
+
 _DEFAULT_RETRY_AFTER = 1.0
 _MOST_RETRY_AFTER = 300.0
 _DOWN = frozenset({409, 424, 425})
+_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 # What providers call their errors and fields. Anything else could quote what a customer typed.
 _WORD = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,80}")
 
@@ -50,9 +53,7 @@ def new_client(*, connections: int = 20, connect: timedelta = CONNECT) -> httpx2
     """
     return httpx2.AsyncClient(
         timeout=httpx2.Timeout(TOTAL.total_seconds(), connect=connect.total_seconds(), pool=connect.total_seconds()),
-        limits=httpx2.Limits(
-            max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=4.0
-        ),
+        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=4.0),
         follow_redirects=False,
         # Proxies of the environment are for the outside world, never for a server on this machine.
         mounts={"all://127.0.0.1": None, "all://localhost": None},
@@ -103,10 +104,13 @@ class Caller:
     timeout: timedelta = TOTAL
     observe: Observe = unobserved
 
-    async def call(self, request: Request) -> Answer:
-        """The answer, of whatever status. Raises Unreachable or OutcomeUnknown."""
+    async def call(self, request: Request, read: Callable[[Answer], T]) -> T:
+        """What ``read`` makes of the answer, of whatever status; it raises what the provider's words mean.
+
+        Raises Unreachable or OutcomeUnknown where there is no answer to read.
+        """
         with observed(self.observe, self.provider, request.operation):
-            return await self._bounded(request)
+            return read(await self._bounded(request))
 
     async def _bounded(self, request: Request) -> Answer:
         where = f"{request.operation}: "
@@ -117,7 +121,7 @@ class Caller:
             raise OutcomeUnknown(self.provider, f"{where}no answer in time") from error
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
             raise Unreachable(self.provider, f"{where}{type(error).__name__}") from error
-        except httpx2.RequestError as error:
+        except (httpx2.RequestError, httpx2.InvalidURL) as error:
             raise OutcomeUnknown(self.provider, f"{where}{type(error).__name__}") from error
 
     async def _exchange(self, request: Request) -> Answer:
@@ -138,10 +142,6 @@ class Caller:
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, headers, bytes(body))
 
-    def unreadable(self, operation: str) -> OutcomeUnknown:
-        """The error for an answer that arrived and cannot be understood."""
-        return OutcomeUnknown(self.provider, f"{operation}: the answer is unreadable")
-
 
 def failure(
     provider: str, answer: Answer, *, detail: str, code: str | None = None, replayed: bool = False
@@ -155,6 +155,18 @@ def failure(
     if answer.status in _DOWN or answer.status >= 500:
         return ProviderDown(provider, text, replayed=replayed)
     return Rejected(provider, text, status=answer.status, code=code)
+
+
+def unreadable(provider: str, what: str) -> OutcomeUnknown:
+    """The error for an answer that arrived and cannot be understood; ``what`` names the part at fault."""
+    return OutcomeUnknown(provider, f"the answer is unreadable: {what}")
+
+
+def safe_id(provider: str, reference: str) -> str:
+    """``reference`` if it can be part of a path. Raises Rejected for one that no provider ever gave out."""
+    if _ID.fullmatch(reference) is None:
+        raise Rejected(provider, "the id is malformed", status=404, code="malformed_id")
+    return reference
 
 
 def retry_after(headers: Mapping[str, str]) -> float:

@@ -1,7 +1,8 @@
 """How calls to the outside world are watched: one hook, told of every call once it has ended.
 
 The hook is called with (provider, operation, outcome, seconds). The outcome is a short stable word, fit for a metric's
-label: ``ok`` or one of `OUTCOMES`. No value is personal, and none is unbounded.
+label: ``ok``, one of `OUTCOMES`, or ``error`` for a defect of ours. A declined card is ``ok``: the provider answered.
+No value is personal, and none is unbounded.
 """
 
 import asyncio
@@ -42,9 +43,10 @@ def unobserved(provider: str, operation: str, outcome: str, seconds: float) -> N
 def observed(observe: Observe, provider: str, operation: str) -> Iterator[None]:
     """Tell ``observe`` how the block ended and how long it took."""
     started = time.monotonic()
-    outcome = "ok"
+    outcome = "error"
     try:
         yield
+        outcome = "ok"
     except (ProviderError, asyncio.CancelledError) as error:
         outcome = OUTCOMES[type(error)]
         raise

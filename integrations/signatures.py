@@ -76,9 +76,7 @@ def _verify_easypost_v2(
     stamp, signed_path = headers.get("x-timestamp"), headers.get("x-path")
     if stamp is None or signed_path is None:
         raise BadSignature("easypost", "a V2 signature without X-Timestamp and X-Path")
-    expected = [
-        easypost_signature_v2(body, secret=secret, timestamp=stamp, path=signed_path) for secret in secrets
-    ]
+    expected = [easypost_signature_v2(body, secret=secret, timestamp=stamp, path=signed_path) for secret in secrets]
     _require_match("easypost", [headers["x-hmac-signature-v2"]], expected)
     if signed_path.partition("?")[0] != path.partition("?")[0]:
         raise BadSignature("easypost", "the event was signed for another path")

@@ -18,8 +18,8 @@ def kept_secret(file: Path, *, make: Callable[[], str] = random_token) -> str:
     except FileNotFoundError:
         pass
     scratch = file.with_name(f".{file.name}.{os.getpid()}")
-    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-        out.write(make() + "\n")
+    scratch.touch(mode=0o600)
+    scratch.write_text(make() + "\n", encoding="utf-8")
     try:
         os.link(scratch, file)  # fails where another was quicker; a rename would replace theirs
     except FileExistsError:

@@ -1,7 +1,6 @@
 """The ports of the local stack: settings, checked before anything starts."""
 
 import errno
-import os
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -49,7 +48,7 @@ class Ports:
         return cls(**dict(zip((field.name for field in fields(cls)), numbers, strict=True)))
 
     def check_free(self, *, without: frozenset[str] = frozenset()) -> None:
-        """Raises LocalError, in one line with a way out, where a port is taken. `without` names those that are not needed."""
+        """Raises LocalError, in one line with a way out, where a port is taken; `without` are not needed."""
         taken = [
             (name, port) for name, port in asdict(self).items() if name not in without and not _is_free(name, port)
         ]
@@ -64,7 +63,7 @@ class Ports:
         seen: dict[int, str] = {}
         for name, port in asdict(self).items():
             if other := seen.get(port):
-                raise LocalError(f"{variable(other)} and {variable(name)} are both {port}; give each a port of its own.")
+                raise LocalError(f"{variable(other)} and {variable(name)} are both {port}; give each one of its own.")
             seen[port] = name
 
 
@@ -105,7 +104,7 @@ def _is_free(name: str, port: int) -> bool:
         raise LocalError(f"This user may not open port {port} ({variable(name)}); choose one above 1023.") from None
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            raise LocalError(f"Port {port} ({variable(name)}) cannot be opened: {os.strerror(error.errno or 0)}.") from None
+            raise LocalError(f"Port {port} ({variable(name)}) cannot be opened: {error.strerror}.") from None
         return False
     return True
 

@@ -1,7 +1,7 @@
 """An embedded PostgreSQL: one cluster in one folder, on loopback, with a password of its own.
 
-    async with Postgres(folder, durable=False) as postgres:
-        url = await postgres.create_database("waybill_test")
+>>> async with Postgres(folder, durable=False) as postgres:
+...     url = await postgres.create_database("waybill_test")
 """
 
 import asyncio
@@ -31,8 +31,8 @@ NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 class Postgres:
     """A PostgreSQL server whose data and password live under `folder`.
 
-    Without `port` it takes a free one. `durable=False` trades safety for speed and is for tests only. Works as root and as an
-    ordinary user; see postgres_home.
+    Without `port` it takes a free one. `durable=False` trades safety for speed and is for tests only. Works as root and
+    as an ordinary user; see postgres_home.
     """
 
     def __init__(self, folder: Path, *, port: int | None = None, durable: bool = True, log: Path | None = None) -> None:
@@ -141,7 +141,7 @@ class Postgres:
     async def _answers(self) -> bool:
         try:
             connection = await asyncpg.connect(self.dsn, timeout=2)
-        except (OSError, asyncio.TimeoutError, asyncpg.CannotConnectNowError):
+        except (OSError, asyncpg.CannotConnectNowError):  # a timeout is an OSError
             return False
         await connection.close()
         return True
@@ -177,13 +177,13 @@ def _locale(home: Home) -> list[str]:
     found = re.search(r"\d+", version)
     if found and int(found.group()) >= FIRST_BUILTIN_LOCALE:
         return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    return ["--locale=C"]
+    return ["--locale=C.UTF-8"]  # such a server is Debian's, and so is this locale
 
 
 def _wait_for_leftovers(data: Path) -> None:
-    """Waits for server processes that a killed postmaster left on this folder, then drops a pid file that names a stranger.
+    """Waits for server processes that a killed postmaster left on this folder, then drops its pid file.
 
-    PostgreSQL itself takes any live process with the recorded number for its predecessor, which after a reboot it need not be.
+    PostgreSQL takes any live process with the recorded number for its predecessor, even a stranger after a reboot.
     Raises LocalError where a server keeps running.
     """
     if not Path("/proc/self/cwd").exists():

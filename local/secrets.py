@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from domain.identity import new_api_key
 from local.keeping import kept_secret
 
 
@@ -40,10 +41,10 @@ class Secrets:
             encryption_keys=kept("encryption_keys", _key_ring),
             signing=kept("signing", lambda: secrets.token_urlsafe(32)),
             codec_token=kept("codec_token", lambda: secrets.token_urlsafe(32)),
-            api_key=kept("api_key", lambda: f"wb_{secrets.token_urlsafe(32)}"),
+            api_key=kept("api_key", new_api_key),
         )
 
 
 def _key_ring() -> str:
-    """One AES-256 key under a short id, as `ENCRYPTION_KEYS` wants it; more may be added in front, separated by commas."""
+    """One AES-256 key under a short id, as `ENCRYPTION_KEYS` wants it."""
     return f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"

@@ -1,9 +1,9 @@
 """The whole embedded stack as one context manager: what `make up`, `make demo` and the end-to-end tests run on.
 
-    async with Stack(folder, ports=Ports.ephemeral()) as stack:
-        print(stack.addresses.web, stack.secrets.api_key)
+>>> async with Stack(folder, ports=Ports.ephemeral(), say=print) as stack:
+...     print(stack.addresses.web)
 
-PostgreSQL and its migrations, Temporal, the provider sandbox and the mail sink start side by side; web and worker follow.
+PostgreSQL and its migrations, Temporal, the provider sandbox and the mail sink start side by side; then web and worker.
 DATABASE_URL or TEMPORAL_ADDRESS in the environment name servers to use in place of ours.
 """
 
@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
 
+from local.first_key import admit
 from local.ports import LOOPBACK, Ports
 from local.postgres import Postgres
 from local.processes import LocalError, Ready, Say, Service, Supervisor, accepts, answers, run_to_end, shown
@@ -29,6 +30,7 @@ from runtime.search_attributes import SEARCH_ATTRIBUTES
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "waybill"
+ORDERS_ONLY = 'WorkflowType="Order"'
 MIGRATE_WITHIN = timedelta(seconds=60)
 
 
@@ -49,7 +51,8 @@ class Addresses:
     @property
     def orders_in_temporal(self) -> str:
         """Temporal's list of workflows, orders only."""
-        return f"{self.temporal_ui}/namespaces/{NAMESPACE}/workflows?{urlencode({'query': 'WorkflowType="Order"'})}"
+        query = urlencode({"query": ORDERS_ONLY})
+        return f"{self.temporal_ui}/namespaces/{NAMESPACE}/workflows?{query}"
 
 
 class Stack:
@@ -140,6 +143,7 @@ class Stack:
         url = self.environment.get("DATABASE_URL") or await self._start_postgres()
         migrate = self._python("migrate", "-m", "db.migrate", environment={"DATABASE_URL": url}, within=MIGRATE_WITHIN)
         await run_to_end(migrate)
+        await admit(url, self.secrets.api_key)
         return url
 
     async def _start_postgres(self) -> str:
@@ -176,7 +180,7 @@ class Stack:
                 "SANDBOX_EASYPOST_WEBHOOK_URL": f"{web}/webhooks/easypost",
                 "SANDBOX_EASYPOST_WEBHOOK_SECRET": self.secrets.easypost_webhook,
             },
-            ready=lambda: accepts(LOOPBACK, self.ports.sandbox),
+            ready=lambda: answers(f"{_at(self.ports.sandbox)}/healthz"),
         )
 
     def _mail(self) -> Service:
@@ -211,7 +215,7 @@ class Stack:
             "STRIPE_BASE_URL": f"{_at(self.ports.sandbox)}/stripe",
             "STRIPE_API_KEY": self.secrets.stripe_key,
             "STRIPE_WEBHOOK_SECRETS": self.secrets.stripe_webhook,
-            "EASYPOST_BASE_URL": f"{_at(self.ports.sandbox)}/easypost/v2",
+            "EASYPOST_BASE_URL": f"{_at(self.ports.sandbox)}/easypost",
             "EASYPOST_API_KEY": self.secrets.easypost_key,
             "EASYPOST_WEBHOOK_SECRETS": self.secrets.easypost_webhook,
             "SMTP_HOST": LOOPBACK,

@@ -33,8 +33,8 @@ def temporal_service(
 ) -> Service:
     """The server as a supervised service, its database in `folder`.
 
-    `search_attributes` are names and types as the program spells them (`Keyword`, `Bool`, …). `codec_endpoint` is the URL where
-    the Web UI has payloads decrypted. Raises LocalError where the program is missing.
+    `search_attributes` are names and types as the program spells them (`Keyword`, `Bool`, …). `codec_endpoint` is the
+    URL where the Web UI has payloads decrypted. Raises LocalError where the program is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     options = {
@@ -90,7 +90,8 @@ async def register_search_attributes(address: str, namespace: str, search_attrib
         known = await service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
         missing = {name: _kind(kind) for name, kind in search_attributes.items() if name not in known.custom_attributes}
         if missing:
-            await service.add_search_attributes(AddSearchAttributesRequest(namespace=namespace, search_attributes=missing))
+            request = AddSearchAttributesRequest(namespace=namespace, search_attributes=missing)
+            await service.add_search_attributes(request)
     except (RPCError, RuntimeError) as error:
         raise LocalError(f"Temporal at {address} (TEMPORAL_ADDRESS) cannot be used: {error}") from error
 

@@ -17,8 +17,8 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Runs `main` to its end and returns its exit status.
 
-    The first SIGINT, SIGTERM or SIGHUP cancels it, which is a good ending (status 0); the second leaves at once, and the
-    kernel takes the children along. A LocalError becomes its line on standard error and status 2.
+    The first SIGINT, SIGTERM or SIGHUP cancels it, which is a good ending (status 0); the second leaves at once, and
+    the kernel takes the children along. A LocalError becomes its line on standard error and status 2.
     """
     try:
         return asyncio.run(_until_told(main))

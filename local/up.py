@@ -45,7 +45,7 @@ def address_book(stack: Stack) -> dict[str, str]:
         "API and its docs": addresses.api_docs,
         "Orders in Temporal": addresses.orders_in_temporal,
         "Mailbox": addresses.mailbox,
-        "Provider sandbox": f"{addresses.sandbox}/control",
+        "Provider sandbox": addresses.sandbox,
     }
 
 

@@ -167,7 +167,7 @@ def load_settings() -> Settings:
     """
     folder = os.environ.get("SECRETS_DIR")
     try:
-        return Settings(_secrets_dir=folder)  # type: ignore[call-arg] # the fields come from the environment
+        return Settings(_secrets_dir=folder)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(fault) for fault in error.errors())) from None
 

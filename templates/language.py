@@ -79,7 +79,8 @@ class Format:
         pattern = parse_pattern(self.locale.currency_formats["standard"].pattern)
         pattern.frac_prec = (digits, digits)
         amount = Decimal(money.minor).scaleb(-digits)
-        return pattern.apply(amount, self.locale, currency=money.currency, currency_digits=False)
+        written: str = pattern.apply(amount, self.locale, currency=money.currency, currency_digits=False)
+        return written
 
     def date(self, at: datetime) -> str:
         """The day of an instant, in UTC, written out."""

@@ -1,4 +1,4 @@
-"""The order's page: what it is made of."""
+"""The order's page: what it is made of. Its template is `order_page.html`, with parts in the folder of this name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,7 +105,7 @@ class PageEntry:
 
 @dataclass(frozen=True)
 class PageMoney:
-    """Where the money stands: ``authorised`` is what the bank agreed to, ``captured`` taken, ``refunded`` given back."""
+    """Where it stands: ``authorised`` is what the bank agreed to, ``captured`` was taken, ``refunded`` given back."""
 
     shipping: Money
     total: Money

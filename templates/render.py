@@ -52,9 +52,7 @@ class Templates:
         )
 
     def _fill(self, template: str, form: Format, **values: Any) -> str:
-        return self._environment.get_template(template).render(
-            form=form, words=self._words[form.language], **values
-        )
+        return self._environment.get_template(template).render(form=form, words=self._words[form.language], **values)
 
 
 def _words(folder: Path, language: Language) -> dict[str, Any]:

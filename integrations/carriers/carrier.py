@@ -51,9 +51,7 @@ class Carrier(Protocol):
     async def start_tracking(self, tracking_code: str, carrier: str) -> Tracking:
         """Follow a parcel whose label came without a tracker; the same code gives the same tracker."""
 
-    def parse_webhook(
-        self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime
-    ) -> ProviderEvent:
+    def parse_webhook(self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime) -> ProviderEvent:
         """Verify and read a webhook; ``headers`` have lower-case names. Raises BadSignature or BadPayload."""
 
     def parse_tracking(self, body: bytes) -> Tracking | None:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from integrations.sandbox import control, registry
-from integrations.sandbox.books import Books
+from integrations.sandbox.books import FIXED, Books
 from integrations.sandbox.calls import CallLog
 from integrations.sandbox.dials import DialBoard
 from integrations.sandbox.pipeline import Pipeline
@@ -71,11 +71,11 @@ def _open(settings: Settings, clock: Callable[[], float]) -> Sandbox:
 
 def _register_fixed_hooks(sandbox: Sandbox, hooks: Sequence[FixedHook], known: set[str]) -> None:
     for name in known:
-        sandbox.webhooks.unregister(f"fixed_{name}")
+        sandbox.webhooks.unregister(FIXED + name)
     for hook in hooks:
         if hook.provider not in known:
             raise ValueError(f"no vendor is called {hook.provider!r}")
-        endpoint = Endpoint(f"fixed_{hook.provider}", hook.provider, hook.url, hook.secret)
+        endpoint = Endpoint(FIXED + hook.provider, hook.provider, hook.url, hook.secret)
         sandbox.webhooks.register(endpoint)
 
 

@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS calls (
   status TEXT NOT NULL, deed INTEGER NOT NULL, fault TEXT, request_id TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS calls_operation ON calls (provider, operation);
 """
+FIXED = "fixed_"
+"""How the ids of webhook targets begin that were given at the start."""
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -133,6 +135,14 @@ class Books:
         )
         return [_load(row) for row in rows]
 
+    def ripe(self, kind: str, field: str, by: float) -> list[Object]:
+        """Objects whose numeric field is at most ``by``, oldest first: what is due. `index` the field."""
+        rows = self.execute(
+            f"SELECT obj FROM objects WHERE kind = ? AND {_extract(field)} <= ? ORDER BY seq",  # noqa: S608
+            (kind, by),
+        )
+        return [_load(row) for row in rows]
+
     def list(
         self,
         kind: str,
@@ -204,10 +214,11 @@ class Books:
             self.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
 
     def wipe(self) -> None:
-        """Empty everything but the registered endpoints: objects, answers, deliveries, calls, settings."""
+        """Empty everything; only the webhook targets given at the start stay."""
         with self.transaction():
             for table in ("objects", "settings", "answers", "deliveries", "calls"):
                 self.execute(f"DELETE FROM {table}")  # noqa: S608 - a fixed list
+            self.execute("DELETE FROM endpoints WHERE id NOT LIKE ?", (f"{FIXED}%",))
 
     def _place(self, kind: str, object_id: str) -> int:
         rows = self.execute("SELECT seq FROM objects WHERE kind = ? AND id = ?", (kind, object_id))

@@ -15,6 +15,7 @@ from integrations.sandbox.calls import FILTERS
 from integrations.sandbox.provider import Provider, Sandbox
 from integrations.sandbox.webhooks import Signature
 
+TEMPLATES = Path(__file__).with_name("templates")
 _PAGE_ROWS = 25
 _MOST_ROWS = 1000
 
@@ -83,8 +84,7 @@ class Controls:
     def __init__(self, sandbox: Sandbox, providers: Sequence[Provider]) -> None:
         self._sandbox = sandbox
         self._providers = {provider.name: provider for provider in providers}
-        folder = FileSystemLoader(Path(__file__).with_name("templates"))
-        self._pages = Environment(loader=folder, autoescape=True, undefined=StrictUndefined)
+        self._pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
 
     async def health(self, _: Request) -> Response:
         """200 once the books can be read."""
@@ -181,7 +181,7 @@ class Controls:
         return JSONResponse({"event": event, "queued": queued})
 
     async def reset(self, _: Request) -> Response:
-        """Empty the books and reset the dials; registered webhook endpoints stay."""
+        """Empty the books and reset the dials; only the webhook targets given at the start stay."""
         self._sandbox.books.wipe()
         for name in self._providers:
             self._sandbox.dials.reset(name)

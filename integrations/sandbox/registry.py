@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from integrations.sandbox import stripe
+from integrations.sandbox.easypost.provider import build as easypost
 from integrations.sandbox.provider import Provider, Sandbox
+from integrations.sandbox.stripe.provider import build as stripe
 
-BUILDERS: tuple[Callable[[Sandbox], Provider], ...] = (stripe.build,)
+BUILDERS: tuple[Callable[[Sandbox], Provider], ...] = (stripe, easypost)

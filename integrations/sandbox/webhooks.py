@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -200,9 +201,9 @@ class Webhooks:
         for row in self._due():
             task = asyncio.create_task(self._attempt(client, row))
             self._in_hand[row["id"]] = task
-            task.add_done_callback(lambda _, number=row["id"]: self._put_down(number))
+            task.add_done_callback(functools.partial(self._put_down, row["id"]))
 
-    def _put_down(self, number: int) -> None:
+    def _put_down(self, number: int, _: asyncio.Task[None]) -> None:
         del self._in_hand[number]
         self._attempted.set()
 
@@ -222,9 +223,7 @@ class Webhooks:
             return
         timeout = self._dials.get(row["provider"]).webhooks.timeout_seconds
         try:
-            response = await client.post(
-                row["url"], content=row["body"], headers=self._headers(row), timeout=timeout
-            )
+            response = await client.post(row["url"], content=row["body"], headers=self._headers(row), timeout=timeout)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             self._retry(row, type(error).__name__)
         else:

@@ -73,9 +73,7 @@ def server(running: MailServer) -> MailServer:
 
 
 def test_an_accepted_mail_is_found_by_recipient_subject_and_message_id(server: MailServer) -> None:
-    server.send(
-        _mail(to="ann@example.com", subject="Your order has shipped", message_id="<o-1.shipped@shop>")
-    )
+    server.send(_mail(to="ann@example.com", subject="Your order has shipped", message_id="<o-1.shipped@shop>"))
     server.send(_mail(to="bob@example.com", subject="Refund", message_id="<o-2.refund@shop>"))
     assert server.find()["total"] == 2
     assert [m["subject"] for m in server.find()["messages"]] == ["Refund", "Your order has shipped"]

@@ -90,6 +90,7 @@ def _inbox() -> None:
         sa.Column("subject", sa.String(), nullable=True),
         sa.Column("order_id", sa.String(), nullable=True),
         sa.Column("moves_money", sa.Boolean(), nullable=False),
+        sa.Column("ends_hold", sa.Boolean(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("note", sa.String(), server_default="", nullable=False),

@@ -30,17 +30,13 @@ async def serve(*, host: str, smtp_port: int, http_port: int, data: Path) -> Non
 def main() -> None:
     """Parse the command line and serve."""
     parser = argparse.ArgumentParser(prog="integrations.sandbox.mail", description=__doc__)
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address for both servers (default: this machine only)"
-    )
+    parser.add_argument("--host", default="127.0.0.1", help="address for both servers (default: this machine only)")
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder for the mails; kept over restarts")
     options = parser.parse_args()
     options.data.mkdir(parents=True, exist_ok=True)
-    asyncio.run(
-        serve(host=options.host, smtp_port=options.smtp_port, http_port=options.http_port, data=options.data)
-    )
+    asyncio.run(serve(host=options.host, smtp_port=options.smtp_port, http_port=options.http_port, data=options.data))
 
 
 if __name__ == "__main__":

@@ -75,9 +75,7 @@ class Letter:
         for part in self._mail.walk():
             if part.get_content_maintype() == "image" and part["Content-ID"]:
                 content = base64.b64encode(_bytes_of(part)).decode()
-                found[str(part["Content-ID"]).strip("<> ")] = (
-                    f"data:{part.get_content_type()};base64,{content}"
-                )
+                found[str(part["Content-ID"]).strip("<> ")] = f"data:{part.get_content_type()};base64,{content}"
         return found
 
 

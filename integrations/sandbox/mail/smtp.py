@@ -27,9 +27,7 @@ class Postmaster:
         """Take or refuse one recipient."""
         if self._dials.refuses(address):
             reply = f"550 5.1.1 <{address}> no such mailbox here"
-            call = Call(
-                _peer(session), envelope.mail_from or "", (address,), Outcome.RECIPIENT_REFUSED, reply
-            )
+            call = Call(_peer(session), envelope.mail_from or "", (address,), Outcome.RECIPIENT_REFUSED, reply)
             await asyncio.to_thread(self._store.note, call)
             return reply
         envelope.rcpt_tos.append(address)
@@ -59,9 +57,7 @@ class Postmaster:
         if fault is Fault.LOST_ANSWER:
             await self._answer(session, envelope, Outcome.LOST_ANSWER, "", mail_id)
             return _hang_up(server)
-        return await self._answer(
-            session, envelope, Outcome.ACCEPTED, f"250 2.0.0 Kept as {mail_id}", mail_id
-        )
+        return await self._answer(session, envelope, Outcome.ACCEPTED, f"250 2.0.0 Kept as {mail_id}", mail_id)
 
     async def _answer(
         self, session: Session, envelope: Envelope, outcome: Outcome, reply: str, mail_id: str | None = None
@@ -168,9 +164,7 @@ class _BusyLine(asyncio.Protocol):
         transport.close()
 
 
-def _welcome(
-    server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: LoginPassword
-) -> AuthResult:
+def _welcome(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: LoginPassword) -> AuthResult:
     return AuthResult(success=True)
 
 

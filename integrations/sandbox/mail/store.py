@@ -166,9 +166,7 @@ class MailStore:
     def find(self, search: Search, *, limit: int, skip: int = 0) -> list[dict[str, Any]]:
         """The matching deliveries, newest first; `deliveries` counts those with the same Message-ID."""
         where, values = search.where()
-        rows = self._rows(
-            SUMMARY + where + " ORDER BY m.number DESC LIMIT ? OFFSET ?", [*values, limit, skip]
-        )
+        rows = self._rows(SUMMARY + where + " ORDER BY m.number DESC LIMIT ? OFFSET ?", [*values, limit, skip])
         return [_summary(row) for row in rows]
 
     def get(self, mail_id: str) -> dict[str, Any] | None:

@@ -18,9 +18,7 @@ MAIL_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src data: https: http:; "
     "style-src 'unsafe-inline'; font-src data:"
 )
-OWN_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; form-action 'self'; img-src data:"
-)
+OWN_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; form-action 'self'; img-src data:"
 
 Limit = Annotated[int, Query(ge=0, le=1000)]
 
@@ -123,14 +121,10 @@ def _add_pages(app: FastAPI, store: MailStore, dials: Dials) -> None:
 
     def page(name: str, **values: Any) -> HTMLResponse:
         body = templates.get_template(name).render(**values)
-        return HTMLResponse(
-            body, headers={"Content-Security-Policy": OWN_POLICY, "Referrer-Policy": "no-referrer"}
-        )
+        return HTMLResponse(body, headers={"Content-Security-Policy": OWN_POLICY, "Referrer-Policy": "no-referrer"})
 
     @app.get("/")
-    def mailbox(
-        request: Request, q: str = "", to: str = "", skip: Annotated[int, Query(ge=0)] = 0
-    ) -> HTMLResponse:
+    def mailbox(request: Request, q: str = "", to: str = "", skip: Annotated[int, Query(ge=0)] = 0) -> HTMLResponse:
         search = Search(text=q, to=to)
         total = store.count(search)
         messages = store.find(search, limit=PAGE, skip=skip)

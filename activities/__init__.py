@@ -1,0 +1,1 @@
+"""Side effects, one class per noun, with everything they need handed to them."""

@@ -1,0 +1,34 @@
+"""How a failure outside becomes one that Temporal understands."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from temporalio.exceptions import ApplicationError
+
+from integrations.errors import ProviderDown, ProviderError, Rejected, Throttled
+
+REJECTED = "Rejected"
+KEY_SPENT = "KeySpent"
+
+
+@contextmanager
+def provider_failures() -> Iterator[None]:
+    """Turn the provider's errors into ApplicationErrors.
+
+    All are retried, but two: `Rejected`, where repeating cannot help and a person decides; and `KeySpent`, a failure
+    stored under our idempotency key, after which the deed has been looked for and not found, so that a new key is safe.
+    """
+    try:
+        yield
+    except Throttled as error:
+        raise ApplicationError(
+            str(error), type="Throttled", next_retry_delay=timedelta(seconds=error.retry_after)
+        ) from error
+    except Rejected as error:
+        raise ApplicationError(str(error), error.status, type=REJECTED, non_retryable=True) from error
+    except ProviderError as error:
+        spent = isinstance(error, ProviderDown) and error.replayed
+        raise ApplicationError(
+            str(error), type=KEY_SPENT if spent else type(error).__name__, non_retryable=spent
+        ) from error

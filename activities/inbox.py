@@ -1,0 +1,173 @@
+"""The inbox: what providers told is applied to the orders that it concerns, in any order, any number of times."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.shipments import record_tracking
+from db import exceptions as exception_records
+from db import inbox as records
+from db import orders as order_records
+from db import payments as payment_records
+from db import shipments as shipment_records
+from db.base import Database
+from domain.exceptions import Action, ExceptionKind
+from domain.inbox import EventTopic, InboxStatus, Wake
+from domain.orders import derived_id
+from domain.payments import PaymentStatus
+from domain.shipments import ENDING, SCANNED, FulfilmentStatus, TrackingStatus
+from integrations.carriers.carrier import Carrier
+from integrations.payments.provider import PaymentProvider
+
+_PARKED_FOR = timedelta(hours=24)
+
+
+class Inbox:
+    """Applies stored events: wakes the order that waits for one, records the rest."""
+
+    def __init__(
+        self,
+        database: Database,
+        providers: Mapping[str, PaymentProvider],
+        carriers: Mapping[str, Carrier],
+        wake: Callable[[str, Wake], Awaitable[bool]],
+    ) -> None:
+        self._database = database
+        self._providers = providers
+        self._carriers = carriers
+        self._wake = wake
+
+    async def apply_due(self, *, limit: int = 50) -> int:
+        """Apply what is due; how many events were looked at.
+
+        The rows stay locked until each is settled, so that several workers share the work. A crash between a signal and
+        the commit signals again, which is harmless.
+        """
+        async with self._database.transaction() as connection:
+            rows = await records.claim_due(connection, limit=limit)
+            for row in rows:
+                if row.topic == EventTopic.PAYMENT:
+                    await self._apply_payment(connection, row)
+                elif row.topic == EventTopic.TRACKING:
+                    await self._apply_tracking(connection, row)
+                else:
+                    await _settle(connection, row, InboxStatus.IGNORED, note="not an event that Waybill acts on")
+        return len(rows)
+
+    async def _apply_payment(self, connection: AsyncConnection, row: Row[Any]) -> None:
+        payment = await self._payment_of(connection, row)
+        if payment is None:
+            await _park(connection, row)
+        elif payment.status == PaymentStatus.PENDING:
+            # The order's own call is still on its way: what it writes decides whether anybody waits for this event.
+            await _later(connection, row, InboxStatus.STORED, seconds=1, note="the payment's own step is running")
+        elif payment.awaiting_customer or (row.ends_hold and payment.status == PaymentStatus.AUTHORISED):
+            wake = Wake(row.provider, row.event_id, EventTopic.PAYMENT)
+            woken = await self._wake(payment.order_id, wake)
+            await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=_woken(woken))
+        else:
+            note = (
+                await self._money_after_close(connection, row, payment) if row.moves_money else "nothing waited for it"
+            )
+            await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=note)
+
+    async def _payment_of(self, connection: AsyncConnection, row: Row[Any]) -> Row[Any] | None:
+        if row.subject is not None:
+            payment = await payment_records.find_by_reference(connection, row.provider, row.subject)
+            if payment is not None:
+                return payment
+        return None if row.order_id is None else await payment_records.find(connection, row.order_id)
+
+    async def _money_after_close(self, connection: AsyncConnection, row: Row[Any], payment: Row[Any]) -> str:
+        """Money that moved on an order that is closed is a person's to look at; the provider says whether it did."""
+        order = await order_records.find(connection, payment.order_id)
+        if order is None or order.closed_at is None or payment.reference is None:
+            return "nothing waited for it"
+        state = await self._providers[row.provider].retrieve(payment.reference)
+        if (state.captured.minor, state.refunded.minor) == (payment.captured, payment.refunded):
+            return "the order is closed, and its money agrees"
+        reason = (
+            f"Money moved after the order was closed: {state.captured} captured and {state.refunded} refunded at the "
+            f"provider, {payment.captured} and {payment.refunded} minor units in our record."
+        )
+        await self._open(connection, order.id, f"money:{row.event_id}", ExceptionKind.MONEY_MOVED_AFTER_CLOSE, reason)
+        return "the order is closed, and its money differs"
+
+    async def _apply_tracking(self, connection: AsyncConnection, row: Row[Any]) -> None:
+        carrier = self._carriers[row.provider]
+        tracking = carrier.parse_tracking(row.body)
+        if tracking is None:
+            await _settle(connection, row, InboxStatus.IGNORED, note="it tells of no parcel")
+            return
+        parcel = await shipment_records.find_tracked(
+            connection,
+            row.provider,
+            tracker=tracking.tracker,
+            shipment=tracking.shipment,
+            tracking_code=tracking.tracking_code,
+        )
+        if parcel is None:
+            await _park(connection, row)
+            return
+        if parcel.bought_at is None:
+            await _later(connection, row, InboxStatus.STORED, seconds=1, note="the label's own step is running")
+            return
+        await record_tracking(self._database, parcel.id, tracking)
+        note = "recorded"
+        if _ends_wait(parcel, tracking.status):
+            wake = Wake(row.provider, row.event_id, EventTopic.TRACKING, parcel.id)
+            note = _woken(await self._wake(parcel.order_id, wake))
+        if parcel.fulfilment_status == FulfilmentStatus.CANCELLED and tracking.status in SCANNED:
+            reason = f"Parcel {tracking.tracking_code} was scanned by the carrier although the order is cancelled."
+            kind = ExceptionKind.SHIPPED_AFTER_CANCEL
+            await self._open(connection, parcel.order_id, f"scan:{parcel.id}", kind, reason)
+            note = "scanned although cancelled: an operator is told"
+        await _settle(connection, row, InboxStatus.APPLIED, order_id=parcel.order_id, note=note)
+
+    async def _open(
+        self, connection: AsyncConnection, order_id: str, purpose: str, kind: ExceptionKind, reason: str
+    ) -> None:
+        values = {
+            "id": derived_id(order_id, f"exception:{purpose}"),
+            "order_id": order_id,
+            "fulfilment_id": None,
+            "kind": kind.value,
+            "reason": reason,
+            "actions": [Action.SKIP.value],
+            "opened_at": datetime.now(UTC),
+        }
+        await exception_records.open_exception(connection, values)
+
+
+def _ends_wait(parcel: Row[Any], status: TrackingStatus) -> bool:
+    """Whether the order's workflow waits for just this: the first scan, or the end of the journey."""
+    if parcel.fulfilment_status in {FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED}:
+        return status in SCANNED
+    return parcel.fulfilment_status == FulfilmentStatus.HANDED_OVER and status in ENDING
+
+
+def _woken(woken: bool) -> str:
+    return "the order was told" if woken else "the order had ended"
+
+
+async def _park(connection: AsyncConnection, row: Row[Any]) -> None:
+    age = datetime.now(UTC) - row.received_at
+    if age > _PARKED_FOR:
+        await _settle(connection, row, InboxStatus.IGNORED, note="it belongs to no order of ours")
+        return
+    # An early event finds its order within a second or two; one of nobody is looked at ever more rarely.
+    seconds = min(3600.0, 2.0 ** min(row.attempts, 12))
+    await _later(connection, row, InboxStatus.PARKED, seconds=seconds, note="it belongs to no order of ours yet")
+
+
+async def _later(connection: AsyncConnection, row: Row[Any], status: InboxStatus, *, seconds: float, note: str) -> None:
+    await records.postpone(connection, row.provider, row.event_id, status, seconds=seconds, note=note)
+
+
+async def _settle(
+    connection: AsyncConnection, row: Row[Any], status: InboxStatus, *, note: str, order_id: str | None = None
+) -> None:
+    await records.settle(connection, row.provider, row.event_id, status, order_id=order_id, note=note)

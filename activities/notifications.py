@@ -1,0 +1,210 @@
+"""Notifications: the customer is told each thing once, the operators of each exception."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+from temporalio import activity
+
+from activities.failures import provider_failures
+from db import exceptions as exception_records
+from db import notifications as records
+from db import orders as order_records
+from db import payments as payment_records
+from db import shipments as shipment_records
+from db.base import Database
+from domain.exceptions import Action, ExceptionKind
+from domain.money import Money
+from domain.notifications import NoticeKind, NotificationStatus, message_id
+from domain.orders import Address, derived_id, workflow_id
+from domain.shipments import FulfilmentStatus
+from integrations.errors import OutcomeUnknown, ProviderError, Rejected
+from integrations.mail.mailer import Mail, Mailer
+from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink
+from templates.parts import PricedLine
+from templates.render import Templates
+
+_MOST_ATTEMPTS = 2
+_TO_COME = frozenset({FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED})
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Tell the customer of ``kind``. ``subject`` tells apart what may happen more than once (a fulfilment's id)."""
+
+    order_id: str
+    kind: NoticeKind
+    subject: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id of the notification."""
+        return derived_id(self.order_id, f"notification:{self.kind.value}:{self.subject}")
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where people look: an order's page, an exception in the API, a workflow in the Temporal UI."""
+
+    order: Callable[[str], str]
+    exception: Callable[[str], str]
+    workflow: Callable[[str], str]
+
+
+class Notifications:
+    """Sends e-mails and keeps account of them."""
+
+    def __init__(
+        self,
+        database: Database,
+        mailer: Mailer,
+        templates: Templates,
+        links: Links,
+        *,
+        shop_name: str,
+        mail_domain: str,
+        operators: str,
+    ) -> None:
+        self._database = database
+        self._mailer = mailer
+        self._templates = templates
+        self._links = links
+        self._shop_name = shop_name
+        self._mail_domain = mail_domain
+        self._operators = operators
+
+    @activity.defn(name="notify_customer")
+    async def notify(self, notice: Notice) -> NotificationStatus:
+        """Send one e-mail. The attempt is counted before it is made and taken back if it surely failed.
+
+        So after a crash or a lost answer it is known that the mail may have gone: it is sent once more, under the same
+        Message-ID and recorded as repeated, and never a third time.
+        """
+        mail = await self._compose(notice)
+        values = {
+            "id": notice.id,
+            "order_id": notice.order_id,
+            "kind": notice.kind.value,
+            "message_id": mail.message_id,
+        }
+        async with self._database.transaction() as connection:
+            row = await records.intend(connection, values)
+            if row.status != NotificationStatus.INTENDED.value:
+                return NotificationStatus(row.status)
+            if row.attempts >= _MOST_ATTEMPTS:
+                await records.finish(connection, notice.id, NotificationStatus.REPEATED)
+                return NotificationStatus.REPEATED
+            await records.begin_attempt(connection, notice.id)
+        with provider_failures():
+            await self._hand_in(notice, mail)
+        status = NotificationStatus.REPEATED if row.attempts else NotificationStatus.SENT
+        async with self._database.transaction() as connection:
+            await records.finish(connection, notice.id, status)
+        return status
+
+    async def tell_operators(self, *, limit: int = 20) -> int:
+        """Mail the operators about exceptions that they have not been told of; the number of mails."""
+        async with self._database.reading() as connection:
+            rows = await exception_records.not_told(connection, limit=limit)
+        for row in rows:
+            await self._mailer.send(self._operator_mail(row))
+            async with self._database.transaction() as connection:
+                await exception_records.mark_told(connection, row.id)
+        return len(rows)
+
+    async def _hand_in(self, notice: Notice, mail: Mail) -> None:
+        try:
+            await self._mailer.send(mail)
+        except OutcomeUnknown:
+            raise
+        except ProviderError as error:
+            async with self._database.transaction() as connection:
+                await records.forget_attempt(connection, notice.id)
+                if isinstance(error, Rejected):
+                    await records.finish(connection, notice.id, NotificationStatus.REFUSED)
+            raise
+
+    async def _compose(self, notice: Notice) -> Mail:
+        async with self._database.reading() as connection:
+            order = await order_records.find(connection, notice.order_id)
+            if order is None:
+                raise LookupError("a notification for an order without a record")
+            lines = await order_records.lines(connection, notice.order_id)
+            parcels = await shipment_records.parcels(connection, notice.order_id)
+            fulfilments = await shipment_records.fulfilments(connection, notice.order_id)
+            payment = await payment_records.find(connection, notice.order_id)
+        about = [p for p in parcels if p.tracking_code and (not notice.subject or p.fulfilment_id == notice.subject)]
+        content = OrderMail(
+            shop_name=self._shop_name,
+            kind=notice.kind,
+            locale=order.customer["locale"],
+            number=order.number,
+            customer_name=order.customer["name"],
+            order_url=self._links.order(order.id),
+            lines=tuple(_priced(line, order.currency) for line in lines),
+            shipping=Money(order.shipping_charge, order.currency),
+            total=Money(order.total, order.currency),
+            address=Address(**order.shipping_address),
+            placed_at=order.placed_at,
+            parcels=tuple(_parcel_link(p) for p in about),
+            more_to_come=notice.kind is NoticeKind.SHIPPED and any(f.status in _TO_COME for f in fulfilments),
+            money_note=_money_note(payment) if notice.kind is NoticeKind.CANCELLED else None,
+        )
+        rendered = self._templates.order_mail(content)
+        return Mail(
+            message_id=message_id(notice.id, self._mail_domain),
+            to=order.customer["email"],
+            to_name=order.customer["name"],
+            subject=rendered.subject,
+            text=rendered.text,
+            html=rendered.html,
+            language=rendered.language,
+        )
+
+    def _operator_mail(self, row: Row[Any]) -> Mail:
+        rendered = self._templates.operator_mail(
+            OperatorMail(
+                shop_name=self._shop_name,
+                number=row.number,
+                kind=ExceptionKind(row.kind),
+                reason=row.reason,
+                actions=tuple(Action(action) for action in row.actions),
+                opened_at=row.opened_at,
+                order_url=self._links.order(row.order_id),
+                exception_url=self._links.exception(row.id),
+                temporal_url=self._links.workflow(workflow_id(row.order_id)),
+                fulfilment=row.fulfilment_id,
+            )
+        )
+        return Mail(
+            message_id=message_id(row.id, self._mail_domain),
+            to=self._operators,
+            to_name="Operators",
+            subject=rendered.subject,
+            text=rendered.text,
+            html=rendered.html,
+        )
+
+
+def _priced(line: Row[Any], currency: str) -> PricedLine:
+    total = line.quantity * line.unit_price - line.discount + line.tax
+    return PricedLine(line.name, line.sku, line.quantity, Money(total, currency))
+
+
+def _parcel_link(parcel: Row[Any]) -> ParcelLink:
+    return ParcelLink(
+        carrier=parcel.carrier,
+        service=parcel.service,
+        tracking_code=parcel.tracking_code,
+        url=parcel.tracking_url,
+        estimated_delivery=parcel.estimated_delivery,
+    )
+
+
+def _money_note(payment: Row[Any] | None) -> MoneyNote:
+    if payment is None or payment.reference is None:
+        return MoneyNote.NOTHING_CHARGED
+    if payment.captured:
+        return MoneyNote.REFUNDED
+    return MoneyNote.HOLD_RELEASED

@@ -1,0 +1,229 @@
+"""Payments: every step that moves money is intended, called, confirmed; its outcome is always the provider's word."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+
+from activities.failures import provider_failures
+from db import payments as records
+from db.base import Database
+from domain.money import Money
+from domain.orders import PaymentSource, derived_id
+from domain.payments import PaymentState, PaymentStatus, RefundState, RefundStatus, step_key
+from integrations.errors import ProviderDown, ProviderError, Rejected
+from integrations.payments.provider import Authorisation, PaymentProvider
+
+_WAITS_FOR_CUSTOMER = frozenset(
+    {PaymentStatus.REQUIRES_METHOD, PaymentStatus.REQUIRES_ACTION, PaymentStatus.PROCESSING}
+)
+_REFUND_STANDS = frozenset({RefundStatus.PENDING, RefundStatus.SUCCEEDED})
+# The provider's clock may be behind ours: look a little further back.
+_CLOCK_SKEW = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class PayStep:
+    """One step of an order's payment. ``n`` is the decision that it belongs to: it rises when a person retries.
+
+    ``since`` is when the order was placed: nothing of it can be older at the provider.
+    """
+
+    order_id: str
+    order_number: str
+    source: PaymentSource
+    amount: Money
+    since: datetime
+    n: int = 1
+    reference: str | None = None
+
+    @property
+    def payment_id(self) -> str:
+        """The id of the order's payment record."""
+        return derived_id(self.order_id, "payment")
+
+    def key(self, purpose: str) -> str:
+        """The idempotency key of this step."""
+        return step_key(self.order_id, purpose, self.n)
+
+
+class Payments:
+    """Authorises, captures, voids and refunds through the providers by name."""
+
+    def __init__(self, database: Database, providers: Mapping[str, PaymentProvider]) -> None:
+        self._database = database
+        self._providers = providers
+
+    @activity.defn(name="authorise_payment")
+    async def authorise(self, step: PayStep) -> PaymentState:
+        """Place the hold, or adopt the intent that the shop made. A decline is an answer."""
+        provider = self._providers[step.source.provider]
+        key = step.key("authorise")
+        await self._intend(step, "authorised", key)
+        with provider_failures():
+            state = await self._adopt(provider, step) if step.source.intent else await self._hold(provider, step, key)
+        await self._confirm(
+            step, state, [_event(step, key, "authorised", state.capturable, state)] if _held(state) else []
+        )
+        return state
+
+    @activity.defn(name="inspect_payment")
+    async def inspect(self, step: PayStep) -> PaymentState:
+        """What the provider says now, written down."""
+        with provider_failures():
+            state = await self._providers[step.source.provider].retrieve(_reference(step))
+        key = step.key("authorise")
+        await self._confirm(
+            step, state, [_event(step, key, "authorised", state.capturable, state)] if _held(state) else []
+        )
+        return state
+
+    @activity.defn(name="capture_payment")
+    async def capture(self, step: PayStep) -> PaymentState:
+        """Take the money. Answered as captured already where it was."""
+        provider, key = self._providers[step.source.provider], step.key("capture")
+        await self._intend(step, "captured", key)
+        with provider_failures():
+            try:
+                state = await provider.capture(_reference(step), step.amount, key=key)
+            except ProviderDown as error:
+                if not error.replayed:
+                    raise
+                state = await self._seen(provider, step, error, PaymentStatus.CAPTURED)
+        done = state.status is PaymentStatus.CAPTURED
+        await self._confirm(step, state, [_event(step, key, "captured", state.captured, state)] if done else [])
+        return state
+
+    @activity.defn(name="void_payment")
+    async def void(self, step: PayStep) -> PaymentState | None:
+        """Release the hold; None where there never was a payment. The state tells if the money was captured instead."""
+        provider, key = self._providers[step.source.provider], step.key("void")
+        with provider_failures():
+            reference = step.reference or step.source.intent
+            if reference is None:
+                made = await self._live(provider, step)
+                reference = made.reference if made else None
+            if reference is None:
+                return None
+            await self._intend(step, "voided", key)
+            try:
+                state = await provider.void(reference, key=key)
+            except ProviderDown as error:
+                if not error.replayed:
+                    raise
+                state = await self._seen(provider, step, error, PaymentStatus.CANCELLED, PaymentStatus.CAPTURED)
+        done = state.status is PaymentStatus.CANCELLED
+        await self._confirm(step, state, [_event(step, key, "voided", state.amount, state)] if done else [])
+        return state
+
+    @activity.defn(name="refund_payment")
+    async def refund(self, step: PayStep) -> RefundState:
+        """Give ``step.amount`` back. After a failure stored under the key the provider's own list decides."""
+        provider, key, reference = self._providers[step.source.provider], step.key("refund"), _reference(step)
+        await self._intend(step, "refunded", key)
+        with provider_failures():
+            refund = await self._refunded(provider, reference) if step.n > 1 else None
+            try:
+                refund = refund or await provider.refund(reference, step.amount, order_id=step.order_id, key=key)
+            except ProviderDown as error:
+                refund = await self._refunded(provider, reference) if error.replayed else None
+                if refund is None:
+                    raise
+            state = await provider.retrieve(reference)
+        kept = refund.status in _REFUND_STANDS
+        await self._confirm(step, state, [_event(step, key, "refunded", refund.amount, state)] if kept else [])
+        return refund
+
+    async def _hold(self, provider: PaymentProvider, step: PayStep, key: str) -> PaymentState:
+        if step.source.method is None:
+            raise Rejected(provider.name, "the order names neither a payment method nor an intent", status=422)
+        request = Authorisation(step.order_id, step.order_number, step.amount, step.source.method)
+        # A second decision comes with a new key: what the first one may have done must be found before it is used.
+        made = await self._live(provider, step) if step.n > 1 else None
+        if made is not None:
+            return made
+        try:
+            return await provider.authorise(request, key=key)
+        except ProviderDown as error:
+            made = await self._live(provider, step) if error.replayed else None
+            if made is None:
+                raise
+            return made
+
+    async def _adopt(self, provider: PaymentProvider, step: PayStep) -> PaymentState:
+        return await provider.retrieve(_reference(step))
+
+    async def _live(self, provider: PaymentProvider, step: PayStep) -> PaymentState | None:
+        made = await provider.find(step.order_id, since=step.since - _CLOCK_SKEW)
+        return next((state for state in made if state.status is not PaymentStatus.CANCELLED), None)
+
+    async def _refunded(self, provider: PaymentProvider, reference: str) -> RefundState | None:
+        return next((r for r in await provider.refunds(reference) if r.status in _REFUND_STANDS), None)
+
+    async def _seen(
+        self, provider: PaymentProvider, step: PayStep, error: ProviderError, *wanted: PaymentStatus
+    ) -> PaymentState:
+        state = await provider.retrieve(_reference(step))
+        if state.status not in wanted:
+            raise error
+        return state
+
+    async def _intend(self, step: PayStep, kind: str, key: str) -> None:
+        payment = {
+            "id": step.payment_id,
+            "order_id": step.order_id,
+            "provider": step.source.provider,
+            "reference": step.reference or step.source.intent,
+            "status": PaymentStatus.PENDING.value,
+            "currency": step.amount.currency,
+            "amount": step.amount.minor,
+        }
+        event = {
+            "key": key,
+            "payment_id": step.payment_id,
+            "kind": kind,
+            "amount": step.amount.minor,
+            "currency": step.amount.currency,
+        }
+        async with self._database.transaction() as connection:
+            await records.intend(connection, payment, event)
+
+    async def _confirm(self, step: PayStep, state: PaymentState, events: list[dict[str, Any]]) -> None:
+        values = {
+            "reference": state.reference,
+            "status": state.status.value,
+            "authorised": state.capturable.minor if _held(state) else 0,
+            "captured": state.captured.minor,
+            "refunded": state.refunded.minor,
+            "capture_before": state.capture_before,
+            "decline_code": state.decline.code if state.decline else None,
+            "decline_message": state.decline.message if state.decline else None,
+            "action_url": state.action_url,
+            "awaiting_customer": state.status in _WAITS_FOR_CUSTOMER,
+        }
+        async with self._database.transaction() as connection:
+            await records.confirm(connection, step.payment_id, values=values, events=events)
+
+
+def _held(state: PaymentState) -> bool:
+    return state.status is PaymentStatus.AUTHORISED
+
+
+def _reference(step: PayStep) -> str:
+    reference = step.reference or step.source.intent
+    if reference is None:
+        raise ValueError("this step needs the provider's reference of the payment")
+    return reference
+
+
+def _event(step: PayStep, key: str, kind: str, amount: Money, state: PaymentState) -> dict[str, Any]:
+    return {
+        "key": key,
+        "payment_id": step.payment_id,
+        "kind": kind,
+        "amount": amount.minor,
+        "currency": amount.currency,
+        "reference": state.charge or state.reference,
+    }

@@ -1,0 +1,224 @@
+"""Stock: reserve, commit, release, ship. Each is one transaction that may be repeated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio import activity
+
+from db import catalogue as catalogue_records
+from db import orders as order_records
+from db import shipments as shipment_records
+from db import stock as stock_records
+from db.base import Database
+from db.stock import Change
+from domain.orders import Address, Line, derived_id
+from domain.shipments import FulfilmentStatus
+from domain.stock import Allocation, MovementKind, Place, Plan, ReservationStatus, route
+
+_LIVE = (ReservationStatus.HELD, ReservationStatus.COMMITTED)
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """Route an order and hold its units until ``expires_at``. ``round`` rises when a lost hold is made anew."""
+
+    order_id: str
+    round: int
+    lines: tuple[Line, ...]
+    address: Address
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class PlannedFulfilment:
+    """One warehouse's share of an order."""
+
+    id: str
+    number: int
+    warehouse: str
+    allocations: tuple[Allocation, ...]
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The order is paid: make its holds firm and write its fulfilments."""
+
+    order_id: str
+    fulfilments: tuple[PlannedFulfilment, ...]
+
+
+@dataclass(frozen=True)
+class Release:
+    """Give an order's units back."""
+
+    order_id: str
+    reason: str
+
+
+class StockKeeper:
+    """Reserves and releases units for orders."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn(name="reserve_stock")
+    async def reserve(self, request: Reserve) -> Plan:
+        """Choose warehouses and hold the units, all or none. A repeated call finds the first one's reservation.
+
+        Levels are locked before they are read, in one fixed order for every caller: two orders for the last unit see
+        each other, and neither deadlocks.
+        """
+        async with self._database.transaction() as connection:
+            made = await self._made_before(connection, request)
+            if made is not None:
+                return made
+            skus = {line.sku for line in request.lines}
+            places = await _places(connection)
+            await stock_records.lock(connection, [(sku, p.warehouse) for sku in skus for p in places])
+            units = await stock_records.available(connection, skus)
+            plan = route(request.lines, places=places, available=units, address=request.address)
+            if plan.allocations:
+                await self._hold(connection, request, plan)
+            return plan
+
+    @activity.defn(name="commit_stock")
+    async def commit(self, request: Commit) -> bool:
+        """Make the holds firm and write the fulfilments; False, and nothing written, if a hold was lost meanwhile."""
+        wanted = sum(a.quantity for f in request.fulfilments for a in f.allocations)
+        async with self._database.transaction() as connection:
+            rows = await stock_records.reservations(connection, request.order_id, statuses=_LIVE, lock=True)
+            if sum(row.quantity for row in rows) != wanted:
+                return False
+            await stock_records.turn(connection, [row.id for row in rows], ReservationStatus.COMMITTED)
+            await shipment_records.add_fulfilments(connection, *_fulfilment_rows(request))
+        return True
+
+    @activity.defn(name="release_stock")
+    async def release(self, request: Release) -> int:
+        """Give back every unit that the order still holds; the number of units."""
+        async with self._database.transaction() as connection:
+            rows = await stock_records.reservations(connection, request.order_id, statuses=_LIVE, lock=True)
+            await _give_back(connection, rows, reason=request.reason)
+            return sum(row.quantity for row in rows)
+
+    async def release_expired(self, *, limit: int = 100) -> int:
+        """Give back units whose hold has lapsed; the number of reservations. Several callers share the work."""
+        async with self._database.transaction() as connection:
+            rows = await stock_records.expired(connection, limit=limit)
+            await _give_back(connection, rows, reason="the hold lapsed")
+            return len(rows)
+
+    async def _made_before(self, connection: AsyncConnection, request: Reserve) -> Plan | None:
+        rows = await stock_records.reservations(connection, request.order_id)
+        mine = [row for row in rows if row.round == request.round]
+        if not mine:
+            return None
+        allocations = tuple(Allocation(r.line, r.sku, r.warehouse, r.quantity) for r in mine)
+        return Plan(tuple(sorted(allocations, key=lambda a: (a.line, a.warehouse))), (), ())
+
+    async def _hold(self, connection: AsyncConnection, request: Reserve, plan: Plan) -> None:
+        changes, rows = [], []
+        for a in plan.allocations:
+            key = f"{a.line}:{a.warehouse}:{request.round}"
+            reservation_id = derived_id(request.order_id, f"reservation:{key}")
+            changes.append(_change(f"reserve:{reservation_id}", a, MovementKind.RESERVED, request.order_id))
+            rows.append(
+                {
+                    "id": reservation_id,
+                    "order_id": request.order_id,
+                    "line": a.line,
+                    "sku": a.sku,
+                    "warehouse": a.warehouse,
+                    "quantity": a.quantity,
+                    "round": request.round,
+                    "status": ReservationStatus.HELD.value,
+                    "expires_at": request.expires_at,
+                }
+            )
+        await stock_records.move(connection, changes)
+        await stock_records.add_reservations(connection, rows)
+        await order_records.set_routing(connection, request.order_id, list(plan.explanation))
+
+
+async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment_id: str) -> None:
+    """Take a fulfilment's units out of stock: they have left the warehouse."""
+    fulfilment = await shipment_records.find_fulfilment(connection, fulfilment_id)
+    rows = await stock_records.reservations(connection, order_id, statuses=_LIVE, lock=True)
+    mine = [row for row in rows if fulfilment is not None and row.warehouse == fulfilment.warehouse]
+    await stock_records.lock(connection, [(row.sku, row.warehouse) for row in mine])
+    changes = [
+        Change(
+            key=f"ship:{row.id}",
+            sku=row.sku,
+            warehouse=row.warehouse,
+            kind=MovementKind.SHIPPED,
+            on_hand=-row.quantity,
+            reserved=-row.quantity,
+            cause=f"order:{order_id}",
+            actor="waybill",
+        )
+        for row in mine
+    ]
+    await stock_records.move(connection, changes)
+    await stock_records.turn(connection, [row.id for row in mine], ReservationStatus.SHIPPED)
+
+
+async def _give_back(connection: AsyncConnection, rows: Sequence[Row[Any]], *, reason: str) -> None:
+    await stock_records.lock(connection, [(row.sku, row.warehouse) for row in rows])
+    changes = [
+        Change(
+            key=f"release:{row.id}",
+            sku=row.sku,
+            warehouse=row.warehouse,
+            kind=MovementKind.RELEASED,
+            on_hand=0,
+            reserved=-row.quantity,
+            cause=f"order:{row.order_id}",
+            actor="waybill",
+            reason=reason,
+        )
+        for row in rows
+    ]
+    await stock_records.move(connection, changes)
+    await stock_records.turn(connection, [row.id for row in rows], ReservationStatus.RELEASED)
+
+
+def _change(key: str, a: Allocation, kind: MovementKind, order_id: str) -> Change:
+    return Change(
+        key=key,
+        sku=a.sku,
+        warehouse=a.warehouse,
+        kind=kind,
+        on_hand=0,
+        reserved=a.quantity,
+        cause=f"order:{order_id}",
+        actor="waybill",
+    )
+
+
+async def _places(connection: AsyncConnection) -> list[Place]:
+    rows = await catalogue_records.list_warehouses(connection, after=None, limit=1000)
+    return [Place(r.code, r.address["country"], r.address.get("state"), r.priority) for r in rows if r.active]
+
+
+def _fulfilment_rows(request: Commit) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    fulfilments = [
+        {
+            "id": f.id,
+            "order_id": request.order_id,
+            "number": f.number,
+            "warehouse": f.warehouse,
+            "status": FulfilmentStatus.PLANNED.value,
+        }
+        for f in request.fulfilments
+    ]
+    lines = [
+        {"fulfilment_id": f.id, "line": a.line, "sku": a.sku, "quantity": a.quantity}
+        for f in request.fulfilments
+        for a in f.allocations
+    ]
+    return fulfilments, lines

@@ -1,0 +1,1 @@
+"""The thin HTTP API: parse, authorise, call, map."""

@@ -1,0 +1,188 @@
+"""Accepting an order: check it, write it once, start its workflow."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.orders import waiting_json
+from api.errors import Fault, InvalidRequest
+from api.keys import Caller
+from api.schemas.orders import PlaceOrder
+from api.services import Services
+from db import catalogue, orders
+from domain.errors import AlreadyPlaced, InvalidOrder, KeyReused, Unavailable, UnknownSku
+from domain.orders import (
+    Address,
+    Customer,
+    OrderRequest,
+    OrderStatus,
+    PaymentSource,
+    PlacedOrder,
+    body_hash,
+    check_total,
+    order_id,
+)
+from domain.waiting import Party, Waiting
+
+START_WITHIN_SECONDS = 2.0
+"""How long a caller waits for Temporal; what has not started by then is started by the worker's relay."""
+
+_LOG = structlog.get_logger("waybill.orders")
+_CUSTOMER: TypeAdapter[Customer] = TypeAdapter(Customer)
+_ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
+_PAYMENT: TypeAdapter[PaymentSource] = TypeAdapter(PaymentSource)
+
+
+async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempotency_key: str | None) -> Row[Any]:
+    """The record of the order that ``body`` describes, new or accepted before.
+
+    Raises AlreadyPlaced or KeyReused where the reference or the key belongs to another body, and InvalidOrder or
+    InvalidRequest where the order cannot be.
+    """
+    request = body.to_domain()
+    # Defaults are left out, so that a field that a later release adds does not make an old body another one.
+    digest = body_hash(body.model_dump(mode="json", exclude_defaults=True))
+    async with wired.database.transaction() as connection:
+        known = await _accepted_before(connection, request, digest, idempotency_key)
+        if known is not None:
+            return known
+        names = await _check(connection, request, wired.payments)
+        placed = await _number(connection, wired, request)
+        row = _order_row(placed, digest, idempotency_key)
+        first = {
+            "key": "0000",
+            "at": placed.placed_at,
+            "kind": "placed",
+            "text": f"The order was accepted from {request.channel}.",
+            "actor": caller.actor,
+        }
+        if not await orders.accept(connection, row, _line_rows(request, names), first):
+            # Somebody else's transaction with the same reference or key was quicker and has ended meanwhile.
+            known = await _accepted_before(connection, request, digest, idempotency_key)
+            if known is None:
+                raise Unavailable("The order could not be written just now.", retry_after=1)
+            return known
+    wired.metrics.order_accepted()
+    return await _start(wired, placed)
+
+
+async def _accepted_before(
+    connection: AsyncConnection, request: OrderRequest, digest: str, idempotency_key: str | None
+) -> Row[Any] | None:
+    rows = await orders.find_accepted(
+        connection,
+        channel=request.channel,
+        external_reference=request.external_reference,
+        idempotency_key=idempotency_key,
+    )
+    for row in rows:
+        if row.body_hash == digest:
+            continue
+        if idempotency_key is not None and row.idempotency_key == idempotency_key:
+            raise KeyReused(f"This Idempotency-Key placed order {row.number}, with another body.")
+        raise AlreadyPlaced(
+            f"{request.channel} has placed order {row.number} under this reference, with another body.",
+            field="external_reference",
+        )
+    return rows[0] if rows else None
+
+
+async def _check(connection: AsyncConnection, request: OrderRequest, payments: frozenset[str]) -> Mapping[str, str]:
+    """The names of the SKUs. Raises what is wrong with the order, all of it where that is more than one thing."""
+    known = await catalogue.find_skus(connection, [line.sku for line in request.lines])
+    errors: list[InvalidOrder] = [
+        UnknownSku(line.sku, field=f"lines[{index}].sku")
+        for index, line in enumerate(request.lines)
+        if line.sku not in known or not known[line.sku].active
+    ]
+    if request.payment.provider not in payments:
+        offered = ", ".join(sorted(payments))
+        errors.append(InvalidOrder(f"No such payment provider; there are: {offered}.", field="payment.provider"))
+    try:
+        check_total(
+            request.lines,
+            currency=request.currency,
+            shipping_charge=request.shipping_charge,
+            total=request.total,
+        )
+    except InvalidOrder as error:
+        errors.append(error)
+    _raise_all(errors)
+    return {sku: row.name for sku, row in known.items()}
+
+
+def _raise_all(errors: Sequence[InvalidOrder]) -> None:
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise InvalidRequest([Fault(error.field, error.detail, error.code) for error in errors])
+
+
+async def _number(connection: AsyncConnection, wired: Services, request: OrderRequest) -> PlacedOrder:
+    return PlacedOrder(
+        id=order_id(request.channel, request.external_reference),
+        number=await orders.next_number(connection),
+        placed_at=wired.now(),
+        request=request,
+        policy=wired.policy,
+    )
+
+
+def _order_row(placed: PlacedOrder, digest: str, idempotency_key: str | None) -> dict[str, Any]:
+    request = placed.request
+    waiting = Waiting("its turn", Party.WAYBILL, placed.placed_at, then="stock is reserved")
+    sought = (
+        placed.number,
+        request.external_reference,
+        request.customer.name,
+        request.customer.email,
+        *(line.sku for line in request.lines),
+    )
+    return {
+        "id": placed.id,
+        "number": placed.number,
+        "channel": request.channel,
+        "external_reference": request.external_reference,
+        "idempotency_key": idempotency_key,
+        "body_hash": digest,
+        "status": OrderStatus.ACCEPTED.value,
+        "waiting": waiting_json(waiting),
+        "customer": _CUSTOMER.dump_python(request.customer, mode="json"),
+        "shipping_address": _ADDRESS.dump_python(request.shipping_address, mode="json"),
+        "shipping_service": request.shipping_service,
+        "shipping_charge": request.shipping_charge,
+        "currency": request.currency,
+        "total": request.total,
+        "payment": _PAYMENT.dump_python(request.payment, mode="json"),
+        "search": " ".join(sought).lower(),
+        "placed_at": placed.placed_at,
+    }
+
+
+def _line_rows(request: OrderRequest, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{**vars(line), "name": names[line.sku]} for line in request.lines]
+
+
+async def _start(wired: Services, placed: PlacedOrder) -> Row[Any]:
+    started = await _started(wired, placed)
+    async with wired.database.transaction() as connection:
+        if started:
+            await orders.mark_started(connection, placed.id)
+        row = await orders.find(connection, placed.id)
+    assert row is not None  # noqa: S101 - it was committed above, and orders are never deleted
+    return row
+
+
+async def _started(wired: Services, placed: PlacedOrder) -> bool:
+    try:
+        async with asyncio.timeout(START_WITHIN_SECONDS):
+            await wired.gateway.start(placed)
+    except Exception as error:  # noqa: BLE001 - the order is accepted already: the worker's relay starts it instead
+        _LOG.warning("order_not_started", order_id=placed.id, error=type(error).__name__)
+        return False
+    return True

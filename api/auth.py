@@ -1,0 +1,44 @@
+"""Who may do what: every route names the scope that it needs."""
+
+from typing import Annotated
+
+from fastapi import Depends, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+
+from api.keys import Caller
+from api.services import Wired
+from domain.errors import Forbidden, Unauthorised
+from domain.identity import Scope
+
+_BEARER = HTTPBearer(
+    scheme_name="API key",
+    description="`Authorization: Bearer wb_…`. Each operation lists the scope that the key needs.",
+    auto_error=False,
+)
+
+
+async def caller(
+    wanted: SecurityScopes,
+    wired: Wired,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+) -> Caller:
+    """The caller, who has every scope that the route needs. Raises Unauthorised or Forbidden."""
+    if credentials is None:
+        raise Unauthorised("Send an API key as a bearer token: `Authorization: Bearer wb_…`.")
+    found = await wired.keys.caller(credentials.credentials)
+    lacking = {Scope(scope) for scope in wanted.scopes} - found.scopes
+    if lacking:
+        raise Forbidden(f"The API key {found.name!r} lacks the scope {', '.join(sorted(lacking))}.")
+    return found
+
+
+ReadsOrders = Annotated[Caller, Security(caller, scopes=[Scope.ORDERS_READ])]
+WritesOrders = Annotated[Caller, Security(caller, scopes=[Scope.ORDERS_WRITE])]
+WritesFulfilments = Annotated[Caller, Security(caller, scopes=[Scope.FULFILMENTS_WRITE])]
+ReadsExceptions = Annotated[Caller, Security(caller, scopes=[Scope.EXCEPTIONS_READ])]
+WritesExceptions = Annotated[Caller, Security(caller, scopes=[Scope.EXCEPTIONS_WRITE])]
+ReadsCatalogue = Annotated[Caller, Security(caller, scopes=[Scope.CATALOGUE_READ])]
+WritesCatalogue = Annotated[Caller, Security(caller, scopes=[Scope.CATALOGUE_WRITE])]
+ReadsStock = Annotated[Caller, Security(caller, scopes=[Scope.STOCK_READ])]
+WritesStock = Annotated[Caller, Security(caller, scopes=[Scope.STOCK_WRITE])]
+WritesKeys = Annotated[Caller, Security(caller, scopes=[Scope.KEYS_WRITE])]

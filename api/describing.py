@@ -1,0 +1,89 @@
+"""How routes are described in the OpenAPI document."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.problems import MEDIA_TYPE, Problem
+
+Responses = dict[int | str, dict[str, Any]]
+
+_REF = {"$ref": "#/components/schemas/Problem"}
+_WHEN = {
+    400: "The request cannot be read.",
+    401: "No valid API key came with the request.",
+    403: "The API key lacks the scope.",
+    404: "There is no such thing.",
+    409: "It contradicts what is already so.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "The request is not valid; `errors` lists every fault.",
+    503: "A part that is needed does not answer now; repeat after `Retry-After` seconds.",
+}
+_ALWAYS = (401, 403, 422, 503)
+_WITH_BODY = (400, 413, 415)
+
+TAGS = [
+    {"name": "orders", "description": "Place orders, follow them, cancel them."},
+    {"name": "fulfilments", "description": "What a warehouse does: print the label, hand the parcel over."},
+    {"name": "exceptions", "description": "What waits for a person, and the decision."},
+    {"name": "catalogue", "description": "SKUs and warehouses."},
+    {"name": "stock", "description": "What is there, what is promised, and why."},
+    {"name": "keys", "description": "API keys and their scopes."},
+    {"name": "webhooks", "description": "Where providers report. Stored first, applied by the worker."},
+    {"name": "health", "description": "For load balancers and Prometheus."},
+]
+
+DESCRIPTION = """
+Every order is one durable workflow that confirms the payment, reserves stock, books the carrier and tells the customer.
+
+* **Money** is an integer of minor units (cents for USD, yen for JPY) with its ISO 4217 currency beside it.
+* **Instants** are UTC, ISO 8601.
+* **Lists** come in pages: `limit` items, then go on with `next_cursor` as `cursor` until that is null.
+* **Errors** are RFC 9457 problem details (`application/problem+json`) with a stable `code`.
+* **Repeats** are safe: the same order placed again, with the same body, is the same order.
+* `waiting` says in one sentence what an order waits for, on whom, since when, until when, and what happens then.
+"""
+
+
+def problems(*statuses: int, body: bool = False) -> Responses:
+    """The errors of a route that needs an API key: those that all such routes have, and ``statuses``."""
+    return public_problems(*_ALWAYS, *statuses, body=body)
+
+
+def public_problems(*statuses: int, body: bool = False) -> Responses:
+    """The errors of a route; one with a ``body`` can also be refused for that."""
+    wanted = sorted({*statuses, *(_WITH_BODY if body else ())})
+    return {status: {"description": _WHEN[status], "content": {MEDIA_TYPE: {"schema": _REF}}} for status in wanted}
+
+
+def answers(media_type: str, description: str) -> dict[str, Any]:
+    """An answer that is no JSON."""
+    return {"description": description, "content": {media_type: {"schema": {"type": "string"}}}}
+
+
+def install(app: FastAPI) -> None:
+    """Make ``app`` describe its problems, which no route returns as a model."""
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _openapi(app)
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign] # the way that FastAPI documents
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        tags=app.openapi_tags,
+    )
+    schemas = document["components"]["schemas"]
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs")
+    schemas["Problem"] = problem
+    return document

@@ -1,0 +1,31 @@
+"""What the API needs of the workflows."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.exceptions import Resolution
+from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
+
+
+class OrderGateway(Protocol):
+    """Starts orders and passes people's wishes on to them.
+
+    ``key`` names the wish: the same one, sent again, gets the first answer. `cancel`, `hand_over` and `resolve` raise
+    NotFound where no such order runs, and Conflict, TooLate or NotPaid where the order refuses; all raise Unavailable
+    where nobody answers in time, after which the same call may be repeated.
+    """
+
+    async def start(self, placed: PlacedOrder) -> None:
+        """Start an order; one that has started stays as it is."""
+
+    async def cancel(self, order_id: str, request: CancelRequest, *, key: str) -> Answer:
+        """Cancel what has not been handed over."""
+
+    async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
+        """Note that a fulfilment's parcels are the carrier's; its money is captured first."""
+
+    async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
+        """Pass on a person's decision about an exception."""
+
+    async def stock_arrived(self, order_ids: Sequence[str]) -> None:
+        """Tell orders that wait for stock that some has come."""

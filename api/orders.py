@@ -1,0 +1,150 @@
+"""Orders: place, read, list, cancel; the packing slip."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from sqlalchemy import Row
+
+from activities.orders import placed_order
+from api.acceptance import accept
+from api.auth import ReadsOrders, WritesOrders
+from api.describing import answers, problems
+from api.headers import IdempotencyKey
+from api.packing import order_slips
+from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
+from api.schemas.base import Instant, Reference, Text, Word
+from api.schemas.orders import CancelIn, PlaceOrder
+from api.schemas.views import AcceptedOut, AnswerOut, OrderListOut, OrderOut
+from api.services import Services, Wired
+from api.viewing import WAITING, accepted_out, order_out, summary_out
+from db import order_lists, order_view, orders
+from db.order_lists import OrderFilter
+from domain.errors import NotFound, TooLate
+from domain.orders import Answer, CancelRequest, OrderStatus
+from templates.slips import packing_slips
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
+
+OrderKey = Annotated[str, Path(max_length=64, description="The order's id or its number (`WB-100001`).")]
+_NEWEST = Cursor(tuple[Instant, Word])
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=AcceptedOut,
+    summary="Place an order",
+    responses=problems(409, body=True),
+)
+async def place(
+    body: PlaceOrder, caller: WritesOrders, wired: Wired, response: Response, idempotency_key: IdempotencyKey = None
+) -> AcceptedOut:
+    """Accept an order and start it. Sent again with the same channel, reference and body it is the same order."""
+    order = await accept(wired, body, caller=caller, idempotency_key=idempotency_key)
+    response.headers["Location"] = f"/v1/orders/{order.id}"
+    return accepted_out(order, wired.links)
+
+
+@router.get("", response_model=OrderListOut, summary="List orders", responses=problems())
+async def index(
+    caller: ReadsOrders,
+    wired: Wired,
+    status: Annotated[list[OrderStatus] | None, Query(description="One or more statuses.")] = None,
+    channel: Annotated[Word | None, Query()] = None,
+    customer: Annotated[Text | None, Query(description="The customer's e-mail address, in any case.")] = None,
+    sku: Annotated[Word | None, Query(description="Orders with a line of this SKU.")] = None,
+    needs_attention: Annotated[bool | None, Query(description="Orders with an open exception, or without.")] = None,
+    placed_from: Annotated[Instant | None, Query(description="Placed at or after; UTC if it has no zone.")] = None,
+    placed_to: Annotated[Instant | None, Query(description="Placed before; UTC if it has no zone.")] = None,
+    q: Annotated[
+        Reference | None,
+        Query(description="Words that all occur in number, reference, customer's name or e-mail, or SKUs."),
+    ] = None,
+    oldest_first: Annotated[bool, Query(description="Oldest first instead of newest first.")] = False,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorText = None,
+) -> OrderListOut:
+    """Orders by the time they were placed. Pages stay stable while orders arrive."""
+    wanted = OrderFilter(status or (), channel, customer, sku, needs_attention, placed_from, placed_to, q)
+    async with wired.database.reading() as connection:
+        rows = await order_lists.page(
+            connection, wanted, newest_first=not oldest_first, after=_NEWEST.read(cursor), limit=limit + 1
+        )
+    page = page_of(rows, limit=limit, cursor=lambda row: _NEWEST.write((row.placed_at, row.id)))
+    return OrderListOut(items=[summary_out(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{order}", response_model=OrderOut, summary="Read an order", responses=problems(404))
+async def show(order: OrderKey, caller: ReadsOrders, wired: Wired) -> OrderOut:
+    """Everything about an order: lines, fulfilments, payment, exceptions, e-mails, timeline, and what it waits for."""
+    async with wired.database.reading() as connection:
+        view = await order_view.read(connection, order)
+    if view is None:
+        raise NotFound("order", order)
+    return order_out(view, wired.links)
+
+
+@router.post("/{order}/cancel", response_model=AnswerOut, summary="Cancel an order", responses=problems(404, 409, body=True))
+async def cancel(
+    order: OrderKey,
+    caller: WritesOrders,
+    wired: Wired,
+    body: CancelIn | None = None,
+    idempotency_key: IdempotencyKey = None,
+) -> AnswerOut:
+    """Cancel the whole order, as long as nothing was handed over. Labels, payment and stock are given back."""
+    row = await _find(wired, order)
+    wish = CancelRequest(by=caller.actor, reason=body.reason if body else "")
+    key = "cancel" if idempotency_key is None else f"cancel:{idempotency_key}"
+    answer = await _cancel(wired, row, wish, key)
+    return AnswerOut(order_id=row.id, status=answer.status, waiting=answer.waiting)
+
+
+async def _cancel(wired: Services, row: Row, wish: CancelRequest, key: str) -> Answer:
+    if row.closed_at is not None:
+        return closed_answer(row, OrderStatus.CANCELLED, "be cancelled")
+    try:
+        return await wired.gateway.cancel(row.id, wish, key=key)
+    except NotFound:
+        # Either it was accepted while Temporal was away and has not started yet, or it has ended just now.
+        row = await _find(wired, row.id)
+        if row.closed_at is not None:
+            return closed_answer(row, OrderStatus.CANCELLED, "be cancelled")
+    async with wired.database.reading() as connection:
+        lines = await orders.lines(connection, row.id)
+    await wired.gateway.start(placed_order(row, lines, wired.policy))
+    return await wired.gateway.cancel(row.id, wish, key=key)
+
+
+def closed_answer(row: Row, wanted: OrderStatus, what: str) -> Answer:
+    """How a closed order stands. Raises TooLate unless it ended as ``wanted``."""
+    waiting = WAITING.validate_python(row.waiting).sentence
+    if row.status != wanted:
+        raise TooLate(f"Order {row.number} is closed ({row.status}) and can no longer {what}.")
+    return Answer(wanted, waiting)
+
+
+async def _find(wired: Services, order: str) -> Row:
+    async with wired.database.reading() as connection:
+        row = await orders.find(connection, order)
+    if row is None:
+        raise NotFound("order", order)
+    return row
+
+
+@router.get(
+    "/{order}/packing-slip",
+    response_class=Response,
+    summary="Print the packing slips",
+    responses={200: answers("application/pdf", "One slip for each fulfilment."), **problems(404, 409)},
+)
+async def packing_slip(order: OrderKey, caller: ReadsOrders, wired: Wired) -> Response:
+    """The packing slips of an order as one PDF: what to pick, where it goes, and codes for the scanner."""
+    async with wired.database.reading() as connection:
+        slips = await order_slips(connection, order)
+    # Drawing takes some 30 ms of processor time: other requests go on meanwhile.
+    content = await asyncio.to_thread(packing_slips, slips)
+    name = f'inline; filename="packing-slip-{slips[0].order_number}.pdf"'
+    return Response(content, media_type="application/pdf", headers={"Content-Disposition": name})

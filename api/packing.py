@@ -1,0 +1,52 @@
+"""What goes onto an order's packing slips."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.errors import NothingToPrint
+from api.viewing import grouped
+from db import catalogue, orders, shipments
+from domain.errors import NotFound
+from domain.orders import Address
+from domain.shipments import FulfilmentStatus
+from templates.slips import PackingSlip, PickLine
+
+_ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
+
+
+async def order_slips(connection: AsyncConnection, id_or_number: str) -> list[PackingSlip]:
+    """One slip for each fulfilment that is not cancelled. Raises NotFound, or NothingToPrint where there is none."""
+    order = await orders.find(connection, id_or_number)
+    if order is None:
+        raise NotFound("order", id_or_number)
+    fulfilments = [
+        row
+        for row in await shipments.fulfilments(connection, order.id)
+        if row.status != FulfilmentStatus.CANCELLED.value
+    ]
+    if not fulfilments:
+        raise NothingToPrint(f"Order {order.number} has nothing to pack: no warehouse has it, or it was cancelled.")
+    places = await catalogue.find_warehouses(connection, [row.warehouse for row in fulfilments])
+    names = {row.number: row.name for row in await orders.lines(connection, order.id)}
+    picks = grouped(await shipments.fulfilment_lines(connection, order.id), "fulfilment_id")
+    return [
+        _slip(order, row, places[row.warehouse], [PickLine(p.sku, names[p.line], p.quantity) for p in picks[row.id]])
+        for row in fulfilments
+    ]
+
+
+def _slip(order: Row[Any], fulfilment: Row[Any], place: Row[Any], lines: list[PickLine]) -> PackingSlip:
+    return PackingSlip(
+        order_number=order.number,
+        fulfilment_number=f"{order.number}-{fulfilment.number}",
+        fulfilment_id=fulfilment.id,
+        warehouse_name=place.name,
+        warehouse_address=_ADDRESS.validate_python(place.address),
+        recipient=_ADDRESS.validate_python(order.shipping_address),
+        channel=order.channel,
+        service=order.shipping_service,
+        lines=tuple(lines),
+    )

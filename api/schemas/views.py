@@ -1,0 +1,277 @@
+"""Orders, as they are told: the whole of one, and what lists show."""
+
+from datetime import datetime
+
+from pydantic import ConfigDict, Field
+
+from api.schemas import examples
+from api.schemas.base import Output
+from domain.exceptions import Action, ExceptionKind, ExceptionStatus
+from domain.notifications import NoticeKind, NotificationStatus
+from domain.orders import OrderStatus
+from domain.payments import PaymentStatus
+from domain.shipments import FulfilmentStatus, TrackingStatus
+from domain.waiting import Party
+
+
+class WaitingOut(Output):
+    """What the order waits for: the sentence, and its parts. ``until`` is when patience ends, ``then`` what follows."""
+
+    sentence: str
+    what: str
+    on: Party
+    since: datetime
+    until: datetime | None
+    then: str | None
+
+
+class LinksOut(Output):
+    """Where to go from here. ``page`` is signed: whoever has it can read the order's page for 90 days."""
+
+    self: str
+    page: str
+    packing_slip: str
+    cancel: str
+
+
+class AcceptedOut(Output):
+    """An accepted order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.ACCEPTED]})
+
+    id: str
+    number: str
+    status: OrderStatus
+    waiting: WaitingOut
+    links: LinksOut
+
+
+class SummaryOut(Output):
+    """An order in a list."""
+
+    id: str
+    number: str
+    channel: str
+    external_reference: str
+    status: OrderStatus
+    waiting: WaitingOut
+    needs_attention: bool = Field(description="Whether an exception of it waits for a person.")
+    customer_name: str
+    customer_email: str
+    currency: str
+    total: int
+    placed_at: datetime
+    delivered_at: datetime | None
+    closed_at: datetime | None
+
+
+class OrderListOut(Output):
+    """A page of orders."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.ORDER_LIST]})
+
+    items: list[SummaryOut]
+    next_cursor: str | None
+
+
+class CustomerOut(Output):
+    """Whom we tell."""
+
+    name: str
+    email: str
+    phone: str | None
+    locale: str
+
+
+class AddressOut(Output):
+    """A postal address."""
+
+    name: str | None
+    company: str | None
+    street1: str
+    street2: str | None
+    city: str
+    state: str | None
+    postal_code: str
+    country: str
+    phone: str | None
+
+
+class LineOut(Output):
+    """One line; ``total`` is what the customer pays for all of it."""
+
+    number: int
+    sku: str
+    name: str
+    quantity: int
+    unit_price: int
+    discount: int
+    tax: int
+    total: int
+
+
+class PaymentEventOut(Output):
+    """One step of the payment. ``done_at`` is null while it is only intended, or its outcome not yet known."""
+
+    kind: str
+    amount: int
+    currency: str
+    reference: str | None
+    intended_at: datetime | None
+    done_at: datetime | None
+
+
+class DeclineOut(Output):
+    """Why the bank or the provider said no."""
+
+    code: str
+    message: str | None
+
+
+class PaymentOut(Output):
+    """Where the money stands, as the provider last told it. ``capture_before`` is when the hold lapses."""
+
+    provider: str
+    reference: str | None = Field(description="The provider's id of the payment.")
+    status: PaymentStatus
+    currency: str
+    amount: int
+    authorised: int
+    captured: int
+    refunded: int
+    capture_before: datetime | None
+    decline: DeclineOut | None
+    action_url: str | None = Field(description="Where the customer proves something to the bank.")
+    checked_at: datetime | None
+    events: list[PaymentEventOut]
+
+
+class ScanOut(Output):
+    """One tracking event, at the carrier's time."""
+
+    at: datetime
+    status: TrackingStatus
+    message: str
+    place: str | None
+
+
+class ParcelOut(Output):
+    """One box with one label; until that is bought, carrier, price and tracking code are null."""
+
+    id: str
+    attempt: int
+    carrier: str | None
+    service: str | None
+    price: int | None
+    currency: str | None
+    weight_grams: int
+    tracking_code: str | None
+    tracking_url: str | None
+    tracking_status: TrackingStatus
+    estimated_delivery: datetime | None
+    signed_by: str | None
+    bought_at: datetime | None
+    void_status: str | None = Field(description="Where the label's refund stands, if it was given back.")
+    events: list[ScanOut]
+
+
+class FulfilmentLineOut(Output):
+    """Units of an order line that this fulfilment ships."""
+
+    line: int
+    sku: str
+    quantity: int
+
+
+class FulfilmentLinksOut(Output):
+    """What can be done with a fulfilment."""
+
+    hand_over: str
+    label: str
+
+
+class FulfilmentOut(Output):
+    """One warehouse's share of the order."""
+
+    id: str
+    number: int
+    warehouse: str
+    status: FulfilmentStatus
+    handed_over_at: datetime | None
+    delivered_at: datetime | None
+    lines: list[FulfilmentLineOut]
+    parcels: list[ParcelOut]
+    links: FulfilmentLinksOut
+
+
+class ExceptionBriefOut(Output):
+    """An exception of the order."""
+
+    id: str
+    kind: ExceptionKind
+    status: ExceptionStatus
+    reason: str
+    actions: list[Action]
+    fulfilment_id: str | None
+    opened_at: datetime
+    resolved_at: datetime | None
+    resolution: str | None
+
+
+class NotificationOut(Output):
+    """An e-mail to the customer."""
+
+    kind: NoticeKind
+    status: NotificationStatus
+    intended_at: datetime
+    sent_at: datetime | None
+
+
+class EntryOut(Output):
+    """Something that happened to the order."""
+
+    at: datetime
+    kind: str
+    text: str
+    actor: str
+
+
+class OrderOut(Output):
+    """Everything about one order. Amounts are in minor units of ``currency``, unless another is beside them."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.ORDER]})
+
+    id: str
+    number: str
+    channel: str
+    external_reference: str
+    status: OrderStatus
+    waiting: WaitingOut
+    needs_attention: bool
+    customer: CustomerOut
+    shipping_address: AddressOut
+    currency: str
+    lines: list[LineOut]
+    shipping_service: str
+    shipping_charge: int
+    total: int
+    payment: PaymentOut
+    routing: list[str] = Field(description="Why it ships from where it ships.")
+    fulfilments: list[FulfilmentOut]
+    exceptions: list[ExceptionBriefOut]
+    notifications: list[NotificationOut]
+    timeline: list[EntryOut]
+    placed_at: datetime
+    delivered_at: datetime | None
+    closed_at: datetime | None
+    links: LinksOut
+
+
+class AnswerOut(Output):
+    """How the order stands after what was asked."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.ANSWER]})
+
+    order_id: str
+    status: OrderStatus
+    waiting: str

@@ -1,0 +1,65 @@
+"""What the routes are given. The process that serves them puts it together once."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+from temporalio.converter import PayloadCodec
+
+from api.gateway import OrderGateway
+from api.keys import ApiKeys
+from api.metrics import WebMetrics
+from db.base import Database
+from domain.inbox import ProviderEvent
+from domain.orders import Policy
+from integrations.carriers.carrier import Carrier
+
+
+class Links(Protocol):
+    """Makes the addresses that customers get."""
+
+    def url(self, order_id: str) -> str:
+        """The signed address of the order's page."""
+
+
+class WebhookReader(Protocol):
+    """The part of a provider's adapter that reads what the provider sends."""
+
+    def parse_webhook(self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime) -> ProviderEvent:
+        """Verify and read a webhook. Raises BadSignature or BadPayload."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything that routes use.
+
+    ``webhooks`` has the providers whose secrets are set, ``payments`` the names of those that orders may name.
+    ``temporal_answers`` asks Temporal whether it is there. ``codec_token`` opens the codec to pages of ``temporal_ui``.
+    """
+
+    database: Database
+    gateway: OrderGateway
+    keys: ApiKeys
+    links: Links
+    metrics: WebMetrics
+    payments: frozenset[str]
+    carriers: Mapping[str, Carrier]
+    webhooks: Mapping[str, WebhookReader]
+    codec: PayloadCodec
+    codec_token: str
+    temporal_ui: str
+    temporal_answers: Callable[[], Awaitable[bool]]
+    policy: Policy
+    shop_name: str
+    now: Callable[[], datetime]
+
+
+def services(request: Request) -> Services:
+    """The services of the app that serves ``request``."""
+    wired: Services = request.app.state.services
+    return wired
+
+
+Wired = Annotated[Services, Depends(services)]

@@ -1,0 +1,92 @@
+"""Fulfilments: the label, and the hand-over to the carrier."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from sqlalchemy import Row
+
+from api.auth import ReadsOrders, WritesFulfilments
+from api.describing import answers, problems
+from api.errors import NothingToPrint
+from api.headers import IdempotencyKey
+from api.problems import REQUEST_ID
+from api.schemas.views import AnswerOut
+from api.services import Services, Wired
+from api.viewing import WAITING
+from db import orders, shipments
+from domain.errors import NotFound, TooLate, Unavailable
+from domain.orders import HandOver, OrderStatus
+from domain.shipments import FulfilmentStatus, LabelFormat
+from integrations.errors import ProviderError, Rejected, Throttled
+
+router = APIRouter(prefix="/v1/fulfilments", tags=["fulfilments"])
+
+FulfilmentId = Annotated[str, Path(max_length=64, description="The fulfilment's id.")]
+_LEFT = (FulfilmentStatus.HANDED_OVER, FulfilmentStatus.DELIVERED, FulfilmentStatus.RETURNED)
+
+
+@router.post(
+    "/{fulfilment}/hand-over",
+    response_model=AnswerOut,
+    summary="Hand a fulfilment over to the carrier",
+    responses=problems(404, 409),
+)
+async def hand_over(
+    fulfilment: FulfilmentId,
+    caller: WritesFulfilments,
+    wired: Wired,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> AnswerOut:
+    """Note that the parcel is the carrier's. The money is captured first; while that fails the answer is 409."""
+    row, order = await _find(wired, fulfilment)
+    if row.status in _LEFT:
+        sentence = WAITING.validate_python(order.waiting).sentence
+        return AnswerOut(order_id=order.id, status=order.status, waiting=sentence)
+    if order.closed_at is not None or row.status == FulfilmentStatus.CANCELLED:
+        raise TooLate(f"The fulfilment is {row.status} and order {order.number} {order.status}: it must not leave.")
+    # A refused hand-over is tried again once the money is there, so without a key of the caller's each try is its own.
+    key = f"hand-over:{fulfilment}:{idempotency_key or request.scope[REQUEST_ID]}"
+    answer = await wired.gateway.hand_over(order.id, HandOver(fulfilment, caller.actor), key=key)
+    return AnswerOut(order_id=order.id, status=answer.status, waiting=answer.waiting)
+
+
+async def _find(wired: Services, fulfilment: str) -> tuple[Row[Any], Row[Any]]:
+    async with wired.database.reading() as connection:
+        row = await shipments.find_fulfilment(connection, fulfilment)
+        order = None if row is None else await orders.find(connection, row.order_id)
+    if row is None or order is None:
+        raise NotFound("fulfilment", fulfilment)
+    return row, order
+
+
+@router.get(
+    "/{fulfilment}/label",
+    response_class=Response,
+    summary="Print the shipping label",
+    responses={200: answers("application/pdf", "The label in the wanted format."), **problems(404, 409)},
+)
+async def label(
+    fulfilment: FulfilmentId,
+    caller: ReadsOrders,
+    wired: Wired,
+    format: Annotated[LabelFormat, Query(description="The file's format; `zpl` for thermal printers.")] = LabelFormat.PDF,
+) -> Response:
+    """The label of the fulfilment's parcel, from the carrier."""
+    async with wired.database.reading() as connection:
+        if await shipments.find_fulfilment(connection, fulfilment) is None:
+            raise NotFound("fulfilment", fulfilment)
+        parcel = await shipments.labelled_parcel(connection, fulfilment)
+    carrier = None if parcel is None else wired.carriers.get(parcel.provider)
+    if parcel is None or carrier is None:
+        raise NothingToPrint("The fulfilment has no label: it is not bought yet, or was given back.")
+    try:
+        file = await carrier.label(parcel.shipment, format)
+    except Rejected as error:
+        raise NothingToPrint(f"The carrier gives no {format} label for this parcel.", field="format") from error
+    except Throttled as error:
+        raise Unavailable("The carrier asks for patience.", retry_after=max(1, round(error.retry_after))) from error
+    except ProviderError as error:
+        raise Unavailable("The carrier's system does not answer right now.") from error
+    name = f'inline; filename="label-{parcel.tracking_code}.{file.format}"'
+    return Response(file.content, media_type=file.media_type, headers={"Content-Disposition": name})

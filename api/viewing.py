@@ -1,0 +1,137 @@
+"""How an order's rows become what callers read."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+
+from api.schemas.views import (
+    AcceptedOut,
+    DeclineOut,
+    FulfilmentLinksOut,
+    FulfilmentOut,
+    LineOut,
+    LinksOut,
+    OrderOut,
+    ParcelOut,
+    PaymentEventOut,
+    PaymentOut,
+    SummaryOut,
+    WaitingOut,
+)
+from api.services import Links
+from db.order_view import OrderView, Rows
+from domain.orders import Line
+from domain.payments import PaymentStatus
+from domain.waiting import Waiting
+
+WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
+
+
+def waiting_out(order: Row[Any]) -> WaitingOut:
+    """What an order waits for, with its sentence."""
+    return WaitingOut.model_validate(WAITING.validate_python(order.waiting))
+
+
+def links_out(order_id: str, links: Links) -> LinksOut:
+    """Where to go from an order."""
+    here = f"/v1/orders/{order_id}"
+    return LinksOut(self=here, page=links.url(order_id), packing_slip=f"{here}/packing-slip", cancel=f"{here}/cancel")
+
+
+def accepted_out(order: Row[Any], links: Links) -> AcceptedOut:
+    """The answer to an accepted order."""
+    return AcceptedOut(
+        id=order.id,
+        number=order.number,
+        status=order.status,
+        waiting=waiting_out(order),
+        links=links_out(order.id, links),
+    )
+
+
+def summary_out(order: Row[Any]) -> SummaryOut:
+    """An order in a list."""
+    values = {
+        **order._mapping,
+        "waiting": waiting_out(order),
+        "customer_name": order.customer["name"],
+        "customer_email": order.customer["email"],
+    }
+    return SummaryOut.model_validate(values)
+
+
+def order_out(view: OrderView, links: Links) -> OrderOut:
+    """Everything about one order."""
+    values = {
+        **view.order._mapping,
+        "waiting": waiting_out(view.order),
+        "lines": [_line(row) for row in view.lines],
+        "payment": _payment(view),
+        "fulfilments": _fulfilments(view),
+        "exceptions": view.exceptions,
+        "notifications": view.notifications,
+        "timeline": view.timeline,
+        "links": links_out(view.order.id, links),
+    }
+    return OrderOut.model_validate(values)
+
+
+def _line(row: Row[Any]) -> LineOut:
+    line = Line(row.number, row.sku, row.quantity, row.unit_price, row.discount, row.tax)
+    return LineOut(**vars(line), name=row.name, total=line.total)
+
+
+def _payment(view: OrderView) -> PaymentOut:
+    row = view.payment
+    if row is None:
+        return _payment_not_begun(view.order)
+    decline = None if row.decline_code is None else DeclineOut(code=row.decline_code, message=row.decline_message)
+    events = [PaymentEventOut.model_validate({**event._mapping, "done_at": event.at}) for event in view.payment_events]
+    return PaymentOut.model_validate({**row._mapping, "decline": decline, "events": events})
+
+
+def _payment_not_begun(order: Row[Any]) -> PaymentOut:
+    return PaymentOut(
+        provider=order.payment["provider"],
+        reference=order.payment["intent"],
+        status=PaymentStatus.PENDING,
+        currency=order.currency,
+        amount=order.total,
+        authorised=0,
+        captured=0,
+        refunded=0,
+        capture_before=None,
+        decline=None,
+        action_url=None,
+        checked_at=None,
+        events=[],
+    )
+
+
+def _fulfilments(view: OrderView) -> list[FulfilmentOut]:
+    lines = grouped(view.fulfilment_lines, "fulfilment_id")
+    parcels = grouped(view.parcels, "fulfilment_id")
+    scans = grouped(view.scans, "parcel_id")
+    return [_fulfilment(row, lines[row.id], parcels[row.id], scans) for row in view.fulfilments]
+
+
+def _fulfilment(row: Row[Any], lines: Rows, parcels: Rows, scans: dict[str, list[Row[Any]]]) -> FulfilmentOut:
+    here = f"/v1/fulfilments/{row.id}"
+    values = {
+        **row._mapping,
+        "lines": lines,
+        "parcels": [ParcelOut.model_validate({**p._mapping, "events": scans[p.id]}) for p in parcels],
+        "links": FulfilmentLinksOut(hand_over=f"{here}/hand-over", label=f"{here}/label"),
+    }
+    return FulfilmentOut.model_validate(values)
+
+
+def grouped(rows: Iterable[Row[Any]], by: str) -> dict[str, list[Row[Any]]]:
+    """Rows by the value of one column; a value that no row has gives no rows."""
+    found: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        found[getattr(row, by)].append(row)
+    return found

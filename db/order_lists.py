@@ -1,0 +1,96 @@
+"""Lists and counts of orders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, String, func, literal_column, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.orders import Order, OrderLine
+from domain.orders import OrderStatus
+
+# Spelled as in its index, without parameters, so that every plan can use it.
+_EMAIL = literal_column("lower(orders.customer ->> 'email')", String)
+
+
+@dataclass(frozen=True)
+class OrderFilter:
+    """Which orders are wanted; what is None does not matter.
+
+    ``customer`` is an e-mail address in any case, ``text`` words that must all occur in number, reference, customer or
+    SKUs; ``placed_from`` is inclusive, ``placed_to`` exclusive.
+    """
+
+    statuses: Sequence[OrderStatus] = ()
+    channel: str | None = None
+    customer: str | None = None
+    sku: str | None = None
+    needs_attention: bool | None = None
+    placed_from: datetime | None = None
+    placed_to: datetime | None = None
+    text: str | None = None
+
+
+async def page(
+    connection: AsyncConnection,
+    wanted: OrderFilter,
+    *,
+    newest_first: bool,
+    after: tuple[datetime, str] | None,
+    limit: int,
+) -> list[Row[Any]]:
+    """A page of orders by (placed at, id), after the order ``after``."""
+    query = _matching(wanted).limit(limit)
+    place = tuple_(Order.placed_at, Order.id)
+    if newest_first:
+        query = query.order_by(Order.placed_at.desc(), Order.id.desc())
+        if after is not None:
+            query = query.where(place < after)
+    else:
+        query = query.order_by(Order.placed_at, Order.id)
+        if after is not None:
+            query = query.where(place > after)
+    return list(await connection.execute(query))
+
+
+def _matching(wanted: OrderFilter) -> Select[Any]:
+    query = select(Order.__table__)
+    if wanted.statuses:
+        query = query.where(Order.status.in_([status.value for status in wanted.statuses]))
+    if wanted.channel is not None:
+        query = query.where(Order.channel == wanted.channel)
+    if wanted.customer is not None:
+        query = query.where(wanted.customer.lower() == _EMAIL)
+    if wanted.sku is not None:
+        query = query.where(Order.id.in_(select(OrderLine.order_id).where(OrderLine.sku == wanted.sku)))
+    if wanted.needs_attention is not None:
+        query = query.where(Order.needs_attention == wanted.needs_attention)
+    if wanted.placed_from is not None:
+        query = query.where(Order.placed_at >= wanted.placed_from)
+    if wanted.placed_to is not None:
+        query = query.where(Order.placed_at < wanted.placed_to)
+    for word in (wanted.text or "").lower().split():
+        query = query.where(Order.search.contains(word, autoescape=True))
+    return query
+
+
+async def awaiting_stock(connection: AsyncConnection, skus: Sequence[str], *, limit: int) -> list[str]:
+    """The ids of orders that wait for stock and have one of ``skus``, those placed first coming first."""
+    query = (
+        select(Order.id)
+        .where(
+            Order.status == OrderStatus.AWAITING_STOCK.value,
+            Order.id.in_(select(OrderLine.order_id).where(OrderLine.sku.in_(skus))),
+        )
+        .order_by(Order.placed_at, Order.id)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+async def count_by_status(connection: AsyncConnection) -> dict[str, int]:
+    """How many orders there are, by status."""
+    query = select(Order.status, func.count()).group_by(Order.status)
+    return dict(await connection.execute(query))

@@ -1,0 +1,50 @@
+"""Everything that is recorded of one order, read in one go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import exceptions, notifications, orders, payments, shipments
+
+Rows = Sequence[Row[Any]]
+
+
+@dataclass(frozen=True)
+class OrderView:
+    """The rows of one order, each kind in the order in which people read it."""
+
+    order: Row[Any]
+    lines: Rows
+    fulfilments: Rows
+    fulfilment_lines: Rows
+    parcels: Rows
+    scans: Rows
+    payment: Row[Any] | None
+    payment_events: Rows
+    exceptions: Rows
+    notifications: Rows
+    timeline: Rows
+
+
+async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | None:
+    """The order with this id or number; None if there is none."""
+    order = await orders.find(connection, id_or_number)
+    if order is None:
+        return None
+    payment = await payments.find(connection, order.id)
+    return OrderView(
+        order=order,
+        lines=await orders.lines(connection, order.id),
+        fulfilments=await shipments.fulfilments(connection, order.id),
+        fulfilment_lines=await shipments.fulfilment_lines(connection, order.id),
+        parcels=await shipments.parcels(connection, order.id),
+        scans=await shipments.events(connection, order.id),
+        payment=payment,
+        payment_events=await payments.events(connection, payment.id) if payment is not None else [],
+        exceptions=await exceptions.of_order(connection, order.id),
+        notifications=await notifications.of_order(connection, order.id),
+        timeline=await orders.timeline(connection, order.id),
+    )

@@ -1,0 +1,1 @@
+"""EasyPost, which speaks for many carriers (API v2)."""

@@ -1,0 +1,184 @@
+"""`make demo`: a fresh stack, a sample shop, ORDERS orders through the public API, and a look at each until it ends.
+
+With EXIT=1, or without a terminal, it ends then, and its last line is JSON.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+
+import httpx2
+from rich.console import Console
+from rich.live import Live
+
+from local.board import Seen, final_table, live_view, summary
+from local.ports import Ports
+from local.processes import LocalError
+from local.sample_orders import sample_orders
+from local.shop import Shop
+from local.stack import Stack, hold
+from local.terminal import run
+from local.up import STARTING, address_book, show
+
+FOLDER = Path(".waybill/demo")
+DEFAULT_ORDERS = 20
+MOST_ORDERS = 5000
+LOOK_EVERY = timedelta(milliseconds=300)
+PLAIN_LINE_EVERY = timedelta(seconds=2)
+GIVE_UP_AFTER = timedelta(minutes=10)
+# a parcel's whole way in about seven seconds instead of a day and a half
+QUICK_TRACKING = {"label_created_seconds": 0.5, "first_scan_seconds": 1.5, "step_seconds": 0.6}
+
+
+@dataclass
+class Result:
+    """The outcome. `seconds` runs from the first POST to the last delivery."""
+
+    orders: int
+    delivered: int
+    seconds: float
+
+    @property
+    def line(self) -> str:
+        """The last line that EXIT=1 prints."""
+        return json.dumps({"orders": self.orders, "delivered": self.delivered, "seconds": round(self.seconds, 1)})
+
+
+async def main() -> int:
+    """Status 1 where an order did not reach `delivered`."""
+    count = wanted_orders(os.environ)
+    ends_by_itself = os.environ.get("EXIT", "") not in {"", "0"} or not sys.stdout.isatty()
+    console = Console(highlight=False)
+    ports = Ports.from_environment(os.environ)
+    clear(FOLDER)
+    async with AsyncExitStack() as exits:
+        stack = Stack(FOLDER, ports=ports, say=console.print)
+        with console.status(STARTING):
+            await exits.enter_async_context(stack)
+        exits.callback(console.print, "Stopping …")
+        result = await play(stack, console, count)
+        if not ends_by_itself:
+            console.print("It keeps running; Ctrl-C stops it.")
+            await asyncio.Event().wait()
+    sys.stdout.write(result.line + "\n")
+    return 0 if result.delivered == result.orders else 1
+
+
+def wanted_orders(environment: Mapping[str, str]) -> int:
+    """ORDERS. Raises LocalError where it is not a number from 1 to 5000."""
+    text = environment.get("ORDERS") or str(DEFAULT_ORDERS)
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_ORDERS:
+        raise LocalError(f"ORDERS must be a number from 1 to {MOST_ORDERS}, not {text!r}.")
+    return int(text)
+
+
+def clear(folder: Path) -> None:
+    """Empties the folder, unless a stack runs on it (LocalError)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    release = hold(folder)
+    try:
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != "lock":
+                entry.unlink()
+    except PermissionError as error:
+        raise LocalError(
+            f"{error.filename} belongs to another user; remove it with 'make clean' as that user."
+        ) from None
+    finally:
+        release()
+
+
+async def play(stack: Stack, console: Console, count: int) -> Result:
+    """Loads the shop, places the orders, follows them to their ends and shows what came of it."""
+    async with Shop(stack.addresses.web, api_key=stack.secrets.api_key) as shop:
+        await quicken(stack.addresses.sandbox)
+        with console.status("Loading the sample catalogue …"):
+            await shop.load_catalogue()
+        watch = Watch(console)
+        placing = asyncio.create_task(watch.place(shop, count))
+        try:
+            await watch.follow(shop, count, placing)
+        finally:
+            placing.cancel()
+            await asyncio.gather(placing, return_exceptions=True)
+    console.print(final_table(watch.orders))
+    watch.explain_the_rest()
+    first = watch.orders[0].id if watch.orders else ""
+    page = {"An order's page": f"{stack.addresses.web}/orders/{first}"} if first else {}
+    show(console, summary(watch.orders, seconds=watch.seconds), {**address_book(stack), **page})
+    return Result(count, sum(order.arrived for order in watch.orders), watch.seconds)
+
+
+async def quicken(sandbox: str) -> None:
+    """Makes the sandbox's parcels travel in seconds."""
+    async with httpx2.AsyncClient(base_url=sandbox, timeout=10, trust_env=False) as client:
+        (await client.put("/control/dials/easypost", json=QUICK_TRACKING)).raise_for_status()
+
+
+class Watch:
+    """Places orders and keeps looking at them."""
+
+    def __init__(self, console: Console) -> None:
+        self.orders: list[Seen] = []
+        self._console = console
+        self._began = monotonic()
+        self._began_at = datetime.now(UTC)
+        self._changed = monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """From the first POST to the last delivery so far; to now while some are under way."""
+        if self.orders and all(order.ended for order in self.orders):
+            deliveries = [order.delivered for order in self.orders if order.delivered]
+            return (max(deliveries) - self._began_at).total_seconds() if deliveries else 0.0
+        return monotonic() - self._began
+
+    async def place(self, shop: Shop, count: int) -> None:
+        """All orders, several at a time. Raises RefusedError."""
+        async with asyncio.TaskGroup() as group:
+            for order in sample_orders(count, batch=f"demo-{self._began_at:%Y%m%d-%H%M%S}"):
+                group.create_task(shop.place(order))
+
+    async def follow(self, shop: Shop, count: int, placing: "asyncio.Task[None]") -> None:
+        """Looks until all orders have ended, or none has changed for ten minutes. Raises what placing raised."""
+        with Live(console=self._console, transient=True, auto_refresh=False) as live:
+            said = 0.0
+            while not self._over(count):
+                if placing.done():
+                    await placing
+                self._take(list((await shop.orders()).values()))
+                if self._console.is_terminal:
+                    live.update(live_view(self.orders, seconds=self.seconds, height=self._console.height), refresh=True)
+                elif monotonic() - said > PLAIN_LINE_EVERY.total_seconds():
+                    self._console.print(summary(self.orders, seconds=self.seconds))
+                    said = monotonic()
+                await asyncio.sleep(LOOK_EVERY.total_seconds())
+
+    def explain_the_rest(self) -> None:
+        """One line for every order that was not delivered."""
+        for order in self.orders:
+            if not order.arrived:
+                self._console.print(f"[red]{order.number}[/red] {order.waiting}")
+
+    def _take(self, orders: list[Seen]) -> None:
+        if orders != self.orders:
+            self.orders, self._changed = orders, monotonic()
+
+    def _over(self, count: int) -> bool:
+        if len(self.orders) >= count and all(order.ended for order in self.orders):
+            return True
+        return monotonic() - self._changed > GIVE_UP_AFTER.total_seconds()
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,62 @@
+"""The adapters to the outside world, as the settings say; the same in every process."""
+
+from dataclasses import dataclass
+
+import httpx2
+
+from integrations.carriers.carrier import Carrier
+from integrations.carriers.registry import carrier
+from integrations.http import new_client
+from integrations.mail.smtp import Smtp, Tls
+from integrations.observing import Observe, unobserved
+from integrations.payments.provider import PaymentProvider
+from integrations.payments.registry import payment_provider
+from runtime.settings import Settings
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Payment providers and carriers by name, over one pool of connections."""
+
+    client: httpx2.AsyncClient
+    payments: dict[str, PaymentProvider]
+    carriers: dict[str, Carrier]
+
+    async def aclose(self) -> None:
+        """Give the connections back."""
+        await self.client.aclose()
+
+
+def connect_outside(settings: Settings, observe: Observe = unobserved) -> Outside:
+    """The adapters that the settings name."""
+    client = new_client(connections=50)
+    stripe = payment_provider(
+        "stripe",
+        base_url=settings.stripe_base_url,
+        api_key=settings.stripe_api_key,
+        webhook_secrets=settings.stripe_webhook_secrets,
+        client=client,
+        observe=observe,
+    )
+    easypost = carrier(
+        "easypost",
+        base_url=settings.easypost_base_url,
+        api_key=settings.easypost_api_key,
+        webhook_secrets=settings.easypost_webhook_secrets,
+        client=client,
+        observe=observe,
+    )
+    return Outside(client, {stripe.name: stripe}, {easypost.name: easypost})
+
+
+def mail_server(settings: Settings, observe: Observe = unobserved) -> Smtp:
+    """The mail server that the settings name."""
+    return Smtp(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        username=settings.smtp_username or None,
+        password=settings.smtp_password or None,
+        tls=Tls(settings.smtp_tls.value),
+        sender=settings.mail_from,
+        observe=observe,
+    )

@@ -1,0 +1,130 @@
+"""The relay: in every worker, it moves on what would otherwise wait for ever.
+
+It starts orders that were accepted while Temporal was away, applies what came into the inbox, gives lapsed holds back
+and tells the operators of exceptions. Everything it does may be done by several relays at once, and twice.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from activities.inbox import Inbox
+from activities.notifications import Notifications
+from activities.orders import placed_order
+from activities.stock import StockKeeper
+from db import orders as order_records
+from db.base import Database
+from db.inbox import CHANNEL
+from domain.errors import Unavailable
+from domain.orders import Policy
+from integrations.errors import ProviderError
+from workflows.gateway import OrderGateway
+
+log = structlog.get_logger("relay")
+
+_START_AFTER_SECONDS = 3.0
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Chore:
+    """Something done again and again: at least every ``seconds``, and again at once while there is more to do."""
+
+    name: str
+    seconds: float
+    do: Callable[[], Awaitable[int]]
+
+
+class Relay:
+    """Runs the chores until it is cancelled. A chore that fails is logged and tried again at its next turn."""
+
+    def __init__(
+        self,
+        database: Database,
+        gateway: OrderGateway,
+        inbox: Inbox,
+        notifications: Notifications,
+        stock: StockKeeper,
+        policy: Policy,
+        *,
+        dsn: str,
+    ) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._policy = policy
+        self._dsn = dsn
+        self._rung = asyncio.Event()
+        self._chores = (
+            Chore("inbox", 1.0, inbox.apply_due),
+            Chore("start_orders", 2.0, self._start_orders),
+            Chore("tell_operators", 2.0, notifications.tell_operators),
+            Chore("release_expired", 30.0, stock.release_expired),
+        )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            for chore in self._chores:
+                group.create_task(self._repeat(chore))
+
+    async def _repeat(self, chore: Chore) -> None:
+        while True:
+            try:
+                done = await chore.do()
+            except (SQLAlchemyError, OSError, Unavailable, ProviderError, TimeoutError) as error:
+                log.warning("chore_failed", chore=chore.name, error=type(error).__name__)
+                done = 0
+                await asyncio.sleep(chore.seconds)
+            except Exception:  # a chore's bug must not stop the other chores
+                log.exception("chore_broken", chore=chore.name)
+                done = 0
+                await asyncio.sleep(chore.seconds * 5)
+            if not done:
+                await self._rest(chore)
+
+    async def _rest(self, chore: Chore) -> None:
+        if chore.name != "inbox":
+            await asyncio.sleep(chore.seconds)
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), chore.seconds)
+        self._rung.clear()
+
+    async def _listen(self) -> None:
+        """Ring when the web process has stored an event; without a connection the inbox is looked at every second."""
+        while True:
+            try:
+                connection = await asyncpg.connect(self._dsn, timeout=5)
+            except (OSError, TimeoutError, asyncpg.PostgresError):
+                await asyncio.sleep(2)
+                continue
+            try:
+                await connection.add_listener(CHANNEL, self._ring)
+                while not connection.is_closed():
+                    await asyncio.sleep(1)  # noqa: ASYNC110 - asyncpg tells of a lost connection by this alone
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                pass  # the connection is lost: connect again
+            finally:
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                    await connection.close(timeout=1)
+
+    def _ring(self, *_: Any) -> None:
+        self._rung.set()
+
+    async def _start_orders(self) -> int:
+        async with self._database.reading() as connection:
+            rows = await order_records.not_started(connection, older_than_seconds=_START_AFTER_SECONDS, limit=_BATCH)
+            lines = {row.id: await order_records.lines(connection, row.id) for row in rows}
+        for row in rows:
+            await self._gateway.start(placed_order(row, lines[row.id], self._policy))
+            async with self._database.transaction() as connection:
+                await order_records.mark_started(connection, row.id)
+            log.info("order_started", order=row.number)
+        return len(rows)

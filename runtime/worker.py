@@ -1,0 +1,167 @@
+"""The worker process, wired: activities with what they need, workflows, relay, health."""
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import quote
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.inbox import Inbox
+from activities.notifications import Links, Notifications
+from activities.orders import OrderRecords
+from activities.payments import Payments
+from activities.shipments import Shipments
+from activities.stock import StockKeeper
+from db.base import Database
+from runtime.health import WorkerMetrics, health_app, health_server
+from runtime.heartbeats import Heartbeats
+from runtime.links import OrderLinks
+from runtime.outside import Outside, connect_outside, mail_server
+from runtime.plugin import connect
+from runtime.relay import Relay
+from runtime.settings import Settings
+from templates.render import Templates
+from workflows.gateway import OrderGateway
+from workflows.orders.workflow import OrderWorkflow
+
+
+@dataclass
+class Crew:
+    """Everything that a worker process runs, before it runs."""
+
+    database: Database
+    outside: Outside
+    client: Client
+    orders: OrderRecords
+    stock: StockKeeper
+    payments: Payments
+    shipments: Shipments
+    notifications: Notifications
+    relay: Relay
+    metrics: WorkerMetrics
+
+    def worker(self, settings: Settings) -> Worker:
+        """The Temporal worker. Build it once the event loop runs."""
+        return Worker(
+            self.client,
+            task_queue=settings.temporal_task_queue,
+            workflows=[OrderWorkflow],
+            activities=[
+                self.orders.record,
+                self.stock.reserve,
+                self.stock.commit,
+                self.stock.release,
+                self.payments.authorise,
+                self.payments.inspect,
+                self.payments.capture,
+                self.payments.void,
+                self.payments.refund,
+                self.shipments.quote,
+                self.shipments.buy,
+                self.shipments.void,
+                self.shipments.track,
+                self.notifications.notify,
+            ],
+            interceptors=[Heartbeats()],
+            # A killed worker's cached workflows go to another one after this long.
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+            graceful_shutdown_timeout=timedelta(seconds=8),
+            max_concurrent_activities=100,
+        )
+
+
+async def crew(settings: Settings, *, client: Client | None = None) -> Crew:
+    """Wire a worker's parts from the settings; ``client`` is one that is connected already."""
+    metrics = WorkerMetrics()
+    database = Database(settings.database_url, pool_size=settings.database_pool, application="waybill-worker")
+    outside = connect_outside(settings, metrics.provider_call)
+    client = client or await connect(settings)
+    stock = StockKeeper(database)
+    notifications = Notifications(
+        database,
+        mail_server(settings, metrics.provider_call),
+        Templates(),
+        _links(settings),
+        shop_name=settings.shop_name,
+        mail_domain=settings.mail_from.rpartition("@")[2].rstrip("> "),
+        operators=settings.operators_email,
+    )
+    gateway = OrderGateway(client, task_queue=settings.temporal_task_queue)
+    inbox = Inbox(database, outside.payments, outside.carriers, gateway.wake)
+    relay = Relay(database, gateway, inbox, notifications, stock, settings.policy, dsn=settings.database_url)
+    return Crew(
+        database,
+        outside,
+        client,
+        OrderRecords(database),
+        stock,
+        Payments(database, outside.payments),
+        Shipments(database, outside.carriers),
+        notifications,
+        relay,
+        metrics,
+    )
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then finish what is in hand within the grace time."""
+    parts = await crew(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    app = health_app(parts.metrics, lambda: _ready(parts))
+    server = health_server(app, host=settings.worker_host, port=settings.worker_port)
+    serving = asyncio.create_task(server.serve())
+    relaying = asyncio.create_task(parts.relay.run())
+    try:
+        await _reach_temporal(parts.client, stop)
+        if not stop.is_set():
+            async with parts.worker(settings):
+                await stop.wait()
+    finally:
+        relaying.cancel()
+        server.should_exit = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await relaying
+        await serving
+        await parts.outside.aclose()
+        await parts.database.close()
+
+
+async def _reach_temporal(client: Client, stop: asyncio.Event) -> None:
+    """Wait until Temporal answers: a worker may be started before it."""
+    while not stop.is_set():
+        try:
+            if await client.service_client.check_health(timeout=timedelta(seconds=2)):
+                return
+        except (RPCError, RuntimeError):
+            pass  # not there yet
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.5)
+
+
+async def _ready(parts: Crew) -> dict[str, bool]:
+    return {"database": await parts.database.answers(), "temporal": await _temporal_answers(parts.client)}
+
+
+async def _temporal_answers(client: Client) -> bool:
+    try:
+        return await client.service_client.check_health(timeout=timedelta(seconds=2))
+    except (RPCError, RuntimeError):
+        return False
+
+
+def _links(settings: Settings) -> Links:
+    base = settings.public_url.rstrip("/")
+    ui = f"{settings.temporal_ui_url.rstrip('/')}/namespaces/{settings.temporal_namespace}/workflows"
+    return Links(
+        order=OrderLinks(settings.public_url, settings.signing_secrets).url,
+        exception=lambda exception_id: f"{base}/v1/exceptions/{quote(exception_id)}",
+        workflow=lambda name: f"{ui}/{quote(name)}",
+    )

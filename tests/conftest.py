@@ -1,0 +1,87 @@
+"""Servers for the whole run: one PostgreSQL, shared by all test processes, with a template database."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import threading
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import pytest
+
+from db.migrate import migrate
+from local.postgres import Postgres
+
+_DSN = "WAYBILL_TEST_POSTGRES"
+_TEMPLATE = "waybill_template"
+_RUNNING = pytest.StashKey["_Running"]()
+
+Result = TypeVar("Result")
+
+
+class _Running:
+    """PostgreSQL in a thread with an event loop of its own, for as long as the test run lasts."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="waybill-tests-"))
+        self._folder.chmod(0o755)  # as root the server runs as another user, who must reach its data
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._postgres = Postgres(self._folder / "postgres", durable=False)
+        self._call(self._postgres.start())
+        migrate(self._call(self._postgres.create_database(_TEMPLATE)))
+
+    @property
+    def dsn(self) -> str:
+        return self._postgres.dsn
+
+    def stop(self) -> None:
+        self._call(self._postgres.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _call(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=60)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start what all test processes share, once, before they are forked."""
+    if _DSN not in os.environ and not config.getoption("collectonly", default=False):
+        running = _Running()
+        config.stash[_RUNNING] = running
+        os.environ[_DSN] = running.dsn
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started."""
+    running = config.stash.get(_RUNNING, None)
+    if running is not None:
+        running.stop()
+        del os.environ[_DSN]
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn() -> str:
+    """The URL of the maintenance database of the run's PostgreSQL."""
+    return os.environ[_DSN]
+
+
+@pytest.fixture
+async def database_url(postgres_dsn: str) -> AsyncIterator[str]:
+    """A database of the test's own, with every migration applied."""
+    name = f"test_{uuid.uuid4().hex}"
+    await _execute(postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY file_copy")
+    yield postgres_dsn.rpartition("/")[0] + f"/{name}"
+    await _execute(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

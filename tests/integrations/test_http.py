@@ -1,0 +1,121 @@
+"""Whatever goes wrong between our socket and a readable answer has one meaning."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from integrations.errors import OutcomeUnknown, ProviderError, Rejected, Unreachable
+from integrations.http import MAX_ANSWER, Answer, Caller, Request, failure, new_client, require_base_url, retry_after
+from tests.integrations.answers import Watch
+
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def server(behaviour: Behaviour) -> AsyncIterator[str]:
+    """A server on this machine that reads a request's head and then does as it likes."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await behaviour(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return  # the caller has gone, as callers do
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/x"
+    finally:
+        listening.close()
+
+
+async def call(url: str, *, timeout: timedelta = timedelta(seconds=5), watch: Watch | None = None) -> Answer:
+    async with new_client() as client:
+        caller = Caller(provider="acme", client=client, timeout=timeout, observe=watch or Watch())
+        return await caller.call(Request(operation="ask", method="POST", url=url, json={}), lambda answer: answer)
+
+
+async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def hang_up(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+    return
+
+
+async def stop_midway(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"id": ')
+    await writer.drain()
+
+
+async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    # Each byte comes well within a read time-out; only a total time-out ends this.
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    for _tick in range(1000):
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {MAX_ANSWER * 2}\r\n\r\n".encode())
+    for _chunk in range(MAX_ANSWER // 32768):
+        writer.write(b" " * 65536)
+        await writer.drain()
+
+
+async def talk_nonsense(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"220 mail.example.com ESMTP\r\n")
+    await writer.drain()
+
+
+async def redirect(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+    await writer.drain()
+
+
+async def test_a_refused_connection_cannot_have_done_anything() -> None:
+    async with server(hang) as url:
+        gone = url
+    watch = Watch()
+    with pytest.raises(Unreachable):
+        await call(gone, watch=watch)
+    assert watch.seen == [("acme", "ask", "unreachable")]
+
+
+@pytest.mark.parametrize("behaviour", [hang, hang_up, stop_midway, drip, flood, talk_nonsense])
+async def test_an_answer_lost_on_the_way_leaves_the_outcome_open(behaviour: Behaviour) -> None:
+    watch = Watch()
+    async with server(behaviour) as url:
+        with pytest.raises(OutcomeUnknown):
+            await call(url, timeout=timedelta(seconds=0.5), watch=watch)
+    assert watch.seen == [("acme", "ask", "unknown")]
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with server(redirect) as url:
+        assert (await call(url)).status == 302
+    assert type(failure("acme", Answer(302, {}, b""), detail="")) is Rejected
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7), ("0", 0), ("soon", 1), ("99999", 300), ("-1", 0), ("nan", 1)]
+)
+def test_a_wait_that_is_asked_for_is_bounded(header: str, seconds: float) -> None:
+    assert retry_after({"retry-after": header}) == seconds
+
+
+@pytest.mark.parametrize("url", ["", "api.example.com", "ftp://api.example.com", "https://"])
+def test_a_base_url_that_cannot_work_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="base URL"):
+        require_base_url("acme", url)
+
+
+def test_errors_name_their_provider() -> None:
+    error: ProviderError = Unreachable("acme", "refused")
+    assert (str(error), error.provider) == ("acme: refused", "acme")

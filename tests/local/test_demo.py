@@ -1,0 +1,91 @@
+"""What the demonstration shows, counts and refuses."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from local.board import Seen, final_table, live_view, summary
+from local.demo import Result, clear, wanted_orders
+from local.processes import LocalError
+from local.stack import hold
+
+PLACED = datetime(2024, 2, 29, 12, tzinfo=UTC)
+
+
+def order(number: int, status: str, *, took: float | None = None, attention: bool = False) -> Seen:
+    return Seen(
+        id=f"id-{number}",
+        number=f"WB-{number}",
+        customer="王小雨",
+        status=status,
+        waiting=f"Waiting for the carrier of {number}",
+        attention=attention,
+        total="USD 12.30",
+        placed=PLACED,
+        delivered=PLACED + timedelta(seconds=took) if took is not None else None,
+    )
+
+
+def drawn(picture: object, *, height: int = 24) -> str:
+    console = Console(width=100, height=height, record=True, file=None, quiet=True)
+    with console.capture() as capture:
+        console.quiet = False
+        console.print(picture)
+    return capture.get()
+
+
+def test_orders_is_a_number_of_orders() -> None:
+    assert wanted_orders({}) == wanted_orders({"ORDERS": ""}) == 20
+    assert wanted_orders({"ORDERS": "3"}) == 3
+    for text in ("0", "-1", "many", "5001", "1.5"):
+        with pytest.raises(LocalError, match="ORDERS must be a number from 1 to 5000"):
+            wanted_orders({"ORDERS": text})
+
+
+def test_the_totals_count_orders_by_stage_in_the_order_of_the_stages() -> None:
+    orders = [order(1, "delivered"), order(2, "awaiting_payment"), order(3, "delivered"), order(4, "cancelled")]
+    assert summary(orders, seconds=3.25).strip() == "3.2 s   1 awaiting payment, 2 delivered, 1 cancelled"
+
+
+def test_the_live_view_shows_what_each_order_waits_for() -> None:
+    picture = drawn(live_view([order(1, "shipped"), order(2, "delivered", took=9)], seconds=1, height=24))
+    assert "Waiting for the carrier of 1" in picture
+    assert picture.count("王小雨") == 2
+
+
+def test_where_there_is_no_room_for_all_those_under_way_are_shown() -> None:
+    orders = [*(order(number, "delivered", took=1) for number in range(1, 50)), order(50, "fulfilling")]
+    picture = drawn(live_view(orders, seconds=1, height=20), height=20)
+    assert "WB-50" in picture
+    assert "and 38 more" in picture
+    assert len(picture.splitlines()) < 20
+
+
+def test_the_final_table_tells_how_long_each_took_and_who_needs_a_person() -> None:
+    picture = drawn(final_table([order(1, "delivered", took=9.44), order(2, "fulfilling", attention=True)]))
+    assert "9.4 s" in picture
+    assert "needs a person" in picture
+
+
+def test_the_last_line_is_json() -> None:
+    assert Result(20, 19, 31.44).line == '{"orders": 20, "delivered": 19, "seconds": 31.4}'
+
+
+def test_a_fresh_start_empties_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "demo" / "logs").mkdir(parents=True)
+    (tmp_path / "demo" / "logs" / "web.log").touch()
+    (tmp_path / "demo" / "pids.json").touch()
+    clear(tmp_path / "demo")
+    assert [entry.name for entry in (tmp_path / "demo").iterdir()] == ["lock"]
+
+
+def test_data_in_use_are_neither_emptied_nor_used_twice(tmp_path: Path) -> None:
+    (tmp_path / "kept").touch()
+    release = hold(tmp_path)
+    with pytest.raises(LocalError, match=r"is running already \(pid \d+\)"):
+        clear(tmp_path)
+    assert (tmp_path / "kept").exists()
+    release()
+    hold(tmp_path)()

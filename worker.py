@@ -1,0 +1,27 @@
+"""The worker process: settings -> activities, workflows, relay -> run."""
+
+import asyncio
+import sys
+
+import uvloop
+
+from runtime.logs import configure_logs
+from runtime.settings import SettingsError, load_settings
+from runtime.worker import run_worker
+
+
+def main() -> int:
+    """Work until SIGTERM or SIGINT."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"The worker cannot start:\n{error}\n")
+        return 2
+    configure_logs(settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_worker(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

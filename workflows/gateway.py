@@ -1,0 +1,149 @@
+"""The one way to an order's workflow for everybody outside it: start it, ask it, tell it."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.errors import Conflict, NotFound, NotPaid, TooLate, Unavailable, WaybillError
+from domain.exceptions import Resolution
+from domain.inbox import Wake
+from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, workflow_id
+from domain.shipments import promised_by
+from workflows.orders import attributes
+from workflows.orders.workflow import OrderWorkflow
+
+_START_PATIENCE = timedelta(seconds=2)
+_UPDATE_PATIENCE = timedelta(seconds=10)
+_AWAY = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.UNKNOWN,
+        RPCStatusCode.INTERNAL,
+    }
+)
+
+
+class OrderGateway:
+    """Starts, updates and signals order workflows; waits a bounded time for each."""
+
+    def __init__(self, client: Client, *, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+
+    async def start(self, placed: PlacedOrder) -> None:
+        """Start an order's workflow, once for ever. Raises Unavailable if Temporal does not answer."""
+        request = placed.request
+        try:
+            await self._client.start_workflow(
+                OrderWorkflow.run,
+                placed,
+                id=workflow_id(placed.id),
+                task_queue=self._task_queue,
+                # The defaults would run a closed order a second time.
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                # A killed worker's workflow task is given to another after this long.
+                task_timeout=timedelta(seconds=5),
+                static_summary=f"{placed.number} · {request.channel}",
+                static_details=f"Order **{placed.number}** of channel {request.channel}",
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(attributes.STATUS, OrderStatus.ACCEPTED.value),
+                        SearchAttributePair(attributes.CHANNEL, request.channel),
+                        SearchAttributePair(attributes.NEEDS_ATTENTION, False),
+                        SearchAttributePair(
+                            attributes.PROMISED_BY, promised_by(placed.placed_at, request.shipping_service)
+                        ),
+                    ]
+                ),
+                rpc_timeout=_START_PATIENCE,
+            )
+        except WorkflowAlreadyStartedError:
+            return  # it ran to its end before: there is nothing to start
+        except RPCError as error:
+            raise _unavailable(error) from error
+
+    async def cancel(self, order_id: str, request: CancelRequest, *, key: str) -> Answer:
+        """Wish an order cancelled. Raises TooLate, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.cancel, request, key)
+
+    async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
+        """Hand a fulfilment over to the carrier. Raises NotPaid, TooLate, Conflict, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.hand_over, request, key)
+
+    async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
+        """Decide an exception. Raises Conflict, TooLate, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.resolve, resolution, key)
+
+    async def wake(self, order_id: str, wake: Wake) -> bool:
+        """Tell an order that a provider has news; False if its workflow has ended. Raises Unavailable."""
+        return await self._signal(order_id, OrderWorkflow.wake, wake)
+
+    async def stock_arrived(self, order_ids: Sequence[str]) -> None:
+        """Tell orders that stock has come in; those that have ended are passed over. Raises Unavailable."""
+        for order_id in order_ids:
+            await self._signal(order_id, OrderWorkflow.stock_arrived)
+
+    async def _signal(self, order_id: str, signal: Any, *arguments: Any) -> bool:
+        handle = self._client.get_workflow_handle_for(OrderWorkflow.run, workflow_id(order_id))
+        try:
+            await handle.signal(signal, *arguments, rpc_timeout=_START_PATIENCE)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return False
+            raise _unavailable(error) from error
+        return True
+
+    async def _update(self, order_id: str, update: Any, argument: Any, key: str) -> Answer:
+        """Send an update under ``key``: repeated with the same key it gets the first one's answer."""
+        handle = self._client.get_workflow_handle_for(OrderWorkflow.run, workflow_id(order_id))
+        try:
+            async with asyncio.timeout(_UPDATE_PATIENCE.total_seconds()):
+                answer: Answer = await handle.execute_update(update, argument, id=key, rpc_timeout=_UPDATE_PATIENCE)
+                return answer
+        except WorkflowUpdateFailedError as error:
+            raise _refusal(error) from error
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            raise Unavailable(
+                "The order did not answer in time. It may still do what was asked: repeat with the same key."
+            ) from error
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                # Not started yet, or ended: the caller's record of the order tells which.
+                raise NotFound("running workflow of the order", order_id) from error
+            raise _unavailable(error) from error
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> WaybillError:
+    cause = error.cause
+    kind = cause.type if isinstance(cause, ApplicationError) else None
+    text = cause.message if isinstance(cause, ApplicationError) else "The order ended meanwhile."
+    return _REFUSALS.get(kind or "", TooLate)(text)
+
+
+def _unavailable(error: RPCError) -> Unavailable:
+    if error.status not in _AWAY:
+        raise error
+    return Unavailable("Temporal does not answer right now.")
+
+
+_REFUSALS: dict[str, type[Conflict]] = {
+    "too_late": TooLate,
+    "too_early": Conflict,
+    "not_paid": NotPaid,
+    "conflict": Conflict,
+}

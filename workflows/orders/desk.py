@@ -1,0 +1,117 @@
+"""The desk: where people's wishes and decisions reach an order."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as ActivityTimedOut
+
+from domain.exceptions import Action, ExceptionKind
+from domain.orders import CANCELLABLE, CancelRequest, OrderStatus
+from workflows.orders.journal import Journal
+from workflows.orders.steps import PROVIDER_PATIENCE
+
+Result = TypeVar("Result")
+
+
+class OrderStopped(Exception):
+    """The order goes no further: it is cancelled by somebody, or expired. Raised at safe points only."""
+
+    def __init__(self, ends_as: OrderStatus, *, by: str, reason: str) -> None:
+        super().__init__(reason)
+        self.ends_as = ends_as
+        self.by = by
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A step that was refused for good, or for which patience has ended. ``reason`` is fit for an operator."""
+
+    type: str
+    reason: str
+
+
+class Desk:
+    """Takes wishes to cancel, and asks people what to do."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._cancel: CancelRequest | None = None
+        self.handing_over = 0
+        """hand-overs now being made: while one runs the order cannot be cancelled"""
+
+    @property
+    def cancel_wished(self) -> bool:
+        """Whether somebody's wish to cancel was accepted."""
+        return self._cancel is not None
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether the whole order may still be cancelled."""
+        return self._journal.status in CANCELLABLE and not self.handing_over
+
+    def wish_cancel(self, request: CancelRequest) -> None:
+        """Accept a wish to cancel; the first one counts."""
+        self._cancel = self._cancel or request
+
+    def check(self) -> None:
+        """A safe point: raise OrderStopped if the order is to be cancelled."""
+        if self._cancel is not None:
+            reason = f"Cancelled by {self._cancel.by}" + (f": {self._cancel.reason}" if self._cancel.reason else ".")
+            raise OrderStopped(OrderStatus.CANCELLED, by=self._cancel.by, reason=reason)
+
+    async def ask(
+        self,
+        kind: ExceptionKind,
+        reason: str,
+        *,
+        actions: tuple[Action, ...] = (Action.RETRY,),
+        fulfilment_id: str | None = None,
+        until: Callable[[], bool] = lambda: False,
+    ) -> Action | None:
+        """Ask a person; None if ``until`` came true first.
+
+        Cancelling the order is offered as long as it is possible; if that is decided, or wished meanwhile, OrderStopped
+        is raised.
+        """
+        if self.cancellable:
+            actions = (*actions, Action.CANCEL)
+        action = await self._journal.ask(
+            kind, reason, actions, fulfilment_id=fulfilment_id, until=lambda: until() or self.cancel_wished
+        )
+        if action is Action.CANCEL:
+            self.wish_cancel(CancelRequest(by="an operator's decision", reason=reason))
+        self.check()
+        return action
+
+    async def insist(
+        self,
+        call: Callable[[], Awaitable[Result | Refusal]],
+        *,
+        what: str,
+        kind: ExceptionKind = ExceptionKind.UNWIND_FAILED,
+    ) -> Result | None:
+        """Do what must be done even while the order is being cancelled; None if a person decides to skip it."""
+        while True:
+            outcome = await call()
+            if not isinstance(outcome, Refusal):
+                return outcome
+            reason = f"{what} failed: {outcome.reason}. Retry tries again; skip goes on, and a person sees to it."
+            if await self._journal.ask(kind, reason, (Action.RETRY, Action.SKIP)) is Action.SKIP:
+                return None
+
+
+async def attempt(call: Awaitable[Result]) -> Result | Refusal:
+    """The result of an activity, or why it was refused. A cancellation and a bug pass through untouched."""
+    try:
+        return await call
+    except ActivityError as error:
+        if isinstance(error.cause, ApplicationError):
+            return Refusal(error.cause.type or "ApplicationError", error.cause.message)
+        if isinstance(error.cause, ActivityTimedOut):
+            last = error.cause.cause
+            why = last.message if isinstance(last, ApplicationError) else "no answer"
+            return Refusal("Timeout", f"it did not succeed in {PROVIDER_PATIENCE}; the last failure was: {why}")
+        raise

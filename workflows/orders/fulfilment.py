@@ -1,0 +1,318 @@
+"""One fulfilment of an order, a coroutine of its workflow: label, hand-over, delivery."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+from temporalio import workflow
+
+from activities.shipments import Bought, Buy, Follow, ParcelStep, Quote, Shipments, Whereabouts
+from activities.stock import PlannedFulfilment
+from domain.exceptions import Action, ExceptionKind
+from domain.orders import derived_id
+from domain.shipments import SCANNED, SERVICE_DAYS, FulfilmentStatus, TrackingStatus, cheapest
+from domain.waiting import Party
+from workflows.orders import attributes
+from workflows.orders.desk import Desk, OrderStopped, Refusal, attempt
+from workflows.orders.journal import Journal
+from workflows.orders.payment import PaymentRun
+from workflows.orders.steps import call_provider
+
+_CARRIER_SYSTEM = "easypost"
+
+
+class HandOverRefused(Exception):
+    """The parcel must not leave; the text says why."""
+
+
+class FulfilmentRun:
+    """Brings one warehouse's share to the door."""
+
+    def __init__(
+        self,
+        planned: PlannedFulfilment,
+        journal: Journal,
+        desk: Desk,
+        payment: PaymentRun,
+        on_left: Callable[["FulfilmentRun"], None],
+    ) -> None:
+        self.planned = planned
+        self.left = False
+        """the carrier has the parcel"""
+        self.labelled = False
+        self.returned = False
+        self.parcel_id = ""
+        self._journal = journal
+        self._desk = desk
+        self._payment = payment
+        self._on_left = on_left
+        self._name = f"parcel {planned.number}"
+        self._buy: Buy | None = None
+        self._bought: Bought | None = None
+        self._where: Whereabouts | None = None
+        self._news = False
+        self._refused: str | None = None
+
+    def wake(self) -> None:
+        """The carrier has told something: ask it."""
+        self._news = True
+
+    async def run(self) -> None:
+        """From the empty box to the door. Ends early, between two steps, when the order is to be cancelled."""
+        try:
+            self._bought = await self._label()
+            await self._await_hand_over()
+            await self._follow()
+        except OrderStopped:
+            pass  # the order's own coroutine sees the same wish once all fulfilments stand still
+        self._journal.no_longer_waits(self.planned.id)
+
+    async def hand_over(self, by: str) -> None:
+        """The parcel leaves, once the money is captured. Raises HandOverRefused. Harmless to repeat."""
+        if self.left:
+            return
+        self._desk.handing_over += 1
+        try:
+            self._refused = await self._payment.capture()
+            if self._refused is not None:
+                raise HandOverRefused(self._refused)
+            await self._leave(by)
+        finally:
+            self._desk.handing_over -= 1
+
+    async def take_back(self) -> None:
+        """Give the label back. What was scanned all the same is a person's to settle."""
+        buy = self._buy
+        if buy is not None:
+            status = await self._desk.insist(
+                lambda: attempt(call_provider(Shipments.void, buy, summary=f"Void the label of {self._name}")),
+                what=f"Voiding the label of {self._name}",
+            )
+            if status not in {None, "not_bought"}:
+                self._journal.note("label_voided", f"The label of {self._name} was given back ({status}).")
+            if status == "rejected":
+                await self._scanned_after_cancel()
+        self._journal.change(self.planned.id, FulfilmentStatus.CANCELLED)
+
+    async def _label(self) -> Bought:
+        attempts = 0
+        while True:
+            attempts += 1
+            self._desk.check()
+            self._wait("the carrier's rates and label for", Party.CARRIER)
+            quote = await self._quote(attempts)
+            if isinstance(quote, Refusal):
+                await self._ask(ExceptionKind.CARRIER_REFUSED, f"The carrier refused {self._name}: {quote.reason}.")
+                continue
+            service = self._journal.order.request.shipping_service
+            rate = cheapest(quote.rates, max_days=SERVICE_DAYS[service])
+            if rate is None:
+                told = "; ".join(quote.messages) or "no carrier is fast enough"
+                await self._ask(ExceptionKind.NO_RATE, f"No rate for {self._name} keeps {service!r} ({told}).")
+                continue
+            self._desk.check()
+            self._buy = Buy(self.parcel_id, _CARRIER_SYSTEM, quote.shipment, rate)
+            summary = f"Buy {rate.carrier} {rate.service} for {rate.price}"
+            bought = await attempt(call_provider(Shipments.buy, self._buy, summary=summary))
+            if not isinstance(bought, Refusal):
+                self._journal.note("labelled", f"{self._name.capitalize()}: {bought.carrier} {bought.service} booked.")
+                return bought
+            await self._ask(ExceptionKind.CARRIER_REFUSED, f"No label for {self._name}: {bought.reason}.")
+
+    async def _quote(self, number: int) -> Quote | Refusal:
+        order = self._journal.order
+        self.parcel_id = derived_id(self.planned.id, f"parcel:{number}")
+        step = ParcelStep(
+            parcel_id=self.parcel_id,
+            fulfilment_id=self.planned.id,
+            order_number=order.number,
+            attempt=number,
+            provider=_CARRIER_SYSTEM,
+            warehouse=self.planned.warehouse,
+            recipient=order.request.shipping_address,
+            allocations=self.planned.allocations,
+            since=order.placed_at,
+        )
+        return await attempt(call_provider(Shipments.quote, step, summary=f"Rates for {self._name}"))
+
+    async def _await_hand_over(self) -> None:
+        self.labelled = True
+        self._journal.change(self.planned.id, FulfilmentStatus.LABELLED)
+        if self._bought is not None:
+            workflow.upsert_search_attributes([attributes.CARRIER.value_set(self._bought.carrier)])
+        while not self.left:
+            self._wait("the hand-over to the carrier of", Party.WAREHOUSE, until=self._payment.lapses_at)
+            await self._journal.publish()
+            await self._pause(lambda: self._refused is not None or self._payment.news)
+            self._check_cancel()
+            if self.left:
+                return
+            await self._look_at_payment()
+            if not self.left and self._refused is None and await self._scanned():
+                self._check_cancel()
+                await self._leave_scanned()
+
+    def _check_cancel(self) -> None:
+        # A hand-over that has begun wins over a cancel; it was accepted before, or the cancel would have been refused.
+        if not self._desk.handing_over:
+            self._desk.check()
+
+    async def _look_at_payment(self) -> None:
+        """A capture that was refused, a hold that is lost or about to lapse: a person decides in time."""
+        reason, kind = self._refused, ExceptionKind.CAPTURE_FAILED
+        if self._payment.news and not self._payment.captured:
+            await self._payment.inspect()
+        if self._payment.lost:
+            reason, kind = (
+                "The hold on the customer's money is gone: it lapsed or was cancelled.",
+                ExceptionKind.HOLD_LOST,
+            )
+        elif reason is None and self._lapsing():
+            reason, kind = (
+                "The hold on the customer's money lapses soon, and the parcel is still here.",
+                (ExceptionKind.HOLD_LAPSING),
+            )
+        if reason is None:
+            return
+        hint = "Retry authorises again where needed and tries once more."
+        action = await self._ask(kind, f"{reason} {hint}", until=lambda: self.left or self._payment.captured)
+        self._refused = None
+        if action is Action.RETRY:
+            await self._payment.renew()
+
+    async def _leave_scanned(self) -> None:
+        """The carrier has the parcel, whether anybody told us or not: take the money, or have a person see to it."""
+        while not self.left:
+            try:
+                await self.hand_over("the carrier's scan")
+            except HandOverRefused as refused:
+                reason = f"{self._name.capitalize()} has left, but is not paid. {refused} Retry tries to capture again."
+                action = await self._journal.ask(
+                    ExceptionKind.CAPTURE_FAILED,
+                    f"{reason} Skip goes on unpaid.",
+                    (Action.RETRY, Action.SKIP),
+                    fulfilment_id=self.planned.id,
+                )
+                if action is Action.SKIP:
+                    await self._leave("the carrier's scan")
+                else:
+                    await self._payment.renew()
+
+    async def _leave(self, by: str) -> None:
+        if self.left:
+            return
+        self.left = True
+        self._journal.change(self.planned.id, FulfilmentStatus.HANDED_OVER)
+        self._journal.note("handed_over", f"{self._name.capitalize()} was handed over to the carrier.", actor=by)
+        self._on_left(self)
+        self._wait_for_delivery()
+        await self._journal.publish()
+
+    async def _follow(self) -> None:
+        heard = workflow.now()
+        while True:
+            where = self._where
+            if where is not None:
+                heard = max(heard, where.at or heard)
+                if where.status is TrackingStatus.DELIVERED:
+                    self._journal.change(self.planned.id, FulfilmentStatus.DELIVERED)
+                    self._journal.note("delivered", f"{self._name.capitalize()} was delivered.", actor="the carrier")
+                    return
+                if await self._given_up(where):
+                    self.returned = True
+                    self._journal.change(self.planned.id, FulfilmentStatus.RETURNED)
+                    return
+            if workflow.now() - heard >= self._journal.order.policy.carrier_patience:
+                reason = (
+                    f"The carrier has said nothing of {self._name} for {self._journal.order.policy.carrier_patience}."
+                )
+                await self._ask(ExceptionKind.CARRIER_SILENT, f"{reason} Retry waits on.", until=lambda: self._news)
+                heard = workflow.now()
+            await self._pause(lambda: False)
+            await self._track()
+
+    async def _given_up(self, where: Whereabouts) -> bool:
+        """Whether a person says that a parcel which is coming back or has failed will not be delivered."""
+        kind = _TROUBLE.get(where.status)
+        if kind is None:
+            return False
+        reason = f"The carrier reports {self._name} as {where.status}: {where.message or 'no more is known'}."
+        action = await self._journal.ask(
+            kind,
+            f"{reason} Retry keeps following it; skip closes it as returned.",
+            (Action.RETRY, Action.SKIP),
+            fulfilment_id=self.planned.id,
+            until=lambda: self._news,
+        )
+        self._where = None
+        self._wait_for_delivery()
+        return action is Action.SKIP
+
+    async def _scanned(self) -> bool:
+        where = await self._track()
+        return where is not None and where.status in SCANNED
+
+    async def _track(self) -> Whereabouts | None:
+        self._news = False
+        if self._bought is None:
+            return None
+        follow = Follow(self.parcel_id, _CARRIER_SYSTEM, self._bought.tracker)
+        where = await attempt(call_provider(Shipments.track, follow, summary=f"Where is {self._name}?"))
+        if isinstance(where, Refusal):
+            reason = f"The carrier does not tell where {self._name} is: {where.reason}. Retry asks again."
+            await self._journal.ask(ExceptionKind.STEP_FAILED, reason, (Action.RETRY,), until=lambda: self._news)
+            return None
+        self._where = where
+        return where
+
+    async def _pause(self, others: Callable[[], bool]) -> None:
+        """Until the carrier tells something, somebody acts, or it is time to ask or to warn."""
+        patience = self._journal.order.policy.check_carrier_every
+        lapse = self._payment.lapses_at
+        if lapse is not None and not self.left:
+            warn = lapse - self._journal.order.policy.hold_margin
+            if warn > workflow.now():
+                patience = min(patience, warn - workflow.now())
+        left = self.left
+        with suppress(TimeoutError):  # nobody told anything: ask all the same
+            await workflow.wait_condition(
+                lambda: self._news or self.left is not left or self._desk.cancel_wished or others(),
+                timeout=patience,
+                timeout_summary=f"Ask about {self._name}",
+            )
+
+    async def _scanned_after_cancel(self) -> None:
+        if await self._scanned():
+            reason = f"{self._name.capitalize()} was scanned by the carrier although the order is cancelled."
+            await self._journal.ask(
+                ExceptionKind.SHIPPED_AFTER_CANCEL,
+                f"{reason} Have it recalled or sent back, then skip.",
+                (Action.SKIP,),
+                fulfilment_id=self.planned.id,
+            )
+
+    async def _ask(
+        self, kind: ExceptionKind, reason: str, *, until: Callable[[], bool] = lambda: False
+    ) -> Action | None:
+        return await self._desk.ask(kind, reason, fulfilment_id=self.planned.id, until=until)
+
+    def _lapsing(self) -> bool:
+        lapse = self._payment.lapses_at
+        return lapse is not None and lapse - self._journal.order.policy.hold_margin <= workflow.now()
+
+    def _wait_for_delivery(self) -> None:
+        patience = self._journal.order.policy.carrier_patience
+        self._wait(
+            "the delivery of", Party.CARRIER, until=workflow.now() + patience, then="an operator is told of the silence"
+        )
+
+    def _wait(self, what: str, on: Party, *, until: datetime | None = None, then: str | None = None) -> None:
+        then = "the hold on the customer's money lapses" if until and then is None else then
+        self._journal.wait_for(f"{what} {self._name}", on, until=until, then=then, part=self.planned.id)
+
+
+_TROUBLE = {
+    TrackingStatus.RETURNING: ExceptionKind.PARCEL_RETURNING,
+    TrackingStatus.EXCEPTION: ExceptionKind.PARCEL_FAILED,
+    TrackingStatus.CANCELLED: ExceptionKind.PARCEL_FAILED,
+}

@@ -1,0 +1,158 @@
+"""The journal: status, waiting sentence and exceptions of an order, and how the world gets to see them."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from temporalio import workflow
+
+from activities.orders import Entry, FulfilmentChange, OrderRecords, Projection, Resolved
+from domain.exceptions import Action, ExceptionKind, OrderException, Resolution
+from domain.orders import OrderStatus, PlacedOrder, can_follow, derived_id
+from domain.shipments import FulfilmentStatus
+from domain.waiting import Party, Waiting
+from workflows.orders import attributes
+from workflows.orders.steps import keep_record
+
+
+class Journal:
+    """What an order knows of itself. Every change is shown in the Temporal UI and written to the order's record."""
+
+    def __init__(self, order: PlacedOrder) -> None:
+        self.order = order
+        self.status = OrderStatus.ACCEPTED
+        self.open: dict[str, OrderException] = {}
+        self.delivered_at: datetime | None = None
+        self._latest = Waiting("its workflow to begin", Party.WAYBILL, workflow.now())
+        self._waits: dict[str, Waiting] = {}
+        self._decisions: dict[str, Resolution] = {}
+        self._entries: list[Entry] = []
+        self._opened: list[OrderException] = []
+        self._resolved: list[Resolved] = []
+        self._changes: list[FulfilmentChange] = []
+        self._revision = 0
+        self._asked = 0
+        self._lines: list[str] = []
+
+    @property
+    def waiting(self) -> Waiting:
+        """What the order waits for: an operator first of all, else its first part that waits."""
+        exception = next(iter(self.open.values()), None)
+        if exception is not None:
+            return Waiting(
+                f"a decision ({', '.join(exception.actions)}): {exception.reason}", Party.OPERATOR, exception.opened_at
+            )
+        return next(iter(self._waits.values()), self._latest)
+
+    def wait_for(
+        self, what: str, on: Party, *, until: datetime | None = None, then: str | None = None, part: str = ""
+    ) -> None:
+        """Say what the order, or one ``part`` of it, now waits for."""
+        self._latest = self._waits[part] = Waiting(what, on, workflow.now(), until, then)
+
+    def no_longer_waits(self, part: str = "") -> None:
+        """A part waits no more."""
+        self._waits.pop(part, None)
+
+    def move_to(self, status: OrderStatus) -> None:
+        """Give the order another status. A transition that the table forbids is a bug and stops the workflow task."""
+        if not can_follow(self.status, status):
+            raise RuntimeError(f"an order cannot go from {self.status} to {status}")
+        if status is not self.status:
+            self.status = status
+            workflow.upsert_search_attributes([attributes.STATUS.value_set(status.value)])
+
+    def note(self, kind: str, text: str, *, actor: str = "waybill") -> None:
+        """Add a line to the timeline; it is written with the next `publish`."""
+        entry = Entry(f"{len(self._lines) + 1:04d}", workflow.now(), kind, text, actor)
+        self._entries.append(entry)
+        self._lines.append(f"- `{entry.at:%m-%d %H:%M:%S}` {text}")
+
+    def change(self, fulfilment_id: str, status: FulfilmentStatus) -> None:
+        """Give a fulfilment another status; it is written with the next `publish`."""
+        self._changes.append(FulfilmentChange(fulfilment_id, status, workflow.now()))
+
+    async def publish(self, *, closed: bool = False) -> None:
+        """Show everything in the Temporal UI and write it to the record, in one transaction."""
+        workflow.set_current_details(self._markdown())
+        self._revision += 1
+        projection = Projection(
+            order_id=self.order.id,
+            revision=self._revision,
+            status=self.status,
+            waiting=self.waiting,
+            needs_attention=bool(self.open),
+            entries=tuple(self._entries),
+            opened=tuple(self._opened),
+            resolved=tuple(self._resolved),
+            fulfilments=tuple(self._changes),
+            delivered_at=self.delivered_at,
+            closed_at=workflow.now() if closed else None,
+        )
+        # Emptied before the write is awaited: what is noted meanwhile belongs to the next projection.
+        self._entries, self._opened, self._resolved, self._changes = [], [], [], []
+        await keep_record(OrderRecords.record, projection, summary=f"Record: {self.status}")
+
+    async def ask(
+        self,
+        kind: ExceptionKind,
+        reason: str,
+        actions: tuple[Action, ...],
+        *,
+        fulfilment_id: str | None = None,
+        until: Callable[[], bool] = lambda: False,
+    ) -> Action | None:
+        """Open an exception and wait for a person's decision; None if ``until`` came true first."""
+        self._asked += 1
+        exception = OrderException(
+            derived_id(self.order.id, f"exception:{self._asked}"), kind, reason, actions, workflow.now(), fulfilment_id
+        )
+        self.open[exception.id] = exception
+        self._opened.append(exception)
+        self.note("exception", reason)
+        self._show_attention()
+        await self.publish()
+        await workflow.wait_condition(lambda: exception.id in self._decisions or until())
+        decision = self._decisions.pop(exception.id, None)
+        del self.open[exception.id]
+        self._show_attention()
+        self._close(exception, decision)
+        await self.publish()
+        return decision.action if decision else None
+
+    def refusal(self, resolution: Resolution) -> str | None:
+        """Why a resolution cannot be taken; None if it can."""
+        exception = self.open.get(resolution.exception_id)
+        if exception is None or resolution.exception_id in self._decisions:
+            return "The exception has been resolved already."
+        if resolution.action not in exception.actions:
+            return f"It can be resolved by {', '.join(exception.actions)}, not by {resolution.action}."
+        return None
+
+    def decide(self, resolution: Resolution) -> None:
+        """Take a person's decision."""
+        self._decisions[resolution.exception_id] = resolution
+
+    def _close(self, exception: OrderException, decision: Resolution | None) -> None:
+        how, by = (decision.action.value, decision.by) if decision else ("resolved_itself", "waybill")
+        note = decision.note if decision else ""
+        self._resolved.append(Resolved(exception.id, how, by, note, workflow.now()))
+        self.note("resolved", f"{_SAID.get(how, how)}{f': {note}' if note else '.'}", actor=by)
+
+    def _show_attention(self) -> None:
+        wanted = bool(self.open)
+        if workflow.info().typed_search_attributes.get(attributes.NEEDS_ATTENTION) is not wanted:
+            workflow.upsert_search_attributes([attributes.NEEDS_ATTENTION.value_set(wanted)])
+
+    def _markdown(self) -> str:
+        order = self.order.request
+        head = f"## {self.order.number}: {self.status.replace('_', ' ')}\n\n**{self.waiting.sentence}**\n\n"
+        goods = ", ".join(f"{line.quantity} × {line.sku}" for line in order.lines)
+        return head + f"{goods} · {order.money} · {order.channel}\n\n" + "\n".join(self._lines)
+
+
+_SAID = {
+    "retry": "Decided to try again",
+    "skip": "Decided to go on without it",
+    "cancel": "Decided to cancel",
+    "resolved_itself": "Resolved by itself",
+}

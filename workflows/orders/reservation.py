@@ -1,0 +1,53 @@
+"""The order's stock: reserved whole, or waited for."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+from activities.stock import Commit, PlannedFulfilment, Reserve, StockKeeper
+from domain.exceptions import ExceptionKind
+from domain.orders import OrderStatus
+from domain.stock import Plan
+from workflows.orders.desk import Desk
+from workflows.orders.journal import Journal
+from workflows.orders.steps import keep_record
+
+# The workflow gives up an unpaid order first; the record's own expiry is for a workflow that cannot run.
+_SLACK = timedelta(hours=1)
+
+
+class ReservationRun:
+    """Holds units for the order."""
+
+    def __init__(self, journal: Journal, desk: Desk) -> None:
+        self._journal = journal
+        self._desk = desk
+        self._round = 0
+        self._arrived = False
+
+    def stock_arrived(self) -> None:
+        """Units of one of the order's SKUs have come in."""
+        self._arrived = True
+
+    async def reserve(self) -> Plan:
+        """Hold every unit of the order, waiting for stock or for a person's decision where it is short."""
+        order = self._journal.order
+        self._round += 1
+        while True:
+            self._arrived = False
+            expires_at = workflow.now() + order.policy.payment_window + _SLACK
+            request = Reserve(order.id, self._round, order.request.lines, order.request.shipping_address, expires_at)
+            plan = await keep_record(StockKeeper.reserve, request, summary="Route and reserve")
+            if plan.allocations:
+                self._journal.note("reserved", " ".join(plan.explanation) or "The units are held.")
+                return plan
+            self._desk.check()
+            self._journal.move_to(OrderStatus.AWAITING_STOCK)
+            short = ", ".join(f"{s.missing} of {s.sku}" for s in plan.shortages)
+            reason = f"Out of stock: {short} missing. Retry looks again (so does a receipt of stock)."
+            await self._desk.ask(ExceptionKind.OUT_OF_STOCK, reason, until=lambda: self._arrived)
+
+    async def commit(self, fulfilments: tuple[PlannedFulfilment, ...]) -> bool:
+        """Make the hold firm, now that the order is paid; False if it was lost meanwhile."""
+        commit = Commit(self._journal.order.id, fulfilments)
+        return await keep_record(StockKeeper.commit, commit, summary="Make the reservation firm")
