@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import Row
@@ -86,7 +86,9 @@ async def show(order: OrderKey, caller: ReadsOrders, wired: Wired) -> OrderOut:
     return order_out(view, wired.links)
 
 
-@router.post("/{order}/cancel", response_model=AnswerOut, summary="Cancel an order", responses=problems(404, 409, body=True))
+@router.post(
+    "/{order}/cancel", response_model=AnswerOut, summary="Cancel an order", responses=problems(404, 409, body=True)
+)
 async def cancel(
     order: OrderKey,
     caller: WritesOrders,
@@ -102,7 +104,7 @@ async def cancel(
     return AnswerOut(order_id=row.id, status=answer.status, waiting=answer.waiting)
 
 
-async def _cancel(wired: Services, row: Row, wish: CancelRequest, key: str) -> Answer:
+async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str) -> Answer:
     if row.closed_at is not None:
         return closed_answer(row, OrderStatus.CANCELLED, "be cancelled")
     try:
@@ -118,7 +120,7 @@ async def _cancel(wired: Services, row: Row, wish: CancelRequest, key: str) -> A
     return await wired.gateway.cancel(row.id, wish, key=key)
 
 
-def closed_answer(row: Row, wanted: OrderStatus, what: str) -> Answer:
+def closed_answer(row: Row[Any], wanted: OrderStatus, what: str) -> Answer:
     """How a closed order stands. Raises TooLate unless it ended as ``wanted``."""
     waiting = WAITING.validate_python(row.waiting).sentence
     if row.status != wanted:
@@ -126,7 +128,7 @@ def closed_answer(row: Row, wanted: OrderStatus, what: str) -> Answer:
     return Answer(wanted, waiting)
 
 
-async def _find(wired: Services, order: str) -> Row:
+async def _find(wired: Services, order: str) -> Row[Any]:
     async with wired.database.reading() as connection:
         row = await orders.find(connection, order)
     if row is None:

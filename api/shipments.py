@@ -15,7 +15,7 @@ from api.services import Services, Wired
 from api.viewing import WAITING
 from db import orders, shipments
 from domain.errors import NotFound, TooLate, Unavailable
-from domain.orders import HandOver, OrderStatus
+from domain.orders import HandOver
 from domain.shipments import FulfilmentStatus, LabelFormat
 from integrations.errors import ProviderError, Rejected, Throttled
 
@@ -47,7 +47,10 @@ async def hand_over(
         raise TooLate(f"The fulfilment is {row.status} and order {order.number} {order.status}: it must not leave.")
     # A refused hand-over is tried again once the money is there, so without a key of the caller's each try is its own.
     key = f"hand-over:{fulfilment}:{idempotency_key or request.scope[REQUEST_ID]}"
-    answer = await wired.gateway.hand_over(order.id, HandOver(fulfilment, caller.actor), key=key)
+    try:
+        answer = await wired.gateway.hand_over(order.id, HandOver(fulfilment, caller.actor), key=key)
+    except NotFound as error:
+        raise Unavailable("The order has just ended and its record is being written.", retry_after=2) from error
     return AnswerOut(order_id=order.id, status=answer.status, waiting=answer.waiting)
 
 
@@ -70,7 +73,9 @@ async def label(
     fulfilment: FulfilmentId,
     caller: ReadsOrders,
     wired: Wired,
-    format: Annotated[LabelFormat, Query(description="The file's format; `zpl` for thermal printers.")] = LabelFormat.PDF,
+    format: Annotated[
+        LabelFormat, Query(description="The file's format; `zpl` for thermal printers.")
+    ] = LabelFormat.PDF,
 ) -> Response:
     """The label of the fulfilment's parcel, from the carrier."""
     async with wired.database.reading() as connection:

@@ -64,6 +64,16 @@ async def resolve(
     )
 
 
+async def refresh_attention(connection: AsyncConnection, order_id: str) -> None:
+    """Let an order say that it needs attention exactly while an exception of it is open."""
+    waits = (
+        select(ExceptionRecord.id)
+        .where(ExceptionRecord.order_id == order_id, ExceptionRecord.status == ExceptionStatus.OPEN.value)
+        .exists()
+    )
+    await connection.execute(update(Order).where(Order.id == order_id).values(needs_attention=waits))
+
+
 async def mark_told(connection: AsyncConnection, exception_id: str) -> None:
     """Note that the operators were told."""
     await connection.execute(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -24,10 +24,11 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None]
 
 
-async def add_key(connection: AsyncConnection, *, id: str, name: str, key_hash: str, scopes: list[str]) -> None:
-    """Write an API key; one with the same hash stays as it is."""
+async def add_key(connection: AsyncConnection, *, id: str, name: str, key_hash: str, scopes: list[str]) -> Row[Any]:
+    """Write an API key, and give its record back; one with the same hash stays as it is."""
     row = {"id": id, "name": name, "key_hash": key_hash, "scopes": scopes}
     await connection.execute(insert(ApiKey).values(row).on_conflict_do_nothing())
+    return (await connection.execute(select(ApiKey.__table__).where(ApiKey.key_hash == key_hash))).one()
 
 
 async def find_key(connection: AsyncConnection, key_hash: str) -> Row[Any] | None:
@@ -36,9 +37,14 @@ async def find_key(connection: AsyncConnection, key_hash: str) -> Row[Any] | Non
     return (await connection.execute(query)).first()
 
 
-async def list_keys(connection: AsyncConnection) -> list[Row[Any]]:
-    """All keys, oldest first."""
-    return list(await connection.execute(select(ApiKey.__table__).order_by(ApiKey.created_at, ApiKey.id)))
+async def list_keys(
+    connection: AsyncConnection, *, after: tuple[datetime, str] | None, limit: int
+) -> list[Row[Any]]:
+    """A page of keys, oldest first."""
+    query = select(ApiKey.__table__).order_by(ApiKey.created_at, ApiKey.id).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(ApiKey.created_at, ApiKey.id) > after)
+    return list(await connection.execute(query))
 
 
 async def revoke_key(connection: AsyncConnection, key_id: str) -> bool:

@@ -247,3 +247,20 @@ async def movements(
     if before is not None:
         query = query.where(Movement.id < before)
     return list(await connection.execute(query))
+
+
+async def find_levels(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> list[Row[Any]]:
+    """The levels with these (SKU, warehouse), in the order of their keys."""
+    query = (
+        select(StockLevel.__table__)
+        .where(tuple_(StockLevel.sku, StockLevel.warehouse).in_(sorted(set(keys))))
+        .order_by(StockLevel.sku, StockLevel.warehouse)
+    )
+    return list(await connection.execute(query))
+
+
+async def find_movements(connection: AsyncConnection, cause: str, *, most: int) -> list[Row[Any]]:
+    """The first ``most`` numbered movements of a cause (keys `{cause}:1`, `{cause}:2`, …), in that order."""
+    keys = [f"{cause}:{number}" for number in range(1, most + 1)]
+    rows = {row.key: row for row in await connection.execute(select(Movement.__table__).where(Movement.key.in_(keys)))}
+    return [rows[key] for key in keys if key in rows]

@@ -215,7 +215,7 @@ class Stack:
             "STRIPE_BASE_URL": f"{_at(self.ports.sandbox)}/stripe",
             "STRIPE_API_KEY": self.secrets.stripe_key,
             "STRIPE_WEBHOOK_SECRETS": self.secrets.stripe_webhook,
-            "EASYPOST_BASE_URL": f"{_at(self.ports.sandbox)}/easypost",
+            "EASYPOST_BASE_URL": f"{_at(self.ports.sandbox)}/easypost/v2",
             "EASYPOST_API_KEY": self.secrets.easypost_key,
             "EASYPOST_WEBHOOK_SECRETS": self.secrets.easypost_webhook,
             "SMTP_HOST": LOOPBACK,

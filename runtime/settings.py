@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     stripe_api_key: str
     stripe_webhook_secrets: Words = ()
 
-    easypost_base_url: str = "https://api.easypost.com"
+    easypost_base_url: str = "https://api.easypost.com/v2"
     easypost_api_key: str
     easypost_webhook_secrets: Words = ()
 

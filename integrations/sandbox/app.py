@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
@@ -21,6 +22,7 @@ from integrations.sandbox.settings import FixedHook, Settings
 from integrations.sandbox.transport import SandboxProtocol
 from integrations.sandbox.webhooks import Endpoint, Webhooks
 
+logger = logging.getLogger(__name__)
 _TICK_SECONDS = 0.1
 _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -124,6 +126,13 @@ async def _tick(sandbox: Sandbox, providers: Sequence[Provider]) -> None:
     while True:
         for provider in providers:
             if provider.tick is not None:
-                with sandbox.books.transaction():
-                    provider.tick(sandbox.clock())
+                _tick_once(sandbox, provider.name, provider.tick)
         await asyncio.sleep(_TICK_SECONDS)
+
+
+def _tick_once(sandbox: Sandbox, name: str, tick: Callable[[float], None]) -> None:
+    try:
+        with sandbox.books.transaction():
+            tick(sandbox.clock())
+    except Exception:  # one vendor's mistake must not stop the clock of the others
+        logger.exception("the tick of %s broke", name)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import httpx2
 from integrations.sandbox.books import Books, Object
 from integrations.sandbox.dials import DialBoard
 
+logger = logging.getLogger(__name__)
 _AT_ONCE = 16
 _POLL_SECONDS = 0.1
 _SETTLE_SECONDS = 5.0
@@ -201,10 +203,14 @@ class Webhooks:
         for row in self._due():
             task = asyncio.create_task(self._attempt(client, row))
             self._in_hand[row["id"]] = task
-            task.add_done_callback(functools.partial(self._put_down, row["id"]))
+            task.add_done_callback(functools.partial(self._put_down, row))
 
-    def _put_down(self, number: int, _: asyncio.Task[None]) -> None:
-        del self._in_hand[number]
+    def _put_down(self, row: sqlite3.Row, task: asyncio.Task[None]) -> None:
+        del self._in_hand[row["id"]]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Without a new date the row would be tried again at once, and for ever.
+            logger.error("webhook %s broke", row["id"], exc_info=error)
+            self._retry(row, type(error).__name__)
         self._attempted.set()
 
     def _due(self) -> Iterable[sqlite3.Row]:

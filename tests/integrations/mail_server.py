@@ -1,6 +1,7 @@
 """A mail server that answers as a test says, and hangs up where it says so."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ _USUAL = {
     "DATA": "354 go ahead",
     "END": "250 kept",
     "QUIT": "221 bye",
+    "STARTTLS": "220 go ahead",
+    "AUTH": "235 welcome",
 }
 
 
@@ -30,6 +33,8 @@ class MailServer:
     commands: list[str] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    secrets: ssl.SSLContext | None = None
+    """the server's certificate, where it can be asked to STARTTLS"""
     silent: asyncio.Event = field(default_factory=asyncio.Event)
     """set once a caller waits for an answer that does not come"""
     _open: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -56,6 +61,8 @@ class MailServer:
             verb = line.split()[0].decode().upper()
             self.commands.append(line.decode().strip())
             answer = await self._say(verb, reader, writer)
+            if verb == "STARTTLS" and self.secrets is not None:
+                await writer.start_tls(self.secrets)
             if verb == "DATA" and answer == _USUAL["DATA"]:
                 self.mails.append(await reader.readuntil(b"\r\n.\r\n"))
                 answer = await self._say("END", reader, writer)
@@ -75,10 +82,15 @@ class MailServer:
 
 
 @asynccontextmanager
-async def mail_server(**answers: list[str]) -> AsyncIterator[MailServer]:
+async def mail_server(
+    answers: dict[str, list[str]] | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    starttls: ssl.SSLContext | None = None,
+) -> AsyncIterator[MailServer]:
     """A server on a free port of this machine."""
-    server = MailServer(answers=dict(answers))
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server = MailServer(answers=answers or {}, secrets=starttls)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server

@@ -101,7 +101,7 @@ async def test_a_connection_that_the_server_dropped_is_opened_anew() -> None:
 
 
 async def test_a_connection_that_the_server_closes_with_421_is_opened_anew() -> None:
-    async with mail_server(RSET=["421 idle for too long"]) as server:
+    async with mail_server({"RSET": ["421 idle for too long"]}) as server:
         mailer = smtp(server.port)
         await mailer.send(MAIL)
         await mailer.send(MAIL)
@@ -110,7 +110,7 @@ async def test_a_connection_that_the_server_closes_with_421_is_opened_anew() -> 
 
 
 async def test_after_a_refused_recipient_the_next_mail_goes_over_the_same_connection() -> None:
-    async with mail_server(RCPT=["550 no such mailbox"]) as server:
+    async with mail_server({"RCPT": ["550 no such mailbox"]}) as server:
         mailer = smtp(server.port)
         with pytest.raises(Rejected):
             await mailer.send(MAIL)
@@ -146,7 +146,7 @@ async def test_every_failure_says_whether_the_mail_may_have_gone(
     step: str, answer: str, kind: type[ProviderError]
 ) -> None:
     watch = Watch()
-    async with mail_server(**{step: [answer]}) as server:
+    async with mail_server({step: [answer]}) as server:
         with pytest.raises(ProviderError) as caught:
             await send(server, watch=watch)
         assert type(caught.value) is kind
@@ -160,14 +160,14 @@ async def test_every_failure_says_whether_the_mail_may_have_gone(
     ("step", "kind"), [("GREET", Unreachable), ("RCPT", ProviderDown), ("DATA", ProviderDown), ("END", OutcomeUnknown)]
 )
 async def test_a_silent_server_is_waited_for_no_longer_than_set(step: str, kind: type[ProviderError]) -> None:
-    async with mail_server(**{step: [SILENCE]}) as server:
+    async with mail_server({step: [SILENCE]}) as server:
         with pytest.raises(ProviderError) as caught:
             await send(server, seconds=0.3)
         assert type(caught.value) is kind
 
 
 async def test_a_send_that_is_cancelled_leaves_no_half_dialogue_behind() -> None:
-    async with mail_server(RCPT=[SILENCE]) as server:
+    async with mail_server({"RCPT": [SILENCE]}) as server:
         mailer = smtp(server.port)
         sending = asyncio.create_task(mailer.send(MAIL))
         async with asyncio.timeout(5):
@@ -189,7 +189,7 @@ async def test_where_nothing_listens_the_mail_cannot_have_gone() -> None:
 
 @pytest.mark.parametrize("step", [("RCPT", "recipient"), ("MAIL", "sender"), ("END", "content")])
 async def test_a_refusal_says_what_is_refused(step: tuple[str, str]) -> None:
-    async with mail_server(**{step[0]: ["550 no"]}) as server:
+    async with mail_server({step[0]: ["550 no"]}) as server:
         with pytest.raises(Rejected) as caught:
             await send(server)
     assert (caught.value.status, caught.value.code) == (550, step[1])
@@ -234,7 +234,7 @@ async def test_a_mailbox_beyond_ascii_needs_a_server_that_takes_it() -> None:
     async with mail_server() as server:
         await send(server, changed(to="jürgen@example.com"))
     assert "MAIL FROM:<shop@shop.example> SMTPUTF8" in server.commands
-    async with mail_server(EHLO=["250 mail.test"]) as plain:
+    async with mail_server({"EHLO": ["250 mail.test"]}) as plain:
         with pytest.raises(Rejected):
             await send(plain, changed(to="jürgen@example.com"))
 

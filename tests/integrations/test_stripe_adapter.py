@@ -154,6 +154,11 @@ async def test_a_replayed_decline_does_not_hide_that_the_customer_has_paid_since
     assert (state.status, state.decline) == (PaymentStatus.AUTHORISED, None)
 
 
+async def test_an_old_decline_is_forgotten_once_the_payment_is_held() -> None:
+    adapter, _ = stripe(reply(200, intent("requires_capture", last_payment_error=DECLINED["error"])))
+    assert (await adapter.retrieve("pi_1")).decline is None
+
+
 async def test_a_capture_that_the_bank_declines_leaves_the_hold_and_says_why() -> None:
     adapter, _ = stripe(reply(402, DECLINED), reply(200, intent("requires_capture")))
     state = await adapter.capture("pi_1", EUR_50, key="k")

@@ -129,6 +129,18 @@ class Receiver:
         return list(self.received)
 
 
+def card_of(charge: stripe.Charge) -> Any:
+    """The card in the details of a charge."""
+    details: Any = charge.payment_method_details
+    return details["card"]
+
+
+def error_of(caught: stripe.StripeError) -> Any:
+    """The vendor's error object."""
+    body: Any = caught.json_body
+    return body["error"]
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as found:

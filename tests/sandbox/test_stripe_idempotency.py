@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.sandbox.servers import KEY, RunningSandbox, until
+from tests.sandbox.servers import KEY, RunningSandbox, error_of, until
 
 INTENT: Any = {"amount": 5000, "currency": "eur", "metadata": {"order": "o-1"}}
 
@@ -55,7 +55,7 @@ def test_the_vendors_client_survives_lost_answers_by_itself(sandbox: RunningSand
 def test_other_parameters_under_a_used_key_are_refused(vendor: stripe.StripeClient) -> None:
     vendor.v1.payment_intents.create(INTENT, {"idempotency_key": "k-1"})
     with pytest.raises(stripe.IdempotencyError) as caught:
-        vendor.v1.payment_intents.create({**INTENT, "amount": 5001}, {"idempotency_key": "k-1"})
+        vendor.v1.payment_intents.create(INTENT | {"amount": 5001}, {"idempotency_key": "k-1"})
     assert caught.value.http_status == 400
     assert "can only be used with the same parameters" in str(caught.value)
     assert "other than 'k-1'" in str(caught.value)
@@ -145,8 +145,7 @@ def test_a_second_caller_is_told_that_the_first_still_runs(
     until(lambda: sandbox.view("books/payment_intent")["count"] == 1)
     with pytest.raises(stripe.APIError) as caught:
         vendor.v1.payment_intents.create(INTENT, {"idempotency_key": "k-1"})
-    assert caught.value.json_body is not None
-    code = caught.value.json_body["error"]["code"]
+    code = error_of(caught.value)["code"]
     assert (caught.value.http_status, code) == (409, "idempotency_key_in_use")
     first.join()
     assert replayed(vendor.v1.payment_intents.create(INTENT, {"idempotency_key": "k-1"})) == "true"

@@ -1,12 +1,13 @@
 """Webhook endpoints and events. Source: docs.stripe.com/api/webhook_endpoints and /api/events."""
 
 import secrets
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from integrations.sandbox.provider import Answer, Call, Object, Sandbox
 from integrations.sandbox.stripe.errors import invalid
 from integrations.sandbox.stripe.form import Params
-from integrations.sandbox.stripe.lists import Pages, bounds, limit_of, page_of, show
+from integrations.sandbox.stripe.lists import Pages, bounds, limit_of, page_of, read_page, show
 from integrations.sandbox.stripe.till import NAME, Till
 from integrations.sandbox.webhooks import Endpoint
 
@@ -98,29 +99,29 @@ class Events:
 
     def list(self, call: Call) -> Answer:
         """GET /v1/events by type, time, and whether every delivery succeeded; newest first."""
-        params = Params(
-            call,
-            ("type", "types", "created", "delivery_success", "limit", "starting_after", "ending_before"),
-        )
+        params = Params(call, ("type", "types", "created", "delivery_success", "limit", "starting_after"))
         types = set(params.texts("types") or [])
         if wanted := params.text("type"):
             types.add(wanted)
-        since, until = bounds(params)
         success = params.flag("delivery_success", default=True) if "delivery_success" in params else None
-        matching = [
-            event
-            for event in self._till.books.find("event")
-            if (not types or event["type"] in types)
-            and (since is None or event["created"] >= since)
-            and (until is None or event["created"] <= until)
-            and (success is None or self._till.delivered(event["id"]) == success)
-        ]
-        after = params.text("starting_after")
-        if after is not None:
-            ids = [event["id"] for event in matching]
-            matching = matching[ids.index(after) + 1 :] if after in ids else []
         limit = limit_of(params)
+        matching: list[Object] = []
+        for event in self._newest_first(params):
+            if types and event["type"] not in types:
+                continue
+            if success is None or self._till.delivered(event["id"]) == success:
+                matching.append(event)
+            if len(matching) > limit:
+                break
         return page_of(call, matching[:limit], more=len(matching) > limit)
+
+    def _newest_first(self, params: Params) -> Iterator[Object]:
+        since, until = bounds(params)
+        after, more = params.text("starting_after"), True
+        while more:
+            page, more = read_page(self._till, "event", starting_after=after, since=since, until=until)
+            yield from page
+            after = page[-1]["id"] if page else None
 
 
 def _checked(url: str) -> str:

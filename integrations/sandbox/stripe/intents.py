@@ -187,7 +187,7 @@ class Intents:
     def _new(self, params: Params) -> Object:
         price = self._price(params, {})
         object_id = self._till.new_id("pi")
-        secret = self._till.new_id("").strip("_")
+        secret = self._till.new_id("secret")
         intent = objects.payment_intent(object_id, secret, created=self._till.now(), **price)
         # What the vendor assumes since 2023-08-16 where the request names no payment methods.
         intent["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}

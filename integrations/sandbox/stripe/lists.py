@@ -61,20 +61,26 @@ class Pages:
         params = Params(call, ("limit", "starting_after", "ending_before", "created", *filters))
         equals = {name: value for name in filters if (value := params.text(name)) is not None}
         since, until = bounds(params)
-        try:
-            found, more = self._till.books.list(
-                kind,
-                limit=limit_of(params),
-                starting_after=params.text("starting_after"),
-                ending_before=params.text("ending_before"),
-                since=since,
-                until=until,
-                **equals,
-            )
-        except UnknownObject as unknown:
-            raise missing(kind, unknown.object_id, status=400, param="starting_after") from unknown
+        found, more = read_page(
+            self._till,
+            kind,
+            limit=limit_of(params),
+            starting_after=params.text("starting_after"),
+            ending_before=params.text("ending_before"),
+            since=since,
+            until=until,
+            **equals,
+        )
         inner = [path.removeprefix("data.") for path in params.expand]
         return page_of(call, [show(self._till, obj, inner) for obj in found], more=more)
+
+
+def read_page(till: Till, kind: str, *, limit: int = _MOST, **where: Any) -> tuple[list[Object], bool]:
+    """One page off the books. Raises `Refused` (400) where it is to start at an object that does not exist."""
+    try:
+        return till.books.list(kind, limit=limit, **where)
+    except UnknownObject as unknown:
+        raise missing(kind, unknown.object_id, status=400, param="starting_after") from unknown
 
 
 def page_of(call: Call, data: list[Object], *, more: bool) -> Answer:

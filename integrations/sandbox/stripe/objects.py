@@ -67,7 +67,7 @@ def payment_intent(object_id: str, secret: str, *, created: int, amount: int, cu
         "canceled_at": None,
         "cancellation_reason": None,
         "capture_method": "automatic_async",
-        "client_secret": f"{object_id}_secret_{secret}",
+        "client_secret": f"{object_id}_{secret}",
         "confirmation_method": "automatic",
         "created": created,
         "currency": currency,

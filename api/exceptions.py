@@ -1,0 +1,112 @@
+"""Exceptions: what waits for a person, and the person's decision."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from sqlalchemy import Row
+
+from api.auth import ReadsExceptions, WritesExceptions
+from api.describing import problems
+from api.headers import IdempotencyKey
+from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
+from api.schemas.base import Instant, Word
+from api.schemas.exceptions import ExceptionListOut, ExceptionOut, ResolveIn
+from api.schemas.views import AnswerOut
+from api.services import Services, Wired
+from api.viewing import WAITING
+from db import exceptions, orders
+from domain.errors import Conflict, NotFound, Unavailable
+from domain.exceptions import ExceptionKind, ExceptionStatus, Resolution
+
+router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
+
+ExceptionId = Annotated[str, Path(max_length=64, description="The exception's id.")]
+_OLDEST = Cursor(tuple[Instant, Word])
+
+
+@router.get("", response_model=ExceptionListOut, summary="List exceptions", responses=problems())
+async def index(
+    caller: ReadsExceptions,
+    wired: Wired,
+    status: Annotated[ExceptionStatus, Query(description="`open` ones wait.")] = ExceptionStatus.OPEN,
+    kind: Annotated[ExceptionKind | None, Query()] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorText = None,
+) -> ExceptionListOut:
+    """What waits for a person, oldest first."""
+    async with wired.database.reading() as connection:
+        rows = await exceptions.page(connection, status=status, kind=kind, after=_OLDEST.read(cursor), limit=limit + 1)
+    page = page_of(rows, limit=limit, cursor=lambda row: _OLDEST.write((row.opened_at, row.id)))
+    return ExceptionListOut(items=[_out(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.post(
+    "/{exception}/resolve",
+    response_model=AnswerOut,
+    summary="Decide an exception",
+    responses=problems(404, 409, body=True),
+)
+async def resolve(
+    exception: ExceptionId,
+    body: ResolveIn,
+    caller: WritesExceptions,
+    wired: Wired,
+    idempotency_key: IdempotencyKey = None,
+) -> AnswerOut:
+    """Pass a decision on to the order. The same decision again gets the same answer; another one is refused."""
+    row = await _find(wired, exception)
+    if body.action not in row.actions:
+        offered = " or ".join(row.actions) or "nothing"
+        raise Conflict(f"This exception can be resolved by {offered}, not by {body.action}.", field="action")
+    if row.status == ExceptionStatus.RESOLVED:
+        return await _resolved_before(wired, row, body)
+    decision = Resolution(exception, body.action, caller.actor, body.note)
+    if row.closed_at is not None:
+        return await _resolve_record(wired, row, decision)
+    key = f"resolve:{exception}:{idempotency_key or body.action}"
+    try:
+        answer = await wired.gateway.resolve(row.order_id, decision, key=key)
+    except NotFound as error:
+        raise Unavailable("The order has just ended and its record is being written.", retry_after=2) from error
+    return AnswerOut(order_id=row.order_id, status=answer.status, waiting=answer.waiting)
+
+
+async def _resolved_before(wired: Services, row: Row[Any], body: ResolveIn) -> AnswerOut:
+    if row.resolution != body.action:
+        raise Conflict(f"This exception was resolved before: {row.resolution}.", field="action")
+    return await _standing(wired, row.order_id)
+
+
+async def _resolve_record(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
+    """Close an exception of an order that has ended: nobody but its record is left to be told."""
+    async with wired.database.transaction() as connection:
+        await exceptions.resolve(
+            connection,
+            row.id,
+            resolution=decision.action.value,
+            by=decision.by,
+            note=decision.note,
+            at=wired.now(),
+        )
+        await exceptions.refresh_attention(connection, row.order_id)
+    return await _standing(wired, row.order_id)
+
+
+async def _standing(wired: Services, order_id: str) -> AnswerOut:
+    async with wired.database.reading() as connection:
+        order = await orders.find(connection, order_id)
+    if order is None:
+        raise NotFound("order", order_id)
+    return AnswerOut(order_id=order_id, status=order.status, waiting=WAITING.validate_python(order.waiting).sentence)
+
+
+async def _find(wired: Services, exception: str) -> Row[Any]:
+    async with wired.database.reading() as connection:
+        row = await exceptions.find(connection, exception)
+    if row is None:
+        raise NotFound("exception", exception)
+    return row
+
+
+def _out(row: Row[Any]) -> ExceptionOut:
+    return ExceptionOut.model_validate({**row._mapping, "order_number": row.number})
