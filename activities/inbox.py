@@ -20,6 +20,7 @@ from domain.orders import derived_id
 from domain.payments import PaymentStatus
 from domain.shipments import ENDING, SCANNED, FulfilmentStatus, TrackingStatus
 from integrations.carriers.carrier import Carrier
+from integrations.errors import BadPayload, ProviderError
 from integrations.payments.provider import PaymentProvider
 
 _PARKED_FOR = timedelta(hours=24)
@@ -41,21 +42,31 @@ class Inbox:
         self._wake = wake
 
     async def apply_due(self, *, limit: int = 50) -> int:
-        """Apply what is due; how many events were looked at.
+        """Apply what is due; how many events were looked at. Raises Unavailable while Temporal is away.
 
-        The rows stay locked until each is settled, so that several workers share the work. A crash between a signal and
-        the commit signals again, which is harmless.
+        Each event has a transaction of its own and stays locked until it is settled, so that several workers share the
+        work and one bad event holds up no other. A crash between a signal and the commit signals again: harmless.
         """
-        async with self._database.transaction() as connection:
-            rows = await records.claim_due(connection, limit=limit)
-            for row in rows:
-                if row.topic == EventTopic.PAYMENT:
-                    await self._apply_payment(connection, row)
-                elif row.topic == EventTopic.TRACKING:
-                    await self._apply_tracking(connection, row)
-                else:
-                    await _settle(connection, row, InboxStatus.IGNORED, note="not an event that Waybill acts on")
-        return len(rows)
+        for done in range(limit):
+            async with self._database.transaction() as connection:
+                row = await records.claim_next(connection)
+                if row is None:
+                    return done
+                await self._apply(connection, row)
+        return limit
+
+    async def _apply(self, connection: AsyncConnection, row: Row[Any]) -> None:
+        try:
+            if row.topic == EventTopic.PAYMENT:
+                await self._apply_payment(connection, row)
+            elif row.topic == EventTopic.TRACKING:
+                await self._apply_tracking(connection, row)
+            else:
+                await _settle(connection, row, InboxStatus.IGNORED, note="not an event that Waybill acts on")
+        except BadPayload as error:
+            await _settle(connection, row, InboxStatus.IGNORED, note=f"it cannot be read: {error.detail}")
+        except ProviderError as error:
+            await _soon(connection, row, note=f"the provider was asked: {error.detail}")
 
     async def _apply_payment(self, connection: AsyncConnection, row: Row[Any]) -> None:
         payment = await self._payment_of(connection, row)
@@ -63,7 +74,7 @@ class Inbox:
             await _park(connection, row)
         elif payment.status == PaymentStatus.PENDING:
             # The order's own call is still on its way: what it writes decides whether anybody waits for this event.
-            await _later(connection, row, InboxStatus.STORED, seconds=1, note="the payment's own step is running")
+            await _soon(connection, row, note="the payment's own step is running")
         elif payment.awaiting_customer or (row.ends_hold and payment.status == PaymentStatus.AUTHORISED):
             wake = Wake(row.provider, row.event_id, EventTopic.PAYMENT)
             woken = await self._wake(payment.order_id, wake)
@@ -113,9 +124,9 @@ class Inbox:
             await _park(connection, row)
             return
         if parcel.bought_at is None:
-            await _later(connection, row, InboxStatus.STORED, seconds=1, note="the label's own step is running")
+            await _soon(connection, row, note="the label's own step is running")
             return
-        await record_tracking(self._database, parcel.id, tracking)
+        await record_tracking(connection, parcel.id, tracking)
         note = "recorded"
         if _ends_wait(parcel, tracking.status):
             wake = Wake(row.provider, row.event_id, EventTopic.TRACKING, parcel.id)
@@ -140,6 +151,7 @@ class Inbox:
             "opened_at": datetime.now(UTC),
         }
         await exception_records.open_exception(connection, values)
+        await exception_records.refresh_attention(connection, order_id)
 
 
 def _ends_wait(parcel: Row[Any], status: TrackingStatus) -> bool:
@@ -151,6 +163,11 @@ def _ends_wait(parcel: Row[Any], status: TrackingStatus) -> bool:
 
 def _woken(woken: bool) -> str:
     return "the order was told" if woken else "the order had ended"
+
+
+async def _soon(connection: AsyncConnection, row: Row[Any], *, note: str) -> None:
+    """Look again in a second, then ever more rarely, up to a minute."""
+    await _later(connection, row, InboxStatus.STORED, seconds=min(60.0, 2.0 ** min(row.attempts, 6)), note=note)
 
 
 async def _park(connection: AsyncConnection, row: Row[Any]) -> None:

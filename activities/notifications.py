@@ -26,6 +26,7 @@ from templates.parts import PricedLine
 from templates.render import Templates
 
 _MOST_ATTEMPTS = 2
+_FINAL = frozenset({NotificationStatus.SENT, NotificationStatus.REPEATED})
 _TO_COME = frozenset({FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED})
 
 
@@ -90,7 +91,7 @@ class Notifications:
         }
         async with self._database.transaction() as connection:
             row = await records.intend(connection, values)
-            if row.status != NotificationStatus.INTENDED.value:
+            if row.status in _FINAL:
                 return NotificationStatus(row.status)
             if row.attempts >= _MOST_ATTEMPTS:
                 await records.finish(connection, notice.id, NotificationStatus.REPEATED)
@@ -105,13 +106,14 @@ class Notifications:
 
     async def tell_operators(self, *, limit: int = 20) -> int:
         """Mail the operators about exceptions that they have not been told of; the number of mails."""
-        async with self._database.reading() as connection:
-            rows = await exception_records.not_told(connection, limit=limit)
-        for row in rows:
-            await self._mailer.send(self._operator_mail(row))
+        for told in range(limit):
             async with self._database.transaction() as connection:
+                row = await exception_records.claim_not_told(connection)
+                if row is None:
+                    return told
+                await self._mailer.send(self._operator_mail(row))
                 await exception_records.mark_told(connection, row.id)
-        return len(rows)
+        return limit
 
     async def _hand_in(self, notice: Notice, mail: Mail) -> None:
         try:
@@ -121,7 +123,7 @@ class Notifications:
         except ProviderError as error:
             async with self._database.transaction() as connection:
                 await records.forget_attempt(connection, notice.id)
-                if isinstance(error, Rejected):
+                if isinstance(error, Rejected) and error.code == "recipient":
                     await records.finish(connection, notice.id, NotificationStatus.REFUSED)
             raise
 

@@ -103,7 +103,7 @@ class OrderRecords:
             for change in projection.fulfilments:
                 if change.status is FulfilmentStatus.HANDED_OVER:
                     await ship_fulfilment(connection, projection.order_id, change.fulfilment_id)
-                await shipment_records.set_fulfilment(connection, change.fulfilment_id, _fulfilment_values(change))
+                await shipment_records.advance(connection, change.fulfilment_id, change.status, at=change.at)
 
 
 def waiting_json(waiting: Waiting) -> dict[str, object]:
@@ -138,12 +138,3 @@ def _exception_row(order_id: str, exception: OrderException) -> dict[str, object
         "actions": [action.value for action in exception.actions],
         "opened_at": exception.opened_at,
     }
-
-
-def _fulfilment_values(change: FulfilmentChange) -> dict[str, object]:
-    values: dict[str, object] = {"status": change.status.value}
-    if change.status is FulfilmentStatus.HANDED_OVER:
-        values["handed_over_at"] = change.at
-    if change.status is FulfilmentStatus.DELIVERED:
-        values["delivered_at"] = change.at
-    return values

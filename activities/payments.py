@@ -153,7 +153,10 @@ class Payments:
             return made
 
     async def _adopt(self, provider: PaymentProvider, step: PayStep) -> PaymentState:
-        return await provider.retrieve(_reference(step))
+        state = await provider.retrieve(_reference(step))
+        if state.status is PaymentStatus.PENDING:  # the shop has chosen a way to pay, but left it unconfirmed
+            return await provider.confirm(state.reference, key=step.key("confirm"), method=step.source.method)
+        return state
 
     async def _live(self, provider: PaymentProvider, step: PayStep) -> PaymentState | None:
         made = await provider.find(step.order_id, since=step.since - _CLOCK_SKEW)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.failures import provider_failures
@@ -92,12 +93,12 @@ class Shipments:
         """Create the shipment and get its rates; one created before under our reference is used again."""
         carrier = self._carriers[step.provider]
         sender, size = await self._contents(step)
-        shipment = await self._intended(step, size)
+        first, shipment = await self._intended(step, size)
         with provider_failures():
             if shipment is not None:
                 found = await carrier.retrieve(shipment)
             else:
-                found = await self._create(carrier, step, sender, size)
+                found = await self._create(carrier, step, sender, size, first=first)
         async with self._database.transaction() as connection:
             await records.set_parcel(connection, step.parcel_id, {"shipment": found.reference})
         return Quote(found.reference, found.rates, found.messages)
@@ -127,7 +128,7 @@ class Shipments:
             "tracking_status": TrackingStatus.LABEL_CREATED.value,
         }
         async with self._database.transaction() as connection:
-            await records.set_parcel(connection, step.parcel_id, values)
+            await records.set_bought(connection, step.parcel_id, values)
         return Bought(tracker, label.tracking_code, label.tracking_url, label.carrier, label.service)
 
     @activity.defn(name="void_label")
@@ -150,13 +151,16 @@ class Shipments:
         """Ask the carrier where the parcel is, and write every scan down."""
         with provider_failures():
             tracking = await self._carriers[step.provider].track(step.tracker)
-        await record_tracking(self._database, step.parcel_id, tracking)
+        async with self._database.transaction() as connection:
+            await record_tracking(connection, step.parcel_id, tracking)
         last = tracking.events[-1] if tracking.events else None
         return Whereabouts(tracking.status, last.at if last else None, last.message if last else "")
 
-    async def _create(self, carrier: Carrier, step: ParcelStep, sender: Address, size: ParcelSize) -> Shipment:
+    async def _create(
+        self, carrier: Carrier, step: ParcelStep, sender: Address, size: ParcelSize, *, first: bool
+    ) -> Shipment:
         # The row was written before the call: where an earlier attempt may have reached the carrier, look first.
-        if activity.info().attempt > 1:
+        if not first:
             made = await carrier.find(step.parcel_id, since=step.since - timedelta(minutes=10))
             if made:
                 return made[0]
@@ -170,7 +174,8 @@ class Shipments:
         items = [Item(a.sku, a.quantity, _size(skus[a.sku])) for a in step.allocations]
         return Address(**warehouse.address), pack(items)
 
-    async def _intended(self, step: ParcelStep, size: ParcelSize) -> str | None:
+    async def _intended(self, step: ParcelStep, size: ParcelSize) -> tuple[bool, str | None]:
+        """Write that the shipment is about to be created: whether for the first time, and what was created before."""
         parcel = {
             "id": step.parcel_id,
             "fulfilment_id": step.fulfilment_id,
@@ -179,14 +184,13 @@ class Shipments:
             "weight_grams": size.weight_grams,
         }
         async with self._database.transaction() as connection:
-            await records.add_parcel(connection, parcel)
+            first = await records.add_parcel(connection, parcel)
             row = await records.find_parcel(connection, step.parcel_id)
-        return None if row is None else row.shipment
+        return first, None if row is None else row.shipment
 
 
-async def record_tracking(database: Database, parcel_id: str, tracking: Tracking) -> None:
+async def record_tracking(connection: AsyncConnection, parcel_id: str, tracking: Tracking) -> None:
     """Write what a tracking tells, in any order and any number of times: the same scans end in the same rows."""
-    events = [{"at": e.at, "status": e.status.value, "message": e.message, "place": e.place} for e in tracking.events]
     values: dict[str, Any] = {"tracking_status": tracking.status.value}
     for name, value in (
         ("estimated_delivery", tracking.estimated_delivery),
@@ -195,10 +199,7 @@ async def record_tracking(database: Database, parcel_id: str, tracking: Tracking
     ):
         if value is not None:
             values[name] = value
-    latest = max((e.at for e in tracking.events), default=None)
-    async with database.transaction() as connection:
-        await records.add_events(connection, parcel_id, events)
-        await records.follow(connection, parcel_id, latest=latest, values=values)
+    await records.follow(connection, parcel_id, scans=tracking.events, values=values)
 
 
 def _size(row: Any) -> ParcelSize:

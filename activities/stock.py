@@ -73,12 +73,13 @@ class StockKeeper:
         each other, and neither deadlocks.
         """
         async with self._database.transaction() as connection:
-            made = await self._made_before(connection, request)
-            if made is not None:
-                return made
             skus = {line.sku for line in request.lines}
             places = await _places(connection)
             await stock_records.lock(connection, [(sku, p.warehouse) for sku in skus for p in places])
+            # Only under the locks: an attempt given up for lost may still be at work, and would be passed unseen.
+            made = await self._made_before(connection, request)
+            if made is not None:
+                return made
             units = await stock_records.available(connection, skus)
             plan = route(request.lines, places=places, available=units, address=request.address)
             if plan.allocations:

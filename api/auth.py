@@ -1,11 +1,12 @@
 """Who may do what: every route names the scope that it needs."""
 
+from collections.abc import Set
 from typing import Annotated
 
-from fastapi import Depends, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from api.keys import Caller
+from api.keys import ApiKeys, Caller
 from api.services import Wired
 from domain.errors import Forbidden, Unauthorised
 from domain.identity import Scope
@@ -19,14 +20,22 @@ _BEARER = HTTPBearer(
 
 async def caller(
     wanted: SecurityScopes,
+    request: Request,
     wired: Wired,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    described: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Caller:
     """The caller, who has every scope that the route needs. Raises Unauthorised or Forbidden."""
-    if credentials is None:
+    scopes = {Scope(scope) for scope in wanted.scopes}
+    return await require(wired.keys, request.headers.get("authorization", ""), scopes)
+
+
+async def require(keys: ApiKeys, authorization: str, scopes: Set[Scope]) -> Caller:
+    """Whose key the header ``authorization`` holds. Raises Unauthorised, or Forbidden if it lacks one of ``scopes``."""
+    scheme, _, key = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
         raise Unauthorised("Send an API key as a bearer token: `Authorization: Bearer wb_…`.")
-    found = await wired.keys.caller(credentials.credentials)
-    lacking = {Scope(scope) for scope in wanted.scopes} - found.scopes
+    found = await keys.caller(key.strip())
+    lacking = scopes - found.scopes
     if lacking:
         raise Forbidden(f"The API key {found.name!r} lacks the scope {', '.join(sorted(lacking))}.")
     return found

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 
 SkuCode = Annotated[Code, Path(description="The SKU: letters, digits, `.`, `_` and `-`.", examples=["COF-KETTLE-09"])]
 WarehouseCode = Annotated[Code, Path(description="The warehouse's code.", examples=["EDI"])]
-_BY_CODE = Cursor(Word)
+_BY_CODE = Cursor[str](Word)
 
 
 @router.put(

@@ -1,5 +1,6 @@
 """Exceptions: what waits for a person, and the person's decision."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -21,7 +22,7 @@ from domain.exceptions import ExceptionKind, ExceptionStatus, Resolution
 router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
 
 ExceptionId = Annotated[str, Path(max_length=64, description="The exception's id.")]
-_OLDEST = Cursor(tuple[Instant, Word])
+_OLDEST = Cursor[tuple[datetime, str]](tuple[Instant, Word])
 
 
 @router.get("", response_model=ExceptionListOut, summary="List exceptions", responses=problems())
@@ -38,6 +39,12 @@ async def index(
         rows = await exceptions.page(connection, status=status, kind=kind, after=_OLDEST.read(cursor), limit=limit + 1)
     page = page_of(rows, limit=limit, cursor=lambda row: _OLDEST.write((row.opened_at, row.id)))
     return ExceptionListOut(items=[_out(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{exception}", response_model=ExceptionOut, summary="Read an exception", responses=problems(404))
+async def show(exception: ExceptionId, caller: ReadsExceptions, wired: Wired) -> ExceptionOut:
+    """What happened, what can be decided, and what was."""
+    return _out(await _find(wired, exception))
 
 
 @router.post(

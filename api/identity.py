@@ -1,6 +1,7 @@
 """API keys: make, list, revoke."""
 
 import uuid
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -17,7 +18,7 @@ from domain.identity import hash_api_key, new_api_key
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
-_OLDEST = Cursor(tuple[Instant, Word])
+_OLDEST = Cursor[tuple[datetime, str]](tuple[Instant, Word])
 
 
 @router.post("", status_code=201, response_model=NewKeyOut, summary="Make an API key", responses=problems(body=True))

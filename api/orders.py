@@ -28,7 +28,7 @@ from templates.slips import packing_slips
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
 OrderKey = Annotated[str, Path(max_length=64, description="The order's id or its number (`WB-100001`).")]
-_NEWEST = Cursor(tuple[Instant, Word])
+_NEWEST = Cursor[tuple[datetime, str]](tuple[Instant, Word])
 
 
 @router.post(

@@ -9,7 +9,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
 from pydantic import TypeAdapter, ValidationError
@@ -30,7 +30,7 @@ DEFAULT_LIMIT = 50
 class Cursor(Generic[K]):
     """Writes and reads the cursors of one list, whose places are of the type ``place``."""
 
-    def __init__(self, place: type[K]) -> None:
+    def __init__(self, place: Any) -> None:
         self._adapter: TypeAdapter[K] = TypeAdapter(place)
 
     def write(self, place: K) -> str:

@@ -52,7 +52,6 @@ class Services:
     temporal_ui: str
     temporal_answers: Callable[[], Awaitable[bool]]
     policy: Policy
-    shop_name: str
     now: Callable[[], datetime]
 
 

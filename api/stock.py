@@ -28,8 +28,8 @@ MOST_ORDERS_WOKEN = 100
 """How many waiting orders a receipt wakes at once; the others look again by their own timers."""
 
 _LOG = structlog.get_logger("waybill.stock")
-_BY_LEVEL = Cursor(tuple[Word, Word])
-_BY_NUMBER = Cursor(Annotated[int, Field(ge=0, le=2**62)])
+_BY_LEVEL = Cursor[tuple[str, str]](tuple[Word, Word])
+_BY_NUMBER = Cursor[int](Annotated[int, Field(ge=0, le=2**62)])
 
 
 @router.post(

@@ -77,4 +77,5 @@ def _row(event: ProviderEvent) -> dict[str, object]:
         "subject": event.subject,
         "order_id": event.order_id,
         "moves_money": event.moves_money,
+        "ends_hold": event.ends_hold,
     }

@@ -20,6 +20,10 @@ NAMING = {
 }
 
 
+DRIVER = "postgresql+asyncpg://"
+"""What SQLAlchemy needs to know. The driver itself reads the URL, so that all of libpq's options may stand in it."""
+
+
 class Base(DeclarativeBase):
     """The root of all tables. Instants are timestamptz, money bigint minor units, ids text made by the domain."""
 
@@ -37,12 +41,13 @@ class Database:
 
     def __init__(self, dsn: str, *, pool_size: int = 10, application: str = "waybill") -> None:
         self.engine: AsyncEngine = create_async_engine(
-            asyncpg_dsn(dsn),
+            DRIVER,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=True,
             connect_args={
+                "dsn": checked_dsn(dsn),
                 "timeout": 5,
                 "command_timeout": 15,
                 "server_settings": {"application_name": application, "timezone": "UTC"},
@@ -75,9 +80,8 @@ class Database:
         await self.engine.dispose()
 
 
-def asyncpg_dsn(dsn: str) -> str:
-    """`postgresql://…` as SQLAlchemy wants it for asyncpg."""
-    scheme, _, rest = dsn.partition("://")
-    if scheme not in {"postgresql", "postgres", "postgresql+asyncpg"}:
-        raise ValueError("DATABASE_URL must start with postgresql://")
-    return f"postgresql+asyncpg://{rest}"
+def checked_dsn(dsn: str) -> str:
+    """``dsn`` if it is a URL that PostgreSQL's own tools understand. Raises ValueError."""
+    if dsn.partition("://")[0] not in {"postgresql", "postgres"}:
+        raise ValueError("it must start with postgresql://")
+    return dsn

@@ -83,16 +83,20 @@ async def mark_told(connection: AsyncConnection, exception_id: str) -> None:
     )
 
 
-async def not_told(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
-    """Exceptions that the operators have not been told of, oldest first."""
+async def claim_not_told(connection: AsyncConnection) -> Row[Any] | None:
+    """The oldest open exception that the operators have not been told of, locked until the transaction ends.
+
+    Other claimants pass over it, so that of several workers one tells.
+    """
     query = (
         select(ExceptionRecord.__table__, Order.number)
         .join(Order, Order.id == ExceptionRecord.order_id)
         .where(ExceptionRecord.told_at.is_(None), ExceptionRecord.status == ExceptionStatus.OPEN.value)
         .order_by(ExceptionRecord.opened_at)
-        .limit(limit)
+        .limit(1)
+        .with_for_update(of=ExceptionRecord, key_share=True, skip_locked=True)
     )
-    return list(await connection.execute(query))
+    return (await connection.execute(query)).first()
 
 
 async def find(connection: AsyncConnection, exception_id: str) -> Row[Any] | None:

@@ -37,9 +37,7 @@ async def find_key(connection: AsyncConnection, key_hash: str) -> Row[Any] | Non
     return (await connection.execute(query)).first()
 
 
-async def list_keys(
-    connection: AsyncConnection, *, after: tuple[datetime, str] | None, limit: int
-) -> list[Row[Any]]:
+async def list_keys(connection: AsyncConnection, *, after: tuple[datetime, str] | None, limit: int) -> list[Row[Any]]:
     """A page of keys, oldest first."""
     query = select(ApiKey.__table__).order_by(ApiKey.created_at, ApiKey.id).limit(limit)
     if after is not None:

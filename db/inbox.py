@@ -53,8 +53,8 @@ async def store(connection: AsyncConnection, values: dict[str, Any]) -> bool:
     return True
 
 
-async def claim_due(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
-    """Events to be applied now, oldest first, locked until the transaction ends; other claimants pass over them."""
+async def claim_next(connection: AsyncConnection) -> Row[Any] | None:
+    """The event that has been due longest, locked until the transaction ends; other claimants pass over it."""
     query = (
         select(InboxEvent.__table__)
         .where(
@@ -62,10 +62,10 @@ async def claim_due(connection: AsyncConnection, *, limit: int) -> list[Row[Any]
             InboxEvent.due_at <= func.now(),
         )
         .order_by(InboxEvent.due_at)
-        .limit(limit)
+        .limit(1)
         .with_for_update(skip_locked=True)
     )
-    return list(await connection.execute(query))
+    return (await connection.execute(query)).first()
 
 
 async def settle(

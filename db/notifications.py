@@ -51,10 +51,12 @@ async def forget_attempt(connection: AsyncConnection, notification_id: str) -> N
 
 
 async def finish(connection: AsyncConnection, notification_id: str, status: NotificationStatus) -> None:
-    """Record how the sending ended."""
+    """Record how the sending ended. What was repeated stays so: of two attempts the first may end last."""
     sent = func.now() if status is not NotificationStatus.REFUSED else None
     await connection.execute(
-        update(Notification).where(Notification.id == notification_id).values(status=status.value, sent_at=sent)
+        update(Notification)
+        .where(Notification.id == notification_id, Notification.status != NotificationStatus.REPEATED.value)
+        .values(status=status.value, sent_at=sent)
     )
 
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, String, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, String, func, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.orders import Order, OrderLine
 from domain.orders import OrderStatus
 
 # Spelled as in its index, without parameters, so that every plan can use it.
-_EMAIL = literal_column("lower(orders.customer ->> 'email')", String)
+_EMAIL: ColumnElement[str] = literal_column("lower(orders.customer ->> 'email')", String)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _matching(wanted: OrderFilter) -> Select[Any]:
     if wanted.channel is not None:
         query = query.where(Order.channel == wanted.channel)
     if wanted.customer is not None:
-        query = query.where(wanted.customer.lower() == _EMAIL)
+        query = query.where(_EMAIL.in_([wanted.customer.lower()]))
     if wanted.sku is not None:
         query = query.where(Order.id.in_(select(OrderLine.order_id).where(OrderLine.sku == wanted.sku)))
     if wanted.needs_attention is not None:

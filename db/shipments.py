@@ -1,14 +1,16 @@
 """Fulfilments, parcels and tracking events."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, func, or_, select, text, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, Row, case, distinct, false, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from domain.shipments import FulfilmentStatus, TrackingEvent, preceding
 
 
 class Fulfilment(Base):
@@ -92,19 +94,31 @@ async def add_fulfilments(
         await connection.execute(insert(FulfilmentLine).values(lines).on_conflict_do_nothing())
 
 
-async def set_fulfilment(connection: AsyncConnection, fulfilment_id: str, values: dict[str, Any]) -> None:
-    """Change a fulfilment."""
+async def advance(connection: AsyncConnection, fulfilment_id: str, status: FulfilmentStatus, *, at: datetime) -> None:
+    """Note that a fulfilment came to stand in ``status``; one that has gone further already stays there."""
+    before = Fulfilment.status.in_([earlier.value for earlier in preceding(status)])
+    values: dict[str, Any] = {"status": case((before, status.value), else_=Fulfilment.status)}
+    if status is FulfilmentStatus.HANDED_OVER:
+        values["handed_over_at"] = func.coalesce(Fulfilment.handed_over_at, at)
+    if status is FulfilmentStatus.DELIVERED:
+        values["delivered_at"] = func.coalesce(Fulfilment.delivered_at, at)
     await connection.execute(update(Fulfilment).where(Fulfilment.id == fulfilment_id).values(values))
 
 
-async def add_parcel(connection: AsyncConnection, parcel: dict[str, Any]) -> None:
-    """Write a parcel; one written before stays as it is."""
-    await connection.execute(insert(Parcel).values(parcel).on_conflict_do_nothing())
+async def add_parcel(connection: AsyncConnection, parcel: dict[str, Any]) -> bool:
+    """Write a parcel; one written before stays as it is, and the answer is False."""
+    inserted = await connection.execute(insert(Parcel).values(parcel).on_conflict_do_nothing().returning(Parcel.id))
+    return inserted.first() is not None
 
 
 async def set_parcel(connection: AsyncConnection, parcel_id: str, values: dict[str, Any]) -> None:
     """Change a parcel."""
     await connection.execute(update(Parcel).where(Parcel.id == parcel_id).values(values))
+
+
+async def set_bought(connection: AsyncConnection, parcel_id: str, values: dict[str, Any]) -> None:
+    """Note what was bought for a parcel, once: by a repetition the carrier may have told more already."""
+    await connection.execute(update(Parcel).where(Parcel.id == parcel_id, Parcel.bought_at.is_(None)).values(values))
 
 
 async def find_parcel(connection: AsyncConnection, parcel_id: str) -> Row[Any] | None:
@@ -130,6 +144,8 @@ async def find_tracked(
         select(Parcel.__table__, Fulfilment.order_id, Fulfilment.status.label("fulfilment_status"))
         .join(Fulfilment, Fulfilment.id == Parcel.fulfilment_id)
         .where(Parcel.provider == provider, or_(*same))
+        # Carriers use tracking codes again after a year or so: their system's own ids first, then the newest parcel.
+        .order_by(or_(false(), *same[1:]).desc(), Parcel.bought_at.desc().nulls_last())
         .limit(1)
     )
     return (await connection.execute(query)).first()
@@ -179,13 +195,6 @@ async def parcels(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
     return list(await connection.execute(query))
 
 
-async def add_events(connection: AsyncConnection, parcel_id: str, events: list[dict[str, Any]]) -> None:
-    """Write scans; those known already stay as they are."""
-    if events:
-        rows = [{**event, "parcel_id": parcel_id} for event in events]
-        await connection.execute(insert(ParcelEvent).values(rows).on_conflict_do_nothing())
-
-
 async def events(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
     """All scans of an order's parcels, oldest first."""
     query = (
@@ -199,11 +208,27 @@ async def events(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
 
 
 async def follow(
-    connection: AsyncConnection, parcel_id: str, *, latest: datetime | None, values: dict[str, Any]
+    connection: AsyncConnection, parcel_id: str, *, scans: Sequence[TrackingEvent], values: dict[str, Any]
 ) -> None:
-    """Set where a parcel is, unless a scan later than ``latest`` is known already: trackings come out of order."""
-    newest = select(func.max(ParcelEvent.at)).where(ParcelEvent.parcel_id == parcel_id).scalar_subquery()
-    statement = update(Parcel).where(Parcel.id == parcel_id)
+    """Write the scans of a tracking, and where the parcel is (``values``) unless more is known of it already.
+
+    Trackings come in any order and more than once; the one with the latest scan, and of those the fullest, stands.
+    """
+    # The next two statements must see what another tracking of this parcel has written: one after the other.
+    await connection.execute(select(Parcel.id).where(Parcel.id == parcel_id).with_for_update())
+    rows = [
+        {"parcel_id": parcel_id, "at": s.at, "status": s.status.value, "message": s.message, "place": s.place}
+        for s in scans
+    ]
+    if rows:
+        await connection.execute(insert(ParcelEvent).values(rows).on_conflict_do_nothing())
+    known = select(ParcelEvent.at).where(ParcelEvent.parcel_id == parcel_id)
+    latest = max((scan.at for scan in scans), default=None)
+    older: ColumnElement[bool] = known.exists()
     if latest is not None:
-        statement = statement.where(or_(newest.is_(None), newest <= latest))
-    await connection.execute(statement.values(values))
+        told = len({scan.status for scan in scans if scan.at == latest})
+        same_moment = select(func.count(distinct(ParcelEvent.status))).where(
+            ParcelEvent.parcel_id == parcel_id, ParcelEvent.at == latest
+        )
+        older = or_(known.where(ParcelEvent.at > latest).exists(), same_moment.scalar_subquery() > told)
+    await connection.execute(update(Parcel).where(Parcel.id == parcel_id, ~older).values(values))

@@ -20,6 +20,22 @@ class FulfilmentStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+_PACKING = frozenset({FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED})
+_PRECEDING: dict[FulfilmentStatus, frozenset[FulfilmentStatus]] = {
+    FulfilmentStatus.PLANNED: frozenset(),
+    FulfilmentStatus.LABELLED: frozenset({FulfilmentStatus.PLANNED}),
+    FulfilmentStatus.HANDED_OVER: _PACKING,
+    FulfilmentStatus.DELIVERED: _PACKING | {FulfilmentStatus.HANDED_OVER},
+    FulfilmentStatus.RETURNED: _PACKING | {FulfilmentStatus.HANDED_OVER},
+    FulfilmentStatus.CANCELLED: _PACKING,
+}
+
+
+def preceding(status: FulfilmentStatus) -> frozenset[FulfilmentStatus]:
+    """The statuses that a fulfilment may have had before ``status``, at once or some steps ago."""
+    return _PRECEDING[status]
+
+
 class TrackingStatus(StrEnum):
     """Where a parcel is, in the words of no particular carrier."""
 
@@ -114,7 +130,11 @@ def cheapest(rates: Sequence[Rate], *, max_days: int | None) -> Rate | None:
     ``max_days`` None means that any speed will do. A rate without an estimate keeps no promise.
     """
     kept = [r for r in rates if max_days is None or (r.days is not None and r.days <= max_days)]
-    return min(kept, key=lambda r: (r.price.minor, r.days or 99, r.carrier, r.service), default=None)
+    return min(kept, key=_price_then_speed, default=None)
+
+
+def _price_then_speed(rate: Rate) -> tuple[int, int, str, str]:
+    return (rate.price.minor, 99 if rate.days is None else rate.days, rate.carrier, rate.service)
 
 
 SERVICE_DAYS: dict[str, int | None] = {"economy": None, "standard": 7, "express": 3, "overnight": 1}

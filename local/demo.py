@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import httpx2
 from rich.console import Console
@@ -113,8 +114,7 @@ async def play(stack: Stack, console: Console, count: int) -> Result:
             await asyncio.gather(placing, return_exceptions=True)
     console.print(final_table(watch.orders))
     watch.explain_the_rest()
-    first = watch.orders[0].id if watch.orders else ""
-    page = {"An order's page": f"{stack.addresses.web}/orders/{first}"} if first else {}
+    page = {"An order's page": watch.page} if watch.page else {}
     show(console, summary(watch.orders, seconds=watch.seconds), {**address_book(stack), **page})
     return Result(count, sum(order.arrived for order in watch.orders), watch.seconds)
 
@@ -130,6 +130,7 @@ class Watch:
 
     def __init__(self, console: Console) -> None:
         self.orders: list[Seen] = []
+        self.page = ""  # of the order placed last
         self._console = console
         self._began = monotonic()
         self._began_at = datetime.now(UTC)
@@ -147,7 +148,10 @@ class Watch:
         """All orders, several at a time. Raises RefusedError."""
         async with asyncio.TaskGroup() as group:
             for order in sample_orders(count, batch=f"demo-{self._began_at:%Y%m%d-%H%M%S}"):
-                group.create_task(shop.place(order))
+                group.create_task(self._place(shop, order))
+
+    async def _place(self, shop: Shop, order: Mapping[str, Any]) -> None:
+        self.page = (await shop.place(order)).page
 
     async def follow(self, shop: Shop, count: int, placing: "asyncio.Task[None]") -> None:
         """Looks until all orders have ended, or none has changed for ten minutes. Raises what placing raised."""
@@ -156,7 +160,7 @@ class Watch:
             while not self._over(count):
                 if placing.done():
                     await placing
-                self._take(list((await shop.orders()).values()))
+                self._take(await shop.orders())
                 if self._console.is_terminal:
                     live.update(live_view(self.orders, seconds=self.seconds, height=self._console.height), refresh=True)
                 elif monotonic() - said > PLAIN_LINE_EVERY.total_seconds():

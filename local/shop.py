@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 from types import TracebackType
@@ -17,7 +18,7 @@ AT_ONCE = 8
 PATIENCE = timedelta(seconds=60)
 PAUSE_SECONDS = 0.25
 UNITS_EACH = 400
-PAGE = 100
+PAGE = 200
 
 Call = Callable[[], Awaitable[httpx2.Response]]
 
@@ -30,6 +31,14 @@ class RefusedError(LocalError):
         super().__init__(
             f"{request.method} {request.url.path} was refused: {response.status_code} {response.text[:500]}"
         )
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An accepted order. `page` is the address of its page, which anybody who has it may read."""
+
+    id: str
+    page: str
 
 
 class Shop:
@@ -50,34 +59,34 @@ class Shop:
         await self._client.aclose()
 
     async def load_catalogue(self) -> None:
-        """Warehouses and SKUs, then stock. Loading the same again changes nothing but the stock."""
-        await asyncio.gather(
-            *(self._put(f"/v1/warehouses/{house.code}", warehouse_body(house)) for house in WAREHOUSES)
-        )
-        await asyncio.gather(*(self._put(f"/v1/skus/{sku.sku}", sku_body(sku)) for sku in SKUS))
+        """Warehouses and SKUs, then stock. Loading the same again changes nothing."""
+        houses = (self._put(f"/v1/warehouses/{house.code}", warehouse_body(house)) for house in WAREHOUSES)
+        skus = (self._put(f"/v1/skus/{sku.sku}", sku_body(sku)) for sku in SKUS)
+        await asyncio.gather(*houses, *skus)
+        receipts = [receipt_body(house.code) for house in WAREHOUSES]
+        await asyncio.gather(*(self._post("/v1/stock/receipts", receipt) for receipt in receipts))
 
-    async def place(self, order: Mapping[str, Any]) -> str:
-        """Places an order and returns its id; placing it again returns the same. Raises RefusedError."""
-        headers = {"Idempotency-Key": f"{order['channel']}-{order['external_reference']}"}
-        answer = await self._insist(lambda: self._client.post("/v1/orders", json=order, headers=headers))
-        return str(answer.json()["id"])
+    async def place(self, order: Mapping[str, Any]) -> Placed:
+        """Places an order; placing it again returns the same one. Raises RefusedError."""
+        key = f"{order['channel']}-{order['external_reference']}"
+        answer = (await self._post("/v1/orders", order, key=key)).json()
+        return Placed(id=answer["id"], page=answer["links"]["page"])
 
-    async def orders(self) -> dict[str, Seen]:
-        """All orders by id, oldest first."""
-        found: dict[str, Seen] = {}
-        after: str | None = None
+    async def orders(self) -> list[Seen]:
+        """All orders, oldest first."""
+        found: list[Seen] = []
+        parameters = {"limit": str(PAGE), "oldest_first": "true"}
         while True:
-            page = await self._page(after)
-            found |= {row["id"]: seen(row) for row in page["data"]}
-            after = page.get("next")
-            if not after:
-                return dict(reversed(found.items()))
+            answer = await self._insist(lambda: self._client.get("/v1/orders", params=parameters))
+            page: dict[str, Any] = answer.json()
+            found += [seen(row) for row in page["items"]]
+            if page["next_cursor"] is None:
+                return found
+            parameters["cursor"] = page["next_cursor"]
 
-    async def _page(self, after: str | None) -> dict[str, Any]:
-        parameters = {"limit": str(PAGE)} | ({"after": after} if after else {})
-        answer = await self._insist(lambda: self._client.get("/v1/orders", params=parameters))
-        page: dict[str, Any] = answer.json()
-        return page
+    async def _post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> httpx2.Response:
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self._insist(lambda: self._client.post(path, json=body, headers=headers))
 
     async def _put(self, path: str, body: Mapping[str, Any]) -> None:
         await self._insist(lambda: self._client.put(path, json=body))
@@ -132,12 +141,18 @@ def sku_body(sku: SampleSku) -> dict[str, Any]:
     }
 
 
+def receipt_body(warehouse: str) -> dict[str, Any]:
+    """The body of `POST /v1/stock/receipts`: enough of everything that the warehouse stocks."""
+    lines = [{"sku": sku.sku, "quantity": UNITS_EACH} for sku in SKUS if warehouse in sku.places]
+    return {"warehouse": warehouse, "reference": f"sample-{warehouse}", "lines": lines}
+
+
 def seen(row: Mapping[str, Any]) -> Seen:
     """An order of the API's list as the board shows it."""
     return Seen(
         id=row["id"],
         number=row["number"],
-        customer=row["customer"]["name"],
+        customer=row["customer_name"],
         status=row["status"],
         waiting=row["waiting"]["sentence"],
         attention=row["needs_attention"],

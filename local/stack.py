@@ -20,10 +20,10 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
 
-from local.first_key import admit
+from api.first_key import store_first_key
 from local.ports import LOOPBACK, Ports
 from local.postgres import Postgres
-from local.processes import LocalError, Ready, Say, Service, Supervisor, accepts, answers, run_to_end, shown
+from local.processes import LocalError, Ready, Say, Service, Supervisor, answers, run_to_end, shown
 from local.secrets import Secrets
 from local.temporal import NAMESPACE, register_search_attributes, temporal_service
 from runtime.search_attributes import SEARCH_ATTRIBUTES
@@ -143,7 +143,7 @@ class Stack:
         url = self.environment.get("DATABASE_URL") or await self._start_postgres()
         migrate = self._python("migrate", "-m", "db.migrate", environment={"DATABASE_URL": url}, within=MIGRATE_WITHIN)
         await run_to_end(migrate)
-        await admit(url, self.secrets.api_key)
+        await store_first_key(url, self.secrets.api_key)
         return url
 
     async def _start_postgres(self) -> str:
@@ -195,7 +195,10 @@ class Stack:
 
     def _worker(self) -> Service:
         return self._python(
-            "worker", "worker.py", environment=self.settings(), ready=lambda: accepts(LOOPBACK, self.ports.worker)
+            "worker",
+            "worker.py",
+            environment=self.settings(),
+            ready=lambda: answers(f"{_at(self.ports.worker)}/readyz"),
         )
 
     def _web(self) -> Service:

@@ -50,6 +50,6 @@ class EncryptionCodec(PayloadCodec):
             raise UnknownKey(f"no key {key_id!r} in ENCRYPTION_KEYS")
         try:
             opened = cipher.decrypt(payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:], bound)
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: it is too short to hold a nonce
             raise UnknownKey(f"the payload does not open with key {key_id!r}") from None
         return Payload.FromString(opened)

@@ -1,6 +1,7 @@
 """The worker's own small HTTP server: does it live, is it ready, what does it measure."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
@@ -46,8 +47,10 @@ def health_app(metrics: WorkerMetrics, ready: Callable[[], Awaitable[dict[str, b
 class HealthServer(uvicorn.Server):
     """Uvicorn without its signal handlers: the worker has its own."""
 
-    def install_signal_handlers(self) -> None:
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
+        yield
 
 
 def health_server(app: Starlette, *, host: str, port: int) -> HealthServer:

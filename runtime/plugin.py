@@ -35,15 +35,18 @@ def _runner(_: WorkflowRunner | None) -> WorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed))
 
 
-async def connect(settings: Settings) -> Client:
-    """A client that connects at its first call, so that a process can start while Temporal is away."""
+async def connect(settings: Settings, *, lazy: bool = True) -> Client:
+    """A client of Temporal. A ``lazy`` one connects at its first call: its process can start while Temporal is away.
+
+    Workers need one that is connected; connecting raises RuntimeError while Temporal is away.
+    """
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
         api_key=settings.temporal_api_key or None,
         tls=_tls(settings),
         plugins=[waybill_plugin(EncryptionCodec(settings.key_ring))],
-        lazy=True,
+        lazy=lazy,
     )
 
 

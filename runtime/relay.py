@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import structlog
+from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from activities.inbox import Inbox
@@ -102,13 +103,13 @@ class Relay:
         while True:
             try:
                 connection = await asyncpg.connect(self._dsn, timeout=5)
-            except (OSError, TimeoutError, asyncpg.PostgresError):
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await asyncio.sleep(2)
                 continue
             try:
                 await connection.add_listener(CHANNEL, self._ring)
-                while not connection.is_closed():
-                    await asyncio.sleep(1)  # noqa: ASYNC110 - asyncpg tells of a lost connection by this alone
+                while not connection.is_closed():  # noqa: ASYNC110 - asyncpg tells of a loss by this alone
+                    await asyncio.sleep(1)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 pass  # the connection is lost: connect again
             finally:
@@ -119,12 +120,24 @@ class Relay:
         self._rung.set()
 
     async def _start_orders(self) -> int:
+        """Start what was not started; how many were. One order that cannot be started holds up no other."""
         async with self._database.reading() as connection:
             rows = await order_records.not_started(connection, older_than_seconds=_START_AFTER_SECONDS, limit=_BATCH)
-            lines = {row.id: await order_records.lines(connection, row.id) for row in rows}
+        started = 0
         for row in rows:
-            await self._gateway.start(placed_order(row, lines[row.id], self._policy))
-            async with self._database.transaction() as connection:
-                await order_records.mark_started(connection, row.id)
-            log.info("order_started", order=row.number)
-        return len(rows)
+            try:
+                await self._start_order(row)
+                started += 1
+            except (Unavailable, SQLAlchemyError, OSError):
+                raise
+            except Exception:  # a bug: the record of this order cannot be made into a workflow
+                log.exception("order_not_started", order=row.number)
+        return started
+
+    async def _start_order(self, row: Row[Any]) -> None:
+        async with self._database.reading() as connection:
+            lines = await order_records.lines(connection, row.id)
+        await self._gateway.start(placed_order(row, lines, self._policy))
+        async with self._database.transaction() as connection:
+            await order_records.mark_started(connection, row.id)
+        log.info("order_started", order=row.number)

@@ -1,21 +1,27 @@
 """All settings, read once from the environment. A name here in lower case is the variable in upper case.
 
 A secret may instead be a file: set SECRETS_DIR to a folder (`/run/secrets` in a container) that holds a file for each,
-named as the setting in lower case. A setting that is missing, weak
-or contradictory stops the start with a line that says what to do.
+named as the setting in lower case. An empty variable counts as not set. A setting that is missing, weak or
+contradictory stops the start with a line that says what to do; no secret is ever shown.
 """
 
 import base64
+import logging
 import os
+import re
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from db.base import checked_dsn
 from domain.orders import Policy
+from integrations.mail.letters import parse_sender
 
 
 class Providers(StrEnum):
@@ -37,66 +43,71 @@ class SettingsError(Exception):
     """The settings do not allow a start; the text has one line per fault."""
 
 
-Words = Annotated[tuple[str, ...], NoDecode]
+Secret = Annotated[str, Field(repr=False)]
+Secrets = Annotated[tuple[str, ...], NoDecode, Field(repr=False)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Patience = Annotated[timedelta, Field(gt=timedelta(0))]
+
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
+_KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class Settings(BaseSettings):
     """Everything that differs between installations."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
 
     providers: Providers
     shop_name: str = "Waybill Demo Shop"
     log_level: str = "INFO"
 
-    database_url: str
+    database_url: Secret
     database_pool: int = Field(10, ge=1)
 
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     temporal_task_queue: str = "orders"
     temporal_ui_url: str = "http://127.0.0.1:8233"
-    temporal_api_key: str = ""
+    temporal_api_key: Secret = ""
     temporal_tls_ca: str = ""
     temporal_tls_cert: str = ""
-    temporal_tls_key: str = ""
+    temporal_tls_key: Secret = ""
 
     stripe_base_url: str = "https://api.stripe.com"
-    stripe_api_key: str
-    stripe_webhook_secrets: Words = ()
+    stripe_api_key: Secret
+    stripe_webhook_secrets: Secrets = ()
 
     easypost_base_url: str = "https://api.easypost.com/v2"
-    easypost_api_key: str
-    easypost_webhook_secrets: Words = ()
+    easypost_api_key: Secret
+    easypost_webhook_secrets: Secrets = ()
 
     smtp_host: str
-    smtp_port: int = 587
+    smtp_port: Port = 587
     smtp_username: str = ""
-    smtp_password: str = ""
+    smtp_password: Secret = ""
     smtp_tls: SmtpTls = SmtpTls.STARTTLS
     mail_from: str
     operators_email: str
 
     public_url: str = "http://127.0.0.1:8000"
     web_host: str = "127.0.0.1"
-    web_port: int = 8000
+    web_port: Port = 8000
     worker_host: str = "127.0.0.1"
-    worker_port: int = 8001
+    worker_port: Port = 8001
 
-    encryption_keys: Words
+    encryption_keys: Secrets
     """the key ring, `id:base64 of 32 bytes`; the first encrypts, all decrypt"""
-    signing_secrets: Words
+    signing_secrets: Secrets
     """sign the links in e-mails; the first signs, all verify"""
-    codec_token: str
+    codec_token: Secret
     """opens the codec endpoint to the Temporal UI"""
 
-    provider_timeout_seconds: float = Field(8.0, gt=0)
     max_body_bytes: int = Field(1_000_000, ge=10_000)
-    payment_window: timedelta = Policy.payment_window
-    check_payment_every: timedelta = Policy.check_payment_every
-    hold_margin: timedelta = Policy.hold_margin
-    carrier_patience: timedelta = Policy.carrier_patience
-    check_carrier_every: timedelta = Policy.check_carrier_every
+    payment_window: Patience = Policy.payment_window
+    check_payment_every: Patience = Policy.check_payment_every
+    hold_margin: Patience = Policy.hold_margin
+    carrier_patience: Patience = Policy.carrier_patience
+    check_carrier_every: Patience = Policy.check_carrier_every
 
     @field_validator(
         "stripe_webhook_secrets", "easypost_webhook_secrets", "encryption_keys", "signing_secrets", mode="before"
@@ -105,15 +116,35 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.upper() not in logging.getLevelNamesMapping():
+            raise ValueError("it is one of DEBUG, INFO, WARNING, ERROR")
+        return value.upper()
+
+    @field_validator("database_url")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        return checked_dsn(value)
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        parse_sender(value)
+        return value
+
     @field_validator("encryption_keys")
     @classmethod
     def _ring(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for entry in value:
             key_id, _, key = entry.partition(":")
-            if not key_id or len(_decoded(key)) != 32:
+            if not _KEY_ID.fullmatch(key_id) or len(_decoded(key)) != 32:
                 raise ValueError("each entry must be `id:base64 of 32 random bytes`")
         if not value:
             raise ValueError("at least one key is needed")
+        if len({entry.partition(":")[0] for entry in value}) < len(value):
+            raise ValueError("two keys have the same id")
         return value
 
     @field_validator("signing_secrets")
@@ -132,7 +163,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _sandbox_only_when_asked(self) -> Self:
-        local = [url for url in (self.stripe_base_url, self.easypost_base_url) if "127.0.0.1" in url]
+        urls = (self.stripe_base_url, self.easypost_base_url)
+        local = [url for url in urls if urlsplit(url).hostname in _THIS_MACHINE]
         if self.providers is Providers.LIVE and local:
             raise ValueError(
                 f"PROVIDERS=live, but {local[0]} is this machine; set PROVIDERS=sandbox to use the sandbox"
@@ -141,6 +173,18 @@ class Settings(BaseSettings):
             raise ValueError(
                 "PROVIDERS=sandbox, but STRIPE_BASE_URL or EASYPOST_BASE_URL is not the sandbox on 127.0.0.1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_password_in_clear(self) -> Self:
+        if self.smtp_username and self.smtp_tls is SmtpTls.NONE and self.smtp_host not in _THIS_MACHINE:
+            raise ValueError("SMTP_TLS=none would send SMTP_PASSWORD in clear; set SMTP_TLS to starttls or tls")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_certificate(self) -> Self:
+        if bool(self.temporal_tls_cert) != bool(self.temporal_tls_key):
+            raise ValueError("TEMPORAL_TLS_CERT and TEMPORAL_TLS_KEY belong together; set both or neither")
         return self
 
     @property
@@ -165,18 +209,21 @@ def load_settings() -> Settings:
 
     Raises SettingsError with one line per fault.
     """
-    folder = os.environ.get("SECRETS_DIR")
+    folder = os.environ.get("SECRETS_DIR") or None
+    if folder is not None and not Path(folder).is_dir():
+        raise SettingsError(f"SECRETS_DIR: there is no folder {folder}.")
     try:
         return Settings(_secrets_dir=folder)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explain(fault) for fault in error.errors())) from None
+        raise SettingsError("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
 
 
 def _explain(fault: ErrorDetails) -> str:
-    name = str(fault["loc"][0]).upper() if fault["loc"] else "Settings"
+    name = str(fault["loc"][0]).upper() if fault["loc"] else ""
     if fault["type"] == "missing":
         return f"{name} is not set; see the settings in docs/guide.md."
-    return f"{name}: {fault['msg']}."
+    text = fault["msg"].removeprefix("Value error, ")
+    return f"{name}: {text}." if name else f"{text}."
 
 
 def _decoded(key: str) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
 
+import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
@@ -29,6 +30,8 @@ from templates.render import Templates
 from workflows.gateway import OrderGateway
 from workflows.orders.workflow import OrderWorkflow
 
+log = structlog.get_logger("worker")
+
 
 @dataclass
 class Crew:
@@ -45,10 +48,10 @@ class Crew:
     relay: Relay
     metrics: WorkerMetrics
 
-    def worker(self, settings: Settings) -> Worker:
-        """The Temporal worker. Build it once the event loop runs."""
+    def worker(self, settings: Settings, *, client: Client | None = None) -> Worker:
+        """The Temporal worker, over a ``client`` that is connected."""
         return Worker(
-            self.client,
+            client or self.client,
             task_queue=settings.temporal_task_queue,
             workflows=[OrderWorkflow],
             activities=[
@@ -120,9 +123,9 @@ async def run_worker(settings: Settings) -> None:
     serving = asyncio.create_task(server.serve())
     relaying = asyncio.create_task(parts.relay.run())
     try:
-        await _reach_temporal(parts.client, stop)
-        if not stop.is_set():
-            async with parts.worker(settings):
+        client = await _reach_temporal(settings, stop)
+        if client is not None:
+            async with parts.worker(settings, client=client):
                 await stop.wait()
     finally:
         relaying.cancel()
@@ -134,16 +137,16 @@ async def run_worker(settings: Settings) -> None:
         await parts.database.close()
 
 
-async def _reach_temporal(client: Client, stop: asyncio.Event) -> None:
-    """Wait until Temporal answers: a worker may be started before it."""
+async def _reach_temporal(settings: Settings, stop: asyncio.Event) -> Client | None:
+    """A connected client, however long Temporal takes to be there; None if the worker is told to stop meanwhile."""
     while not stop.is_set():
         try:
-            if await client.service_client.check_health(timeout=timedelta(seconds=2)):
-                return
+            return await connect(settings, lazy=False)
         except (RPCError, RuntimeError):
-            pass  # not there yet
+            log.info("temporal_away", address=settings.temporal_address)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 0.5)
+    return None
 
 
 async def _ready(parts: Crew) -> dict[str, bool]:

@@ -30,6 +30,8 @@ _EXCEPTION: dict[str, Any] = {
 class ExceptionOut(Output):
     """An exception: what happened, what can be decided, and what was."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXCEPTION]})
+
     id: str
     order_id: str
     order_number: str

@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from db.base import asyncpg_dsn
+from db.base import DRIVER, checked_dsn
 from db.tables import Base
 
 # Any number that only migrations use: it lets a second migrator wait instead of racing.
@@ -29,7 +29,7 @@ def _run(connection: Connection) -> None:
 
 
 async def _connect() -> None:
-    engine = create_async_engine(asyncpg_dsn(context.config.attributes["dsn"]))
+    engine = create_async_engine(DRIVER, connect_args={"dsn": checked_dsn(context.config.attributes["dsn"])})
     async with engine.connect() as connection:
         await connection.run_sync(_run)
     await engine.dispose()

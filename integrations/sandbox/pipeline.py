@@ -103,7 +103,7 @@ class Pipeline:
         failure = self._provider.render_fault(call, self._wording(call, fault, fault.status))
         if fault.deed:
             self._execute(call, operation, key, row, kept=failure)
-        elif fault.status >= 400 and key is not None:
+        elif fault.status == 500 and key is not None:
             # The endpoint began to execute and broke: such an answer is kept, unlike 429, 503 and their like.
             self._keep_failure(call, key, failure)
         return failure

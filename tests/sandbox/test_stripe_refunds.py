@@ -55,6 +55,18 @@ def test_after_a_partial_capture_only_what_was_captured_can_be_refunded(
     assert sandbox.view("summary")["stripe"]["refunded"] == {"eur": 3000}
 
 
+def test_what_is_still_held_under_multicapture_cannot_be_refunded(
+    vendor: stripe.StripeClient, card_payment: Any
+) -> None:
+    several = {"payment_method_options": {"card": {"request_multicapture": "if_available"}}}
+    intent = vendor.v1.payment_intents.create(card_payment | several)
+    vendor.v1.payment_intents.capture(intent.id, {"amount_to_capture": 1000, "final_capture": False})
+    with pytest.raises(stripe.InvalidRequestError, match="unrefunded amount"):
+        vendor.v1.refunds.create({"payment_intent": intent.id, "amount": 1001})
+    assert vendor.v1.refunds.create({"payment_intent": intent.id}).amount == 1000
+    assert vendor.v1.payment_intents.capture(intent.id).amount_received == 5000
+
+
 def test_what_was_not_captured_cannot_be_refunded(vendor: stripe.StripeClient, card_payment: Any) -> None:
     intent = vendor.v1.payment_intents.create(card_payment)
     with pytest.raises(stripe.InvalidRequestError, match="does not have a successful charge to refund"):

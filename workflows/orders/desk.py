@@ -1,16 +1,12 @@
 """The desk: where people's wishes and decisions reach an order."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
-
-from temporalio.exceptions import ActivityError, ApplicationError
-from temporalio.exceptions import TimeoutError as ActivityTimedOut
 
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import CANCELLABLE, CancelRequest, OrderStatus
 from workflows.orders.journal import Journal
-from workflows.orders.steps import PROVIDER_PATIENCE
+from workflows.orders.outside import Refusal
 
 Result = TypeVar("Result")
 
@@ -23,14 +19,6 @@ class OrderStopped(Exception):
         self.ends_as = ends_as
         self.by = by
         self.reason = reason
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A step that was refused for good, or for which patience has ended. ``reason`` is fit for an operator."""
-
-    type: str
-    reason: str
 
 
 class Desk:
@@ -101,17 +89,3 @@ class Desk:
             reason = f"{what} failed: {outcome.reason}. Retry tries again; skip goes on, and a person sees to it."
             if await self._journal.ask(kind, reason, (Action.RETRY, Action.SKIP)) is Action.SKIP:
                 return None
-
-
-async def attempt(call: Awaitable[Result]) -> Result | Refusal:
-    """The result of an activity, or why it was refused. A cancellation and a bug pass through untouched."""
-    try:
-        return await call
-    except ActivityError as error:
-        if isinstance(error.cause, ApplicationError):
-            return Refusal(error.cause.type or "ApplicationError", error.cause.message)
-        if isinstance(error.cause, ActivityTimedOut):
-            last = error.cause.cause
-            why = last.message if isinstance(last, ApplicationError) else "no answer"
-            return Refusal("Timeout", f"it did not succeed in {PROVIDER_PATIENCE}; the last failure was: {why}")
-        raise

@@ -13,10 +13,10 @@ from domain.orders import derived_id
 from domain.shipments import SCANNED, SERVICE_DAYS, FulfilmentStatus, TrackingStatus, cheapest
 from domain.waiting import Party
 from workflows.orders import attributes
-from workflows.orders.desk import Desk, OrderStopped, Refusal, attempt
+from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal
+from workflows.orders.outside import Input, Method, Outside, Refusal, Result
 from workflows.orders.payment import PaymentRun
-from workflows.orders.steps import call_provider
 
 _CARRIER_SYSTEM = "easypost"
 
@@ -33,6 +33,7 @@ class FulfilmentRun:
         planned: PlannedFulfilment,
         journal: Journal,
         desk: Desk,
+        outside: Outside,
         payment: PaymentRun,
         on_left: Callable[["FulfilmentRun"], None],
     ) -> None:
@@ -44,6 +45,7 @@ class FulfilmentRun:
         self.parcel_id = ""
         self._journal = journal
         self._desk = desk
+        self._outside = outside
         self._payment = payment
         self._on_left = on_left
         self._name = f"parcel {planned.number}"
@@ -85,7 +87,7 @@ class FulfilmentRun:
         buy = self._buy
         if buy is not None:
             status = await self._desk.insist(
-                lambda: attempt(call_provider(Shipments.void, buy, summary=f"Void the label of {self._name}")),
+                lambda: self._call(Shipments.void, buy, f"Void the label of {self._name}"),
                 what=f"Voiding the label of {self._name}",
             )
             if status not in {None, "not_bought"}:
@@ -113,7 +115,7 @@ class FulfilmentRun:
             self._desk.check()
             self._buy = Buy(self.parcel_id, _CARRIER_SYSTEM, quote.shipment, rate)
             summary = f"Buy {rate.carrier} {rate.service} for {rate.price}"
-            bought = await attempt(call_provider(Shipments.buy, self._buy, summary=summary))
+            bought = await self._call(Shipments.buy, self._buy, summary)
             if not isinstance(bought, Refusal):
                 self._journal.note("labelled", f"{self._name.capitalize()}: {bought.carrier} {bought.service} booked.")
                 return bought
@@ -133,13 +135,13 @@ class FulfilmentRun:
             allocations=self.planned.allocations,
             since=order.placed_at,
         )
-        return await attempt(call_provider(Shipments.quote, step, summary=f"Rates for {self._name}"))
+        return await self._call(Shipments.quote, step, f"Rates for {self._name}")
 
     async def _await_hand_over(self) -> None:
         self.labelled = True
         self._journal.change(self.planned.id, FulfilmentStatus.LABELLED)
         if self._bought is not None:
-            workflow.upsert_search_attributes([attributes.CARRIER.value_set(self._bought.carrier)])
+            self._journal.find_by(attributes.CARRIER.value_set(self._bought.carrier))
         while not self.left:
             self._wait("the hand-over to the carrier of", Party.WAREHOUSE, until=self._payment.lapses_at)
             await self._journal.publish()
@@ -257,7 +259,7 @@ class FulfilmentRun:
         if self._bought is None:
             return None
         follow = Follow(self.parcel_id, _CARRIER_SYSTEM, self._bought.tracker)
-        where = await attempt(call_provider(Shipments.track, follow, summary=f"Where is {self._name}?"))
+        where = await self._call(Shipments.track, follow, f"Where is {self._name}?")
         if isinstance(where, Refusal):
             reason = f"The carrier does not tell where {self._name} is: {where.reason}. Retry asks again."
             await self._journal.ask(ExceptionKind.STEP_FAILED, reason, (Action.RETRY,), until=lambda: self._news)
@@ -290,6 +292,9 @@ class FulfilmentRun:
                 (Action.SKIP,),
                 fulfilment_id=self.planned.id,
             )
+
+    async def _call(self, method: Method[Input, Result], argument: Input, summary: str) -> Result | Refusal:
+        return await self._outside.call(method, argument, summary=summary, on=Party.CARRIER)
 
     async def _ask(
         self, kind: ExceptionKind, reason: str, *, until: Callable[[], bool] = lambda: False

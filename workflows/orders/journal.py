@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
 
 from activities.orders import Entry, FulfilmentChange, OrderRecords, Projection, Resolved
 from domain.exceptions import Action, ExceptionKind, OrderException, Resolution
@@ -24,6 +26,7 @@ class Journal:
         self.delivered_at: datetime | None = None
         self._latest = Waiting("its workflow to begin", Party.WAYBILL, workflow.now())
         self._waits: dict[str, Waiting] = {}
+        self._held_up: dict[str, Waiting] = {}
         self._decisions: dict[str, Resolution] = {}
         self._entries: list[Entry] = []
         self._opened: list[OrderException] = []
@@ -32,22 +35,31 @@ class Journal:
         self._revision = 0
         self._asked = 0
         self._lines: list[str] = []
+        self._findable: dict[str, SearchAttributeUpdate[Any]] = {}
 
     @property
     def waiting(self) -> Waiting:
-        """What the order waits for: an operator first of all, else its first part that waits."""
+        """What the order waits for: an operator first of all, then a provider that fails, else its first part."""
         exception = next(iter(self.open.values()), None)
         if exception is not None:
             return Waiting(
                 f"a decision ({', '.join(exception.actions)}): {exception.reason}", Party.OPERATOR, exception.opened_at
             )
-        return next(iter(self._waits.values()), self._latest)
+        return next(iter((*self._held_up.values(), *self._waits.values())), self._latest)
 
     def wait_for(
         self, what: str, on: Party, *, until: datetime | None = None, then: str | None = None, part: str = ""
     ) -> None:
         """Say what the order, or one ``part`` of it, now waits for."""
         self._latest = self._waits[part] = Waiting(what, on, workflow.now(), until, then)
+
+    def hold_up(self, step: str, what: str, on: Party, *, until: datetime) -> None:
+        """Say that a provider holds ``step`` up; this goes before what the order otherwise waits for."""
+        self._held_up[step] = Waiting(what, on, workflow.now(), until, "an operator decides")
+
+    def let_go(self, step: str) -> None:
+        """A step is no longer held up."""
+        self._held_up.pop(step, None)
 
     def no_longer_waits(self, part: str = "") -> None:
         """A part waits no more."""
@@ -59,7 +71,11 @@ class Journal:
             raise RuntimeError(f"an order cannot go from {self.status} to {status}")
         if status is not self.status:
             self.status = status
-            workflow.upsert_search_attributes([attributes.STATUS.value_set(status.value)])
+            self.find_by(attributes.STATUS.value_set(status.value))
+
+    def find_by(self, update: SearchAttributeUpdate[Any]) -> None:
+        """Give the order a search attribute; it is written with the next `publish`."""
+        self._findable[update.key.name] = update
 
     def note(self, kind: str, text: str, *, actor: str = "waybill") -> None:
         """Add a line to the timeline; it is written with the next `publish`."""
@@ -73,6 +89,12 @@ class Journal:
 
     async def publish(self, *, closed: bool = False) -> None:
         """Show everything in the Temporal UI and write it to the record, in one transaction."""
+        self.find_by(attributes.NEEDS_ATTENTION.value_set(bool(self.open)))
+        known = workflow.info().typed_search_attributes
+        changed = [u for u in self._findable.values() if known.get(u.key) != u.value]
+        if changed:
+            workflow.upsert_search_attributes(changed)
+        self._findable = {}
         workflow.set_current_details(self._markdown())
         self._revision += 1
         projection = Projection(
@@ -109,12 +131,10 @@ class Journal:
         self.open[exception.id] = exception
         self._opened.append(exception)
         self.note("exception", reason)
-        self._show_attention()
         await self.publish()
         await workflow.wait_condition(lambda: exception.id in self._decisions or until())
         decision = self._decisions.pop(exception.id, None)
         del self.open[exception.id]
-        self._show_attention()
         self._close(exception, decision)
         await self.publish()
         return decision.action if decision else None
@@ -137,11 +157,6 @@ class Journal:
         note = decision.note if decision else ""
         self._resolved.append(Resolved(exception.id, how, by, note, workflow.now()))
         self.note("resolved", f"{_SAID.get(how, how)}{f': {note}' if note else '.'}", actor=by)
-
-    def _show_attention(self) -> None:
-        wanted = bool(self.open)
-        if workflow.info().typed_search_attributes.get(attributes.NEEDS_ATTENTION) is not wanted:
-            workflow.upsert_search_attributes([attributes.NEEDS_ATTENTION.value_set(wanted)])
 
     def _markdown(self) -> str:
         order = self.order.request

@@ -16,10 +16,10 @@ from domain.orders import OrderStatus
 from domain.payments import PaymentState, PaymentStatus, mismatch
 from domain.stock import Plan
 from domain.waiting import Party
-from workflows.orders.desk import Desk, OrderStopped, Refusal, attempt
+from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal
+from workflows.orders.outside import Outside, Refusal
 from workflows.orders.reservation import ReservationRun
-from workflows.orders.steps import call_provider
 
 Result = TypeVar("Result")
 Step = Callable[[Any, PayStep], Coroutine[Any, Any, Result]]
@@ -32,9 +32,10 @@ _MOST_KEYS = 3
 class PaymentRun:
     """Speaks for the order's payment. What it knows is always the provider's last word."""
 
-    def __init__(self, journal: Journal, desk: Desk, reservation: ReservationRun) -> None:
+    def __init__(self, journal: Journal, desk: Desk, outside: Outside, reservation: ReservationRun) -> None:
         self._journal = journal
         self._desk = desk
+        self._outside = outside
         self._reservation = reservation
         self._state: PaymentState | None = None
         self._decisions = dict.fromkeys(("authorise", "inspect", "capture", "void", "refund"), 1)
@@ -191,7 +192,7 @@ class PaymentRun:
     async def _try(self, method: Step[Result], purpose: str, summary: str) -> Result | Refusal:
         """One decision's worth of a step. After a refusal the next try is a new decision, with a new key."""
         for _ in range(_MOST_KEYS):
-            outcome = await attempt(call_provider(method, self._step(purpose), summary=summary))
+            outcome = await self._outside.call(method, self._step(purpose), summary=summary, on=Party.PAYMENT_PROVIDER)
             if not isinstance(outcome, Refusal):
                 return outcome
             self._decisions[purpose] += 1

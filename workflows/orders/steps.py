@@ -1,4 +1,4 @@
-"""How activities are called: patience, retries and names, in one place."""
+"""How an order writes its own records: it may wait for the database, but never fails for it."""
 
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
@@ -11,28 +11,8 @@ from temporalio.exceptions import ActivityError
 Input = TypeVar("Input")
 Result = TypeVar("Result")
 
-# A provider's idempotency keys live 24 h at least; no step retries beyond them.
-PROVIDER_PATIENCE = timedelta(hours=20)
-_PROVIDER_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(seconds=60)
-)
 _RECORD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
 _QUICK_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=1))
-
-
-async def call_provider(
-    method: Callable[[Any, Input], Coroutine[Any, Any, Result]], argument: Input, *, summary: str
-) -> Result:
-    """Run an activity that speaks to the outside. Raises ActivityError when it is refused or patience ends."""
-    return await workflow.execute_activity_method(
-        method,
-        argument,
-        start_to_close_timeout=timedelta(seconds=40),
-        heartbeat_timeout=timedelta(seconds=4),  # the worker beats by itself: a killed one is missed this soon
-        schedule_to_close_timeout=PROVIDER_PATIENCE,
-        retry_policy=_PROVIDER_RETRY,
-        summary=summary,
-    )
 
 
 async def keep_record(

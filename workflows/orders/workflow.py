@@ -15,12 +15,13 @@ from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOr
 from domain.stock import Plan
 from domain.waiting import Party
 from workflows.orders import attributes
-from workflows.orders.desk import Desk, OrderStopped, Refusal, attempt
+from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.fulfilment import FulfilmentRun, HandOverRefused
 from workflows.orders.journal import Journal
+from workflows.orders.outside import Outside, Refusal
 from workflows.orders.payment import PaymentRun
 from workflows.orders.reservation import ReservationRun
-from workflows.orders.steps import call_provider, keep_record
+from workflows.orders.steps import keep_record
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class OrderWorkflow:
         self._order = order
         self._journal = Journal(order)
         self._desk = Desk(self._journal)
+        self._outside = Outside(self._journal)
         self._reservation = ReservationRun(self._journal, self._desk)
-        self._payment = PaymentRun(self._journal, self._desk, self._reservation)
+        self._payment = PaymentRun(self._journal, self._desk, self._outside, self._reservation)
         self._fulfilments: dict[str, FulfilmentRun] = {}
         self._background: list[asyncio.Task[None]] = []
 
@@ -87,10 +89,10 @@ class OrderWorkflow:
         )
 
     def _start_fulfilments(self, plan: Plan) -> None:
-        workflow.upsert_search_attributes([attributes.WAREHOUSE.value_set(list(plan.warehouses))])
+        self._journal.find_by(attributes.WAREHOUSE.value_set(list(plan.warehouses)))
         for planned in self._planned(plan):
             self._fulfilments[planned.id] = FulfilmentRun(
-                planned, self._journal, self._desk, self._payment, self._shipped
+                planned, self._journal, self._desk, self._outside, self._payment, self._shipped
             )
         self._journal.no_longer_waits()
 
@@ -149,9 +151,8 @@ class OrderWorkflow:
 
     async def _notify(self, notice: Notice) -> None:
         while True:
-            sent = await attempt(
-                call_provider(Notifications.notify, notice, summary=f"Tell the customer: {notice.kind}")
-            )
+            summary = f"Tell the customer: {notice.kind}"
+            sent = await self._outside.call(Notifications.notify, notice, summary=summary, on=Party.WAYBILL)
             if not isinstance(sent, Refusal):
                 self._journal.note("told", f"The customer was told: {notice.kind}.")
                 return

@@ -23,7 +23,9 @@ class Refunds:
         params = Params(call, ("payment_intent", "charge", "amount", "reason", "metadata", "instructions_email"))
         reason = params.text("reason", choices=_REASONS)
         charged = self._charge(params)
-        left = charged["amount"] - charged["amount_refunded"]
+        intent = self._till.load("payment_intent", charged["payment_intent"])
+        # What is still held under multicapture was not taken yet, so it cannot be given back.
+        left = charged["amount"] - charged["amount_refunded"] - intent["amount_capturable"]
         if charged["disputed"]:
             message = f"Charge {charged['id']} has been charged back; cannot issue a refund."
             raise unexpected(message, code="charge_disputed")

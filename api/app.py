@@ -1,0 +1,72 @@
+"""The API as an application: its routes, and what surrounds them."""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import APIRouter, FastAPI
+
+from api import (
+    catalogue,
+    codec,
+    describing,
+    docs,
+    exceptions,
+    health,
+    identity,
+    orders,
+    problems,
+    shipments,
+    stock,
+    webhooks,
+)
+from api.context import BodyLimit, RequestShell
+from api.metrics import WebMetrics
+
+ROUTERS = (
+    orders.router,
+    shipments.router,
+    exceptions.router,
+    catalogue.router,
+    stock.router,
+    identity.router,
+    webhooks.router,
+    health.router,
+    codec.router,
+    docs.router,
+)
+
+
+def new_app(
+    *,
+    metrics: WebMetrics,
+    pages: Iterable[APIRouter],
+    max_body_bytes: int,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
+    """An application that serves the API and ``pages``, whose bodies may have ``max_body_bytes``.
+
+    Before it serves, its ``state.services`` must be set: by ``lifespan``, or by whoever made it.
+    """
+    app = FastAPI(
+        title="Waybill",
+        version="1",
+        description=describing.DESCRIPTION,
+        openapi_tags=describing.TAGS,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    for router in (*ROUTERS, *pages):
+        app.include_router(router)
+    problems.install(app)
+    describing.install(app)
+
+    def limit(path: str) -> int:
+        if path.startswith("/webhooks/"):
+            return webhooks.MAX_BYTES
+        return codec.MAX_BYTES if path.startswith("/codec/") else max_body_bytes
+
+    # The one added last is the outermost.
+    app.add_middleware(BodyLimit, limit=limit)
+    app.add_middleware(RequestShell, metrics=metrics)
+    return app

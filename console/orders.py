@@ -1,0 +1,162 @@
+"""The order's page: for the customer by a signed link, for the shop by an API key."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Protocol
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import HTMLResponse
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+
+from db import order_view
+from db.base import Database
+from db.order_view import OrderView
+from domain.errors import NotFound
+from domain.money import Money
+from domain.orders import Address, Line, OrderStatus
+from domain.shipments import TrackingEvent, TrackingStatus
+from domain.waiting import Waiting
+from templates.pages import OrderPage, PageEntry, PageLinks, PageMoney, PageParcel, ParcelItem
+from templates.parts import PricedLine
+from templates.render import Templates
+
+_WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
+_ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
+_TOKEN_LENGTH = 200
+_LINK_ENDED = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>This link is no longer valid</title>
+</head>
+<body>
+<h1>This link is no longer valid</h1>
+<p>Links to an order work for 90 days. The newest e-mail about the order has a fresh one; the shop can send another.</p>
+</body>
+</html>
+"""
+
+
+class SignedLinks(Protocol):
+    """Checks the links that customers were sent."""
+
+    def verify(self, order_id: str, token: str) -> bool:
+        """Whether the token opens the order's page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderPages:
+    """Serves the page. ``by_key`` raises an error of the domain unless the request's API key may read orders."""
+
+    database: Database
+    links: SignedLinks
+    by_key: Callable[[Request], Awaitable[None]]
+    templates: Templates
+    shop_name: str
+    now: Callable[[], datetime]
+
+    def router(self) -> APIRouter:
+        """The page's route."""
+        router = APIRouter(include_in_schema=False)
+        router.add_api_route("/orders/{order}", self.show, methods=["GET"], response_class=HTMLResponse)
+        return router
+
+    async def show(
+        self,
+        request: Request,
+        order: Annotated[str, Path(max_length=64)],
+        token: Annotated[str | None, Query(max_length=_TOKEN_LENGTH)] = None,
+    ) -> HTMLResponse:
+        """The page. A token that does not open it gets the same answer as an order that is not there."""
+        if token is None:
+            await self.by_key(request)
+        elif not self.links.verify(order, token):
+            return HTMLResponse(_LINK_ENDED, status_code=404, headers={"X-Robots-Tag": "noindex"})
+        async with self.database.reading() as connection:
+            view = await order_view.read(connection, order)
+        if view is None:
+            raise NotFound("order", order)
+        nonce = secrets.token_urlsafe(16)
+        html = self.templates.order_page(self._page(view, nonce))
+        return HTMLResponse(html, headers={"Content-Security-Policy": _policy(nonce), "X-Robots-Tag": "noindex"})
+
+    def _page(self, view: OrderView, nonce: str) -> OrderPage:
+        order, payment = view.order, view.payment
+        return OrderPage(
+            shop_name=self.shop_name,
+            locale=order.customer["locale"],
+            csp_nonce=nonce,
+            number=order.number,
+            status=OrderStatus(order.status),
+            waiting=_WAITING.validate_python(order.waiting),
+            placed_at=order.placed_at,
+            as_of=self.now(),
+            customer_name=order.customer["name"],
+            address=_ADDRESS.validate_python(order.shipping_address),
+            lines=tuple(_line(row, order.currency) for row in view.lines),
+            money=_money(order, payment),
+            parcels=_parcels(view),
+            entries=tuple(PageEntry(row.at, row.text, row.kind) for row in view.timeline),
+            links=PageLinks(pay=None if payment is None else payment.action_url),
+        )
+
+
+def _policy(nonce: str) -> str:
+    return (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _line(row: Row[Any], currency: str) -> PricedLine:
+    line = Line(row.number, row.sku, row.quantity, row.unit_price, row.discount, row.tax)
+    return PricedLine(name=row.name, sku=row.sku, quantity=row.quantity, total=Money(line.total, currency))
+
+
+def _money(order: Row[Any], payment: Row[Any] | None) -> PageMoney:
+    currency = order.currency
+    nothing = Money(0, currency)
+    return PageMoney(
+        shipping=Money(order.shipping_charge, currency),
+        total=Money(order.total, currency),
+        authorised=nothing if payment is None else Money(payment.authorised, currency),
+        captured=nothing if payment is None else Money(payment.captured, currency),
+        refunded=nothing if payment is None else Money(payment.refunded, currency),
+    )
+
+
+def _parcels(view: OrderView) -> tuple[PageParcel, ...]:
+    """One parcel for each fulfilment: the newest one, if there was more than one label."""
+    newest = {parcel.fulfilment_id: parcel for parcel in view.parcels}
+    names = {line.number: line.name for line in view.lines}
+    return tuple(_parcel(view, row, newest.get(row.id), names) for row in view.fulfilments)
+
+
+def _parcel(view: OrderView, fulfilment: Row[Any], parcel: Row[Any] | None, names: Mapping[int, str]) -> PageParcel:
+    items = tuple(
+        ParcelItem(names[line.line], line.quantity)
+        for line in view.fulfilment_lines
+        if line.fulfilment_id == fulfilment.id
+    )
+    if parcel is None:
+        return PageParcel(fulfilment.number, TrackingStatus.UNKNOWN, items)
+    return PageParcel(
+        number=fulfilment.number,
+        status=TrackingStatus(parcel.tracking_status),
+        items=items,
+        carrier=parcel.carrier,
+        service=parcel.service,
+        tracking_code=parcel.tracking_code,
+        tracking_url=parcel.tracking_url,
+        estimated_delivery=parcel.estimated_delivery,
+        signed_by=parcel.signed_by,
+        events=tuple(
+            TrackingEvent(TrackingStatus(scan.status), scan.message, scan.at, scan.place)
+            for scan in view.scans
+            if scan.parcel_id == parcel.id
+        ),
+    )

@@ -1,0 +1,96 @@
+"""The web process, wired: the API and the pages with what they need."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from fastapi import FastAPI, Request
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from api.app import new_app
+from api.auth import require
+from api.keys import ApiKeys
+from api.metrics import WebMetrics
+from api.services import Services, WebhookReader
+from console.orders import OrderPages
+from db.base import Database
+from domain.identity import Scope
+from runtime.codec import EncryptionCodec
+from runtime.links import OrderLinks
+from runtime.outside import Outside, connect_outside
+from runtime.plugin import connect
+from runtime.settings import Settings
+from templates.render import Templates
+from workflows.gateway import OrderGateway
+
+_TEMPORAL_WITHIN = timedelta(seconds=1)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application of the web process. It starts whether or not database and Temporal are there yet."""
+    metrics = WebMetrics()
+    database = Database(settings.database_url, pool_size=settings.database_pool, application="waybill-web")
+    outside = connect_outside(settings, metrics.provider_call)
+    keys = ApiKeys(database)
+    links = OrderLinks(settings.public_url, settings.signing_secrets)
+
+    @asynccontextmanager
+    async def serving(app: FastAPI) -> AsyncIterator[None]:
+        client = await connect(settings)
+        app.state.services = Services(
+            database=database,
+            gateway=OrderGateway(client, task_queue=settings.temporal_task_queue),
+            keys=keys,
+            links=links,
+            metrics=metrics,
+            payments=frozenset(outside.payments),
+            carriers=outside.carriers,
+            webhooks=_webhooks(settings, outside),
+            codec=EncryptionCodec(settings.key_ring),
+            codec_token=settings.codec_token,
+            temporal_ui=settings.temporal_ui_url,
+            temporal_answers=lambda: _answers(client),
+            policy=settings.policy,
+            now=_now,
+        )
+        try:
+            yield
+        finally:
+            await outside.aclose()
+            await database.close()
+
+    pages = OrderPages(
+        database=database,
+        links=links,
+        by_key=_reads_orders(keys),
+        templates=Templates(),
+        shop_name=settings.shop_name,
+        now=_now,
+    )
+    return new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=settings.max_body_bytes, lifespan=serving)
+
+
+def _webhooks(settings: Settings, outside: Outside) -> Mapping[str, WebhookReader]:
+    """The providers that may report here: those whose secrets are set."""
+    enabled = {"stripe": settings.stripe_webhook_secrets, "easypost": settings.easypost_webhook_secrets}
+    adapters: dict[str, WebhookReader] = {**outside.payments, **outside.carriers}
+    return {name: adapters[name] for name, secrets in enabled.items() if secrets}
+
+
+def _reads_orders(keys: ApiKeys) -> Callable[[Request], Awaitable[None]]:
+    async def by_key(request: Request) -> None:
+        await require(keys, request.headers.get("authorization", ""), {Scope.ORDERS_READ})
+
+    return by_key
+
+
+async def _answers(client: Client) -> bool:
+    try:
+        return await client.service_client.check_health(timeout=_TEMPORAL_WITHIN)
+    except (RPCError, RuntimeError):
+        return False
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,214 @@
+"""The API over a real database, with stand-ins for what lies behind it: the workflows and the carrier."""
+
+import base64
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI, Request
+
+from api.app import new_app
+from api.auth import require
+from api.keys import ApiKeys
+from api.metrics import WebMetrics
+from api.services import Services
+from console.orders import OrderPages
+from db import catalogue, identity
+from db.base import Database
+from domain.errors import WaybillError
+from domain.exceptions import Resolution
+from domain.identity import Scope, hash_api_key, new_api_key
+from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, Policy
+from domain.shipments import LabelFormat
+from integrations.carriers.carrier import LabelFile
+from integrations.carriers.easypost.adapter import EasyPost
+from integrations.errors import ProviderError
+from integrations.http import new_client
+from integrations.payments.stripe.adapter import Stripe
+from runtime.codec import EncryptionCodec
+from runtime.links import OrderLinks
+from templates.render import Templates
+
+STRIPE_SECRET = "whsec_test_0123456789abcdef"
+EASYPOST_SECRET = "easypost-secret-0123456789"
+CODEC_TOKEN = "codec-token-0123456789abcdefghijklmnop"
+TEMPORAL_UI = "http://127.0.0.1:8233"
+MAX_BODY_BYTES = 1_000_000
+
+
+@dataclass
+class FakeGateway:
+    """The workflows, as far as the API can tell: it answers what it is told to, and remembers what it was asked."""
+
+    started: list[PlacedOrder] = field(default_factory=list)
+    asked: list[tuple[str, object, str]] = field(default_factory=list)
+    woken: list[str] = field(default_factory=list)
+    refusals: list[WaybillError] = field(default_factory=list)
+    """raised one after the other by what is asked next"""
+    away: WaybillError | None = None
+    """raised by every start"""
+
+    async def start(self, placed: PlacedOrder) -> None:
+        if self.away is not None:
+            raise self.away
+        self.started.append(placed)
+
+    async def cancel(self, order_id: str, request: CancelRequest, *, key: str) -> Answer:
+        return self._answer(order_id, request, key, OrderStatus.CANCELLING)
+
+    async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
+        return self._answer(order_id, request, key, OrderStatus.SHIPPED)
+
+    async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
+        return self._answer(order_id, resolution, key, OrderStatus.FULFILLING)
+
+    async def stock_arrived(self, order_ids: Sequence[str]) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.woken.extend(order_ids)
+
+    def _answer(self, order_id: str, request: object, key: str, status: OrderStatus) -> Answer:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.asked.append((order_id, request, key))
+        return Answer(status, f"The order is {status}.")
+
+
+class PrintingCarrier(EasyPost):
+    """A carrier that only prints labels, or fails as it is told to."""
+
+    failure: ProviderError | None = None
+
+    async def label(self, reference: str, format: LabelFormat) -> LabelFile:
+        if self.failure is not None:
+            raise self.failure
+        return LabelFile(format, "application/pdf", f"label of {reference} as {format}".encode())
+
+
+@dataclass
+class Api:
+    """The application, a way to call it, and what is behind it."""
+
+    app: FastAPI
+    http: httpx2.AsyncClient
+    database: Database
+    gateway: FakeGateway
+    carrier: PrintingCarrier
+    links: OrderLinks
+    codec: EncryptionCodec
+
+    async def key(self, *scopes: Scope) -> dict[str, str]:
+        """The header of a new API key."""
+        key = new_api_key()
+        async with self.database.transaction() as connection:
+            await identity.add_key(
+                connection,
+                id=hash_api_key(key)[:12],
+                name="test shop",
+                key_hash=hash_api_key(key),
+                scopes=[scope.value for scope in scopes],
+            )
+        return {"Authorization": f"Bearer {key}"}
+
+    async def place(self, reference: str = "1001", **changes: Any) -> dict[str, Any]:
+        """An accepted order."""
+        response = await self.http.post("/v1/orders", json=order_body(reference, **changes))
+        assert response.status_code == 202, response.text
+        accepted: dict[str, Any] = response.json()
+        return accepted
+
+
+def order_body(reference: str = "1001", **changes: Any) -> dict[str, Any]:
+    """What a shop sends."""
+    return {
+        "channel": "webshop",
+        "external_reference": reference,
+        "customer": {"name": "Margaret Ellery", "email": "margaret.ellery@example.com", "locale": "en-US"},
+        "shipping_address": {
+            "name": "Margaret Ellery",
+            "street1": "48 Prospect St",
+            "city": "Portland",
+            "state": "ME",
+            "postal_code": "04101",
+            "country": "US",
+        },
+        "currency": "USD",
+        "lines": [{"sku": "KETTLE", "quantity": 2, "unit_price": 6900, "discount": 900, "tax": 330}],
+        "shipping_service": "standard",
+        "shipping_charge": 790,
+        "total": 14020,
+        "payment": {"provider": "stripe", "method": "pm_card_visa"},
+        **changes,
+    }
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database with two SKUs and one warehouse."""
+    database = Database(database_url, pool_size=5)
+    address = {"street1": "110 Raritan Center Pkwy", "city": "Edison", "postal_code": "08837", "country": "US"}
+    size = {"weight_grams": 1180, "length_mm": 300, "width_mm": 210, "height_mm": 190}
+    async with database.transaction() as connection:
+        for sku, name, active in (("KETTLE", "Kettle", True), ("MUG", "Mug", True), ("OLD-MUG", "Old mug", False)):
+            values = {"sku": sku, "name": name, "price": 6900, "currency": "USD", "active": active, **size}
+            await catalogue.put_sku(connection, values)
+        await catalogue.put_warehouse(connection, {"code": "EDI", "name": "Edison", "address": address, "priority": 1})
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def api(database: Database) -> AsyncIterator[Api]:
+    """The API, called with a key that may do everything."""
+    outside = new_client()
+    gateway, metrics, keys = FakeGateway(), WebMetrics(), ApiKeys(database)
+    codec = EncryptionCodec({"k1": base64.b64decode(base64.b64encode(os.urandom(32)))})
+    links = OrderLinks("http://test", ["s" * 40])
+    stripe = Stripe(
+        base_url="http://127.0.0.1:9", api_key="sk_test", webhook_secrets=[STRIPE_SECRET], client=outside
+    )
+    carrier = PrintingCarrier(
+        base_url="http://127.0.0.1:9", api_key="EZTK", webhook_secrets=[EASYPOST_SECRET], client=outside
+    )
+    services = Services(
+        database=database,
+        gateway=gateway,
+        keys=keys,
+        links=links,
+        metrics=metrics,
+        payments=frozenset({"stripe"}),
+        carriers={"easypost": carrier},
+        webhooks={"stripe": stripe, "easypost": carrier},
+        codec=codec,
+        codec_token=CODEC_TOKEN,
+        temporal_ui=TEMPORAL_UI,
+        temporal_answers=_yes,
+        policy=Policy(),
+        now=_now,
+    )
+
+    async def by_key(request: Request) -> None:
+        await require(keys, request.headers.get("authorization", ""), {Scope.ORDERS_READ})
+
+    pages = OrderPages(
+        database=database, links=links, by_key=by_key, templates=Templates(), shop_name="Test Shop", now=_now
+    )
+    app = new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=MAX_BODY_BYTES)
+    app.state.services = services
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
+        api = Api(app, http, database, gateway, carrier, links, codec)
+        http.headers.update(await api.key(*Scope))
+        yield api
+    await outside.aclose()
+
+
+async def _yes() -> bool:
+    return True
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,89 @@
+"""How an order speaks to the outside world: patiently, and saying so while it must be patient."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState
+from temporalio.exceptions import TimeoutError as ActivityTimedOut
+
+from domain.waiting import Party
+from workflows.orders.journal import Journal
+
+Input = TypeVar("Input")
+Result = TypeVar("Result")
+Method = Callable[[Any, Input], Coroutine[Any, Any, Result]]
+
+# A provider's idempotency keys live 24 h at least; no step retries beyond them.
+PATIENCE = timedelta(hours=20)
+_AT_ONCE = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_attempts=5)
+_PATIENTLY = RetryPolicy(initial_interval=timedelta(seconds=10), maximum_interval=timedelta(seconds=60))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A step that was refused for good, or for which patience has ended. ``reason`` is fit for an operator."""
+
+    type: str
+    reason: str
+
+
+class Outside:
+    """Runs the activities that speak to providers."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def call(
+        self, method: Method[Input, Result], argument: Input, *, summary: str, on: Party
+    ) -> Result | Refusal:
+        """Run an activity until it succeeds or is refused.
+
+        A provider that fails five times in a row holds the order up: the waiting sentence says so, with the failure,
+        and the same call goes on every minute until `PATIENCE` ends. A cancellation and a bug pass through untouched.
+        """
+        try:
+            return await _run(method, argument, summary, _AT_ONCE)
+        except ActivityError as error:
+            if error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:
+                return _refusal(error)
+            reason = _failure(error)
+        until = workflow.now() + PATIENCE
+        self._journal.hold_up(summary, f"an answer to “{summary}” ({reason})", on, until=until)
+        await self._journal.publish()
+        try:
+            return await _run(method, argument, f"{summary}, again", _PATIENTLY)
+        except ActivityError as error:
+            return _refusal(error)
+        finally:
+            self._journal.let_go(summary)
+
+
+async def _run(method: Method[Input, Result], argument: Input, summary: str, retry: RetryPolicy) -> Result:
+    return await workflow.execute_activity_method(
+        method,
+        argument,
+        start_to_close_timeout=timedelta(seconds=40),
+        heartbeat_timeout=timedelta(seconds=4),  # the worker beats by itself: a killed one is missed this soon
+        schedule_to_close_timeout=PATIENCE,
+        retry_policy=retry,
+        summary=summary,
+    )
+
+
+def _refusal(error: ActivityError) -> Refusal:
+    if isinstance(error.cause, ApplicationError):
+        return Refusal(error.cause.type or "ApplicationError", error.cause.message)
+    if isinstance(error.cause, ActivityTimedOut):
+        return Refusal("Timeout", f"it did not succeed within {PATIENCE}; the last failure was: {_failure(error)}")
+    raise error
+
+
+def _failure(error: ActivityError) -> str:
+    cause: BaseException | None = error.cause
+    if isinstance(cause, ActivityTimedOut) and cause.cause is not None:
+        cause = cause.cause
+    return cause.message if isinstance(cause, ApplicationError) else "no answer in time"
