@@ -1,8 +1,9 @@
 """The catalogue: SKUs and warehouses."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
+from sqlalchemy import Row
 
 from api.auth import ReadsCatalogue, WritesCatalogue
 from api.describing import problems
@@ -10,6 +11,7 @@ from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
 from api.schemas.base import Code, Text, Word
 from api.schemas.catalogue import SkuIn, SkuListOut, SkuOut, WarehouseIn, WarehouseListOut, WarehouseOut
 from api.services import Wired
+from api.viewing import ADDRESS
 from db import catalogue
 from domain.errors import NotFound
 from domain.money import check_currency
@@ -76,7 +78,7 @@ async def put_warehouse(
         new = await catalogue.put_warehouse(connection, {"code": code, **body.model_dump()})
         row = (await catalogue.find_warehouses(connection, [code]))[code]
     response.status_code = 201 if new else 200
-    return WarehouseOut.model_validate(row)
+    return _warehouse(row)
 
 
 @router.get("/warehouses/{code}", response_model=WarehouseOut, summary="Read a warehouse", responses=problems(404))
@@ -86,7 +88,7 @@ async def show_warehouse(code: WarehouseCode, caller: ReadsCatalogue, wired: Wir
         found = await catalogue.find_warehouses(connection, [code])
     if code not in found:
         raise NotFound("warehouse", code)
-    return WarehouseOut.model_validate(found[code])
+    return _warehouse(found[code])
 
 
 @router.get("/warehouses", response_model=WarehouseListOut, summary="List warehouses", responses=problems())
@@ -97,5 +99,9 @@ async def list_warehouses(
     async with wired.database.reading() as connection:
         rows = await catalogue.list_warehouses(connection, after=_BY_CODE.read(cursor), limit=limit + 1)
     page = page_of(rows, limit=limit, cursor=lambda row: _BY_CODE.write(row.code))
-    items = [WarehouseOut.model_validate(row) for row in page.items]
+    items = [_warehouse(row) for row in page.items]
     return WarehouseListOut(items=items, next_cursor=page.next_cursor)
+
+
+def _warehouse(row: Row[Any]) -> WarehouseOut:
+    return WarehouseOut.model_validate({**row._mapping, "address": ADDRESS.validate_python(row.address)})

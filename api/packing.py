@@ -2,19 +2,15 @@
 
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.errors import NothingToPrint
-from api.viewing import grouped
+from api.viewing import ADDRESS, grouped
 from db import catalogue, orders, shipments
 from domain.errors import NotFound
-from domain.orders import Address
 from domain.shipments import FulfilmentStatus
 from templates.slips import PackingSlip, PickLine
-
-_ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
 
 
 async def order_slips(connection: AsyncConnection, id_or_number: str) -> list[PackingSlip]:
@@ -44,8 +40,8 @@ def _slip(order: Row[Any], fulfilment: Row[Any], place: Row[Any], lines: list[Pi
         fulfilment_number=f"{order.number}-{fulfilment.number}",
         fulfilment_id=fulfilment.id,
         warehouse_name=place.name,
-        warehouse_address=_ADDRESS.validate_python(place.address),
-        recipient=_ADDRESS.validate_python(order.shipping_address),
+        warehouse_address=ADDRESS.validate_python(place.address),
+        recipient=ADDRESS.validate_python(order.shipping_address),
         channel=order.channel,
         service=order.shipping_service,
         lines=tuple(lines),

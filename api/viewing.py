@@ -23,11 +23,14 @@ from api.schemas.views import (
 )
 from api.services import Links
 from db.order_view import OrderView, Rows
-from domain.orders import Line
+from domain.orders import Address, Customer, Line
 from domain.payments import PaymentStatus
 from domain.waiting import Waiting
 
+# What the database keeps as JSON may be older than a field of today: it is read as the rules know it.
 WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
+ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
+CUSTOMER: TypeAdapter[Customer] = TypeAdapter(Customer)
 
 
 def waiting_out(order: Row[Any]) -> WaitingOut:
@@ -68,6 +71,8 @@ def order_out(view: OrderView, links: Links) -> OrderOut:
     values = {
         **view.order._mapping,
         "waiting": waiting_out(view.order),
+        "customer": CUSTOMER.validate_python(view.order.customer),
+        "shipping_address": ADDRESS.validate_python(view.order.shipping_address),
         "lines": [_line(row) for row in view.lines],
         "payment": _payment(view),
         "fulfilments": _fulfilments(view),

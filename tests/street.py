@@ -1,6 +1,7 @@
 """The street that a house of tests stands in: Temporal, the sandbox and the mail server, once for a test process."""
 
 import asyncio
+import base64
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from runtime.search_attributes import SEARCH_ATTRIBUTES
 
 ROOT = Path(__file__).parents[1]
 KEY_RING = {"test": b"0123456789abcdef0123456789abcdef"}
+KEY_RING_SETTING = ",".join(f"{name}:{base64.b64encode(key).decode()}" for name, key in KEY_RING.items())
 STRIPE_KEY, STRIPE_SECRET = "sk_test_house", "whsec_house_0123456789"
 EASYPOST_KEY, EASYPOST_SECRET = "EZTKhouse", "easypost_house_0123456789"
 

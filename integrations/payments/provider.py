@@ -50,7 +50,7 @@ class PaymentProvider(Protocol):
         """Give ``amount`` back."""
 
     async def refunds(self, reference: str) -> list[RefundState]:
-        """All refunds of a payment, newest first."""
+        """The refunds that we made of a payment, newest first."""
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime) -> ProviderEvent:
         """Verify and read a webhook; ``headers`` have lower-case names. Raises BadSignature or BadPayload."""

@@ -168,9 +168,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     gateway, metrics, keys = FakeGateway(), WebMetrics(), ApiKeys(database)
     codec = EncryptionCodec({"k1": base64.b64decode(base64.b64encode(os.urandom(32)))})
     links = OrderLinks("http://test", ["s" * 40])
-    stripe = Stripe(
-        base_url="http://127.0.0.1:9", api_key="sk_test", webhook_secrets=[STRIPE_SECRET], client=outside
-    )
+    stripe = Stripe(base_url="http://127.0.0.1:9", api_key="sk_test", webhook_secrets=[STRIPE_SECRET], client=outside)
     carrier = PrintingCarrier(
         base_url="http://127.0.0.1:9", api_key="EZTK", webhook_secrets=[EASYPOST_SECRET], client=outside
     )

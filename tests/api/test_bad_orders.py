@@ -56,7 +56,9 @@ INVALID: list[tuple[str, dict[str, Any], str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("changes", "field", "code"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID])
+@pytest.mark.parametrize(
+    ("changes", "field", "code"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID]
+)
 async def test_an_order_that_cannot_be_is_refused_by_field(
     api: Api, changes: dict[str, Any], field: str, code: str
 ) -> None:

@@ -108,7 +108,9 @@ async def test_a_bad_parameter_is_named(api: Api, parameter: str, value: str) ->
 async def test_a_page_takes_up_to_200_orders(api: Api) -> None:
     base = datetime(2024, 5, 2, tzinfo=UTC)
     await api.place("first")
-    columns = [column for column in Order.__table__.columns if column.name not in {"id", "number", "external_reference"}]
+    columns = [
+        column for column in Order.__table__.columns if column.name not in {"id", "number", "external_reference"}
+    ]
     names = ", ".join(column.name for column in columns)
     async with api.database.transaction() as connection:
         await connection.exec_driver_sql(

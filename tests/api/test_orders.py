@@ -1,16 +1,16 @@
 """Placing, reading and cancelling orders over HTTP."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from db import orders
 from db.orders import Order, OrderLine
 from domain.errors import NotFound, TooLate, Unavailable
 from domain.orders import CancelRequest, Customer
 from tests.api.conftest import Api, order_body
+from tests.api.records import close, fulfilment, payment
 
 
 async def test_an_order_is_accepted_with_a_number_a_sentence_and_links(api: Api) -> None:
@@ -112,7 +112,7 @@ async def test_a_key_used_for_another_body_is_refused(api: Api) -> None:
 
 async def test_repeats_are_answered_after_the_order_has_closed_and_its_sku_is_gone(api: Api) -> None:
     first = await api.place()
-    await close(api, first["id"], "delivered")
+    await close(api.database, first["id"], "delivered")
     async with api.database.transaction() as connection:
         await connection.exec_driver_sql("UPDATE skus SET active = false")
     again = await api.http.post("/v1/orders", json=order_body())
@@ -157,7 +157,7 @@ async def test_a_cancel_that_nobody_answers_may_be_repeated(api: Api) -> None:
 @pytest.mark.parametrize(("status", "answer"), [("cancelled", 200), ("delivered", 409)])
 async def test_a_closed_order_answers_a_cancel_from_its_record(api: Api, status: str, answer: int) -> None:
     accepted = await api.place()
-    await close(api, accepted["id"], status)
+    await close(api.database, accepted["id"], status)
     response = await api.http.post(accepted["links"]["cancel"])
     assert response.status_code == answer
     assert api.gateway.asked == []
@@ -173,9 +173,14 @@ async def test_a_cancel_starts_an_order_that_temporal_has_not_seen_yet(api: Api)
     assert [placed.request.external_reference for placed in api.gateway.started] == ["1001"]
 
 
-async def close(api: Api, order_id: str, status: str) -> None:
-    """What the workflow writes when it ends."""
-    async with api.database.transaction() as connection:
-        await connection.execute(
-            update(Order).where(Order.id == order_id).values(status=status, closed_at=datetime.now(UTC))
-        )
+async def test_an_order_tells_of_its_payment_and_its_parcels(api: Api) -> None:
+    accepted = await api.place()
+    await payment(api.database, accepted["id"], captured=14020, status="captured")
+    await fulfilment(api.database, accepted["id"], status="handed_over")
+    order = (await api.http.get(accepted["links"]["self"])).json()
+    assert (order["payment"]["reference"], order["payment"]["captured"]) == ("pi_1", 14020)
+    assert [event["kind"] for event in order["payment"]["events"]] == ["authorise"]
+    (part,) = order["fulfilments"]
+    assert (part["warehouse"], part["lines"]) == ("EDI", [{"line": 1, "sku": "KETTLE", "quantity": 2}])
+    assert [(p["tracking_code"], p["tracking_status"]) for p in part["parcels"]] == [("9400", "in_transit")]
+    assert [scan["place"] for scan in part["parcels"][0]["events"]] == ["Newark, NJ"]

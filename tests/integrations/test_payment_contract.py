@@ -115,7 +115,9 @@ async def test_what_is_captured_cannot_be_released(payments: PaymentBench, order
 async def test_a_hold_that_lapsed_is_cancelled(payments: PaymentBench, order_id: str) -> None:
     held = await authorise(payments, order_id)
     await payments.lapse(held.reference)
-    assert (await payments.provider.retrieve(held.reference)).status is PaymentStatus.CANCELLED
+    lapsed = await payments.provider.retrieve(held.reference)
+    assert (lapsed.status, lapsed.refunded) == (PaymentStatus.CANCELLED, NOTHING)
+    assert await payments.provider.refunds(held.reference) == []
     assert (await capture(payments, held)).status is PaymentStatus.CANCELLED
 
 

@@ -47,7 +47,8 @@ def intent(status: str = "requires_capture", **changes: Any) -> dict[str, Any]:
 
 
 def charge(**card: Any) -> dict[str, Any]:
-    return {"id": "ch_1", "amount_refunded": 700, "payment_method_details": {"card": card, "type": "card"}}
+    details = {"card": card, "type": "card"}
+    return {"id": "ch_1", "amount": 5000, "amount_refunded": 700, "payment_method_details": details}
 
 
 def error(kind: str = "invalid_request_error", **fields: Any) -> dict[str, Any]:
@@ -119,6 +120,13 @@ async def test_the_charge_tells_of_refunds_and_of_captures_in_parts() -> None:
     adapter, _ = stripe(reply(200, intent("succeeded", latest_charge=charge(multicapture={"status": "available"}))))
     state = await adapter.retrieve("pi_1")
     assert (state.charge, state.refunded, state.multicapture) == ("ch_1", Money(700, "EUR"), True)
+
+
+@pytest.mark.parametrize(("status", "captured"), [("canceled", 0), ("succeeded", 3000)])
+async def test_a_released_hold_is_no_refund(status: str, captured: int) -> None:
+    released = {**charge(), "amount_refunded": 5000 - captured}
+    adapter, _ = stripe(reply(200, intent(status, amount_received=captured, latest_charge=released)))
+    assert (await adapter.retrieve("pi_1")).refunded == Money(0, "EUR")
 
 
 @pytest.mark.parametrize(
@@ -383,5 +391,6 @@ async def test_stripes_own_example_objects_can_be_read() -> None:
         PaymentStatus.REQUIRES_METHOD,
         False,
     )
-    refunds, _ = stripe(reply(200, {"data": [examples["refund"]], "has_more": False}))
+    ours = {**examples["refund"], "metadata": {"order_id": "o-1"}}
+    refunds, _ = stripe(reply(200, {"data": [ours, examples["refund"]], "has_more": False}))
     assert [r.status for r in await refunds.refunds("pi_1")] == [RefundStatus.SUCCEEDED]

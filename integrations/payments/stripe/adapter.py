@@ -135,9 +135,10 @@ class Stripe:
         return objects.refund(reply)
 
     async def refunds(self, reference: str) -> list[RefundState]:
-        """All refunds of a payment, newest first."""
+        """The refunds that we made of a payment, newest first. Stripe lists released holds beside them."""
         query = {"payment_intent": safe_id(NAME, reference)}
-        return [objects.refund(obj) async for obj in self._list("refunds", "/v1/refunds", query)]
+        listed = self._list("refunds", "/v1/refunds", query)
+        return [objects.refund(obj) async for obj in listed if objects.order_id(obj) is not None]
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime) -> ProviderEvent:
         """Verify and read a webhook. Raises BadSignature or BadPayload."""

@@ -50,7 +50,7 @@ def payment(intent: Json) -> PaymentState:
         amount=Money(field(intent, "amount", int), currency),
         capturable=Money(field(intent, "amount_capturable", int), currency),
         captured=Money(field(intent, "amount_received", int), currency),
-        refunded=Money(field(charge, "amount_refunded", int) if charge else 0, currency),
+        refunded=Money(_refunded(intent, charge) if charge else 0, currency),
         charge=field(charge, "id", str) if charge else None,
         capture_before=_capture_before(charge),
         multicapture=_part(_card(charge), "multicapture").get("status") == "available",
@@ -58,6 +58,16 @@ def payment(intent: Json) -> PaymentState:
         action_url=_action_url(intent),
         order_id=order_id(intent),
     )
+
+
+def _refunded(intent: Json, charge: Json) -> int:
+    """What the customer got back of what was taken.
+
+    Stripe also books a released hold (a capture below the amount, a cancel, a lapse) in the charge's `amount_refunded`.
+    """
+    released = field(charge, "amount", int) - field(intent, "amount_received", int)
+    held = field(intent, "amount_capturable", int)
+    return max(0, field(charge, "amount_refunded", int) - (released - held))
 
 
 def refund(obj: Json) -> RefundState:
