@@ -150,7 +150,8 @@ class Notifications:
             address=Address(**order.shipping_address),
             placed_at=order.placed_at,
             parcels=tuple(_parcel_link(p) for p in about),
-            more_to_come=notice.kind is NoticeKind.SHIPPED and any(f.status in _TO_COME for f in fulfilments),
+            more_to_come=notice.kind is NoticeKind.SHIPPED
+            and any(f.status in _TO_COME for f in fulfilments if f.id != notice.subject),
             money_note=_money_note(payment) if notice.kind is NoticeKind.CANCELLED else None,
         )
         rendered = self._templates.order_mail(content)

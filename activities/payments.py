@@ -91,20 +91,17 @@ class Payments:
             except ProviderDown as error:
                 if not error.replayed:
                     raise
-                state = await self._seen(provider, step, error, PaymentStatus.CAPTURED)
+                state = await self._seen(provider, _reference(step), error, PaymentStatus.CAPTURED)
         done = state.status is PaymentStatus.CAPTURED
         await self._confirm(step, state, [_event(step, key, "captured", state.captured, state)] if done else [])
         return state
 
     @activity.defn(name="void_payment")
     async def void(self, step: PayStep) -> PaymentState | None:
-        """Release the hold; None where there never was a payment. The state tells if the money was captured instead."""
+        """Release the hold; None where the order has no payment. The state tells if the money was captured instead."""
         provider, key = self._providers[step.source.provider], step.key("void")
         with provider_failures():
-            reference = step.reference or step.source.intent
-            if reference is None:
-                made = await self._live(provider, step)
-                reference = made.reference if made else None
+            reference = await self._ours(provider, step)
             if reference is None:
                 return None
             await self._intend(step, "voided", key)
@@ -113,7 +110,7 @@ class Payments:
             except ProviderDown as error:
                 if not error.replayed:
                     raise
-                state = await self._seen(provider, step, error, PaymentStatus.CANCELLED, PaymentStatus.CAPTURED)
+                state = await self._seen(provider, reference, error, PaymentStatus.CANCELLED, PaymentStatus.CAPTURED)
         done = state.status is PaymentStatus.CANCELLED
         await self._confirm(step, state, [_event(step, key, "voided", state.amount, state)] if done else [])
         return state
@@ -158,6 +155,16 @@ class Payments:
             return await provider.confirm(state.reference, key=step.key("confirm"), method=step.source.method)
         return state
 
+    async def _ours(self, provider: PaymentProvider, step: PayStep) -> str | None:
+        """The payment of this order, if there is one; an intent that the shop gave us may be another order's."""
+        if step.source.intent is not None:
+            state = await provider.retrieve(step.source.intent)
+            return state.reference if state.order_id in {None, step.order_id} else None
+        if step.reference is not None:
+            return step.reference
+        made = await self._live(provider, step)
+        return made.reference if made else None
+
     async def _live(self, provider: PaymentProvider, step: PayStep) -> PaymentState | None:
         made = await provider.find(step.order_id, since=step.since - _CLOCK_SKEW)
         return next((state for state in made if state.status is not PaymentStatus.CANCELLED), None)
@@ -166,9 +173,9 @@ class Payments:
         return next((r for r in await provider.refunds(reference) if r.status in _REFUND_STANDS), None)
 
     async def _seen(
-        self, provider: PaymentProvider, step: PayStep, error: ProviderError, *wanted: PaymentStatus
+        self, provider: PaymentProvider, reference: str, error: ProviderError, *wanted: PaymentStatus
     ) -> PaymentState:
-        state = await provider.retrieve(_reference(step))
+        state = await provider.retrieve(reference)
         if state.status not in wanted:
             raise error
         return state

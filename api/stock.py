@@ -84,7 +84,8 @@ async def _book(connection: AsyncConnection, changes: list[Change], reference: s
     made = await stock.move(connection, changes)
     booked = await stock.find_movements(connection, f"receipt:{reference}", most=len(changes) + 1)
     wanted = [(change.sku, change.warehouse, change.on_hand) for change in changes]
-    if [(row.sku, row.warehouse, row.on_hand_change) for row in booked] != wanted:
+    same = [(row.sku, row.warehouse, row.on_hand_change) for row in booked] == wanted
+    if made not in {0, len(changes)} or not same:
         raise KeyReused(f"The reference {reference!r} has brought in other units before.", field="reference")
     return made > 0
 

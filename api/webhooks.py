@@ -56,9 +56,9 @@ async def _read(provider: str, request: Request, wired: Services) -> tuple[Provi
     except BadSignature as error:
         wired.metrics.webhook(provider, "bad_signature")
         raise ForgedWebhook(f"{error.detail}.") from error
-    except BadPayload as error:
+    except (BadPayload, RecursionError) as error:
         wired.metrics.webhook(provider, "bad_payload")
-        raise BadWebhook(f"{error.detail}.") from error
+        raise BadWebhook(f"{error.detail}." if isinstance(error, BadPayload) else "It is too deep.") from error
     return event, body
 
 

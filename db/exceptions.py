@@ -150,4 +150,4 @@ async def count_open(connection: AsyncConnection) -> dict[str, int]:
         .where(ExceptionRecord.status == ExceptionStatus.OPEN.value)
         .group_by(ExceptionRecord.kind)
     )
-    return dict(await connection.execute(query))
+    return {row[0]: row[1] for row in await connection.execute(query)}

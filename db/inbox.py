@@ -120,4 +120,4 @@ async def count_by_status(connection: AsyncConnection) -> dict[str, int]:
         .where(InboxEvent.status != InboxStatus.APPLIED.value)
         .group_by(InboxEvent.status)
     )
-    return dict(await connection.execute(query))
+    return {row[0]: row[1] for row in await connection.execute(query)}

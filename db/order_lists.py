@@ -93,4 +93,4 @@ async def awaiting_stock(connection: AsyncConnection, skus: Sequence[str], *, li
 async def count_by_status(connection: AsyncConnection) -> dict[str, int]:
     """How many orders there are, by status."""
     query = select(Order.status, func.count()).group_by(Order.status)
-    return dict(await connection.execute(query))
+    return {row[0]: row[1] for row in await connection.execute(query)}

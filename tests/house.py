@@ -16,8 +16,10 @@ from typing import Any
 import httpx2
 import uvicorn
 from sqlalchemy import Row
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle
 
+from activities.orders import placed_order
 from db import catalogue, exceptions, identity, inbox, notifications, orders, payments, shipments, stock
 from db.base import Database
 from domain.exceptions import Action, ExceptionKind, Resolution
@@ -58,6 +60,7 @@ class House:
     database: Database
     client: Client
     gateway: OrderGateway
+    crew: Crew
     http: httpx2.AsyncClient
     _receipts: int = field(default=0)
 
@@ -165,6 +168,10 @@ class House:
         response = await self.street.sandbox.post(path, headers={"Authorization": f"Bearer {STRIPE_KEY}"})
         response.raise_for_status()
 
+    async def hold_lapses(self, order: str) -> None:
+        """The hold on the customer's money runs out now."""
+        await self._play(f"stripe/payment_intents/{await self.intent_id(order)}/lapse")
+
     # --- the carrier -------------------------------------------------------------------------------------------------
 
     async def advance(self, order: str, steps: int = 1, *, number: int = 1) -> None:
@@ -201,7 +208,7 @@ class House:
         (await self.street.mail.put("/api/dials", json=dials)).raise_for_status()
 
     async def pass_time(self, order: str, **span: float) -> None:
-        """Let time pass for one order (``days=8``): its timers fire, what they start is done. Others stay where they are."""
+        """Let time pass for one order (``days=8``), with all that its timers start; the rest of the world stands still."""
         await self.street.temporal.fast_forward(self.handle(order), timedelta(**span))
 
     # --- what became of it -------------------------------------------------------------------------------------------
@@ -336,6 +343,23 @@ class House:
         text: str = (await self.street.mail.get(f"/api/messages/{found[0]['id']}")).json()["text"]
         return text
 
+    async def start_again(self, order: str) -> None:
+        """Somebody starts the order's workflow once more, as the relay does where it is not sure."""
+        async with self.database.reading() as connection:
+            lines = await orders.lines(connection, order)
+        await self.gateway.start(placed_order(await self.record(order), lines, self.settings.policy))
+
+    async def current_details(self, order: str) -> str:
+        """What the Temporal UI shows of the order right now."""
+        metadata: WorkflowMetadata = await self.handle(order).query(
+            "__temporal_workflow_metadata", result_type=WorkflowMetadata
+        )
+        return metadata.current_details
+
+    async def raw_history(self, order: str) -> bytes:
+        """The order's history as Temporal stores it."""
+        return b"".join([e.SerializeToString() async for e in self.handle(order).fetch_history_events()])
+
     def handle(self, order: str) -> WorkflowHandle[Any, Any]:
         """The order's workflow."""
         return self.client.get_workflow_handle(workflow_id(order))
@@ -379,7 +403,7 @@ async def open_house(street: Street, database_url: str) -> AsyncIterator[House]:
     key = await _api_key(database)
     try:
         async with _web(settings), parts.worker(settings), _relay(parts), _shop(settings, key) as http:
-            yield House(street, settings, database, client, gateway, http)
+            yield House(street, settings, database, client, gateway, parts, http)
     finally:
         await parts.outside.aclose()
         await parts.database.close()
@@ -393,7 +417,7 @@ async def _web(settings: Settings) -> AsyncIterator[None]:
     )
     server = HealthServer(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells of its start by this alone
         await asyncio.sleep(0.005)
     try:
         yield

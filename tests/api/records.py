@@ -9,6 +9,7 @@ from db import exceptions, payments, shipments
 from db.base import Database
 from db.orders import Order
 from domain.orders import derived_id
+from domain.shipments import TrackingEvent, TrackingStatus
 
 AT = datetime(2024, 5, 2, 9, 14, 9, tzinfo=UTC)
 
@@ -38,16 +39,16 @@ async def fulfilment(database: Database, order_id: str, *, status: str = "labell
         "tracking_code": "9400",
         "label_url": "https://labels.example/1.png",
         "bought_at": AT,
-        "tracking_status": "in_transit",
     }
     row = {"id": fulfilment_id, "order_id": order_id, "number": 1, "warehouse": "EDI", "status": status}
     line = {"fulfilment_id": fulfilment_id, "line": 1, "sku": "KETTLE", "quantity": 2}
-    scan = {"at": AT, "status": "in_transit", "message": "Arrived at the facility", "place": "Newark, NJ"}
+    scan = TrackingEvent(TrackingStatus.IN_TRANSIT, "Arrived at the facility", AT, "Newark, NJ")
     async with database.transaction() as connection:
         await shipments.add_fulfilments(connection, [row], [line])
         await shipments.add_parcel(connection, parcel | (bought if labelled else {}))
         if labelled:
-            await shipments.add_events(connection, str(parcel["id"]), [scan])
+            where = {"tracking_status": "in_transit"}
+            await shipments.follow(connection, str(parcel["id"]), scans=[scan], values=where)
     return fulfilment_id
 
 

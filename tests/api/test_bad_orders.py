@@ -37,14 +37,24 @@ INVALID: list[tuple[str, dict[str, Any], str, str]] = [
     ("a total of 0", {"total": 0}, "total", "invalid_field"),
     ("an unknown field", {"coupon": "X"}, "coupon", "unknown_field"),
     ("an unknown field within a line", {"lines": [{**LINE, "gift": True}]}, "lines[0].gift", "unknown_field"),
-    ("an e-mail address that is none", {"customer": {**CUSTOMER, "email": "nobody"}}, "customer.email", "invalid_field"),
+    ("an e-mail that is none", {"customer": {**CUSTOMER, "email": "nobody"}}, "customer.email", "invalid_field"),
     ("a name of two lines", {"customer": {**CUSTOMER, "name": "A\nBcc: b"}}, "customer.name", "invalid_field"),
     ("a name with a NUL", {"customer": {**CUSTOMER, "name": "A\0"}}, "customer.name", "invalid_field"),
     ("an empty name", {"customer": {**CUSTOMER, "name": "  "}}, "customer.name", "invalid_field"),
     ("half a character", {"customer": {**CUSTOMER, "name": "\ud800"}}, "customer.name", "invalid_field"),
-    ("a country that is none", {"shipping_address": {**ADDRESS, "country": "XX"}}, "shipping_address.country", "invalid_field"),
+    (
+        "a country that is none",
+        {"shipping_address": {**ADDRESS, "country": "XX"}},
+        "shipping_address.country",
+        "invalid_field",
+    ),
     ("a shipping service that nobody offers", {"shipping_service": "drone"}, "shipping_service", "invalid_field"),
-    ("a payment provider that is none", {"payment": {"provider": "cash", "method": "x"}}, "payment.provider", "invalid_order"),
+    (
+        "a payment provider that is none",
+        {"payment": {"provider": "cash", "method": "x"}},
+        "payment.provider",
+        "invalid_order",
+    ),
     ("neither method nor intent", {"payment": {"provider": "stripe"}}, "payment", "invalid_field"),
     (
         "both method and intent",
@@ -53,7 +63,7 @@ INVALID: list[tuple[str, dict[str, Any], str, str]] = [
         "invalid_field",
     ),
     ("a list instead of a customer", {"customer": []}, "customer", "invalid_field"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

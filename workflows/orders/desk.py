@@ -69,8 +69,6 @@ class Desk:
         action = await self._journal.ask(
             kind, reason, actions, fulfilment_id=fulfilment_id, until=lambda: until() or self.cancel_wished
         )
-        if action is Action.CANCEL:
-            self.wish_cancel(CancelRequest(by="an operator's decision", reason=reason))
         self.check()
         return action
 

@@ -84,17 +84,19 @@ class FulfilmentRun:
 
     async def take_back(self) -> None:
         """Give the label back. What was scanned all the same is a person's to settle."""
-        buy = self._buy
-        if buy is not None:
-            status = await self._desk.insist(
-                lambda: self._call(Shipments.void, buy, f"Void the label of {self._name}"),
-                what=f"Voiding the label of {self._name}",
-            )
-            if status not in {None, "not_bought"}:
-                self._journal.note("label_voided", f"The label of {self._name} was given back ({status}).")
-            if status == "rejected":
-                await self._scanned_after_cancel()
+        if self._buy is not None and await self._void(self._buy) == "rejected":
+            await self._scanned_after_cancel()
         self._journal.change(self.planned.id, FulfilmentStatus.CANCELLED)
+
+    async def _void(self, buy: Buy) -> str | None:
+        """What the carrier says to it; None if a person decides to leave it."""
+        status = await self._desk.insist(
+            lambda: self._call(Shipments.void, buy, f"Void the label of {self._name}"),
+            what=f"Voiding the label of {self._name}",
+        )
+        if status not in {None, "not_bought"}:
+            self._journal.note("label_voided", f"The label of {self._name} was given back ({status}).")
+        return status
 
     async def _label(self) -> Bought:
         attempts = 0
@@ -102,6 +104,7 @@ class FulfilmentRun:
             attempts += 1
             self._desk.check()
             self._wait("the carrier's rates and label for", Party.CARRIER)
+            await self._journal.publish()
             quote = await self._quote(attempts)
             if isinstance(quote, Refusal):
                 await self._ask(ExceptionKind.CARRIER_REFUSED, f"The carrier refused {self._name}: {quote.reason}.")
@@ -120,6 +123,8 @@ class FulfilmentRun:
                 self._journal.note("labelled", f"{self._name.capitalize()}: {bought.carrier} {bought.service} booked.")
                 return bought
             await self._ask(ExceptionKind.CARRIER_REFUSED, f"No label for {self._name}: {bought.reason}.")
+            # What was refused or never answered may have been bought all the same, and a new parcel will be bought now.
+            await self._void(self._buy)
 
     async def _quote(self, number: int) -> Quote | Refusal:
         order = self._journal.order
@@ -145,7 +150,7 @@ class FulfilmentRun:
         while not self.left:
             self._wait("the hand-over to the carrier of", Party.WAREHOUSE, until=self._payment.lapses_at)
             await self._journal.publish()
-            await self._pause(lambda: self._refused is not None or self._payment.news)
+            await self._pause(lambda: self._refused is not None or self._payment.uncertain)
             self._check_cancel()
             if self.left:
                 return
@@ -161,44 +166,51 @@ class FulfilmentRun:
 
     async def _look_at_payment(self) -> None:
         """A capture that was refused, a hold that is lost or about to lapse: a person decides in time."""
-        reason, kind = self._refused, ExceptionKind.CAPTURE_FAILED
-        if self._payment.news and not self._payment.captured:
+        if self._payment.news:
             await self._payment.inspect()
-        if self._payment.lost:
-            reason, kind = (
-                "The hold on the customer's money is gone: it lapsed or was cancelled.",
-                ExceptionKind.HOLD_LOST,
-            )
+        reason, kind = self._refused, ExceptionKind.CAPTURE_FAILED
+        if not self._payment.secured:
+            reason, kind = f"The customer's money is no longer held: {self._payment.status}.", ExceptionKind.HOLD_LOST
         elif reason is None and self._lapsing():
-            reason, kind = (
-                "The hold on the customer's money lapses soon, and the parcel is still here.",
-                (ExceptionKind.HOLD_LAPSING),
-            )
+            reason = "The hold on the customer's money lapses soon, and the parcel is still here."
+            kind = ExceptionKind.HOLD_LAPSING
         if reason is None:
             return
         hint = "Retry authorises again where needed and tries once more."
-        action = await self._ask(kind, f"{reason} {hint}", until=lambda: self.left or self._payment.captured)
+        settled = self._payment.captured
+        action = await self._ask(
+            kind,
+            f"{reason} {hint}",
+            until=lambda: self.left or self._news or self._payment.news or self._payment.captured is not settled,
+        )
         self._refused = None
         if action is Action.RETRY:
             await self._payment.renew()
 
     async def _leave_scanned(self) -> None:
         """The carrier has the parcel, whether anybody told us or not: take the money, or have a person see to it."""
-        while not self.left:
-            try:
-                await self.hand_over("the carrier's scan")
-            except HandOverRefused as refused:
-                reason = f"{self._name.capitalize()} has left, but is not paid. {refused} Retry tries to capture again."
-                action = await self._journal.ask(
-                    ExceptionKind.CAPTURE_FAILED,
-                    f"{reason} Skip goes on unpaid.",
-                    (Action.RETRY, Action.SKIP),
-                    fulfilment_id=self.planned.id,
-                )
-                if action is Action.SKIP:
-                    await self._leave("the carrier's scan")
-                else:
-                    await self._payment.renew()
+        self._desk.handing_over += 1  # it has left: the order can no longer be cancelled, paid or not
+        try:
+            while not self.left:
+                try:
+                    await self.hand_over("the carrier's scan")
+                except HandOverRefused as refused:
+                    await self._left_unpaid(str(refused))
+        finally:
+            self._desk.handing_over -= 1
+
+    async def _left_unpaid(self, refusal: str) -> None:
+        reason = f"{self._name.capitalize()} has left, but is not paid. {refusal} Retry tries to capture again."
+        action = await self._journal.ask(
+            ExceptionKind.CAPTURE_FAILED,
+            f"{reason} Skip goes on unpaid.",
+            (Action.RETRY, Action.SKIP),
+            fulfilment_id=self.planned.id,
+        )
+        if action is Action.SKIP:
+            await self._leave("the carrier's scan")
+        else:
+            await self._payment.renew()
 
     async def _leave(self, by: str) -> None:
         if self.left:
@@ -262,7 +274,14 @@ class FulfilmentRun:
         where = await self._call(Shipments.track, follow, f"Where is {self._name}?")
         if isinstance(where, Refusal):
             reason = f"The carrier does not tell where {self._name} is: {where.reason}. Retry asks again."
-            await self._journal.ask(ExceptionKind.STEP_FAILED, reason, (Action.RETRY,), until=lambda: self._news)
+            open_end = self._desk.cancellable  # while the order is being unwound, only a person ends this
+            await self._journal.ask(
+                ExceptionKind.STEP_FAILED,
+                reason,
+                (Action.RETRY,),
+                fulfilment_id=self.planned.id,
+                until=lambda: self._news or (open_end and self._desk.cancel_wished),
+            )
             return None
         self._where = where
         return where

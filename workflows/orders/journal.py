@@ -50,8 +50,10 @@ class Journal:
     def wait_for(
         self, what: str, on: Party, *, until: datetime | None = None, then: str | None = None, part: str = ""
     ) -> None:
-        """Say what the order, or one ``part`` of it, now waits for."""
-        self._latest = self._waits[part] = Waiting(what, on, workflow.now(), until, then)
+        """Say what the order, or one ``part`` of it, now waits for. Said again, it is the same wait, and no younger."""
+        before = self._waits.get(part)
+        since = before.since if before is not None and (before.what, before.on) == (what, on) else workflow.now()
+        self._latest = self._waits[part] = Waiting(what, on, since, until, then)
 
     def hold_up(self, step: str, what: str, on: Party, *, until: datetime) -> None:
         """Say that a provider holds ``step`` up; this goes before what the order otherwise waits for."""

@@ -12,8 +12,9 @@ from activities.failures import KEY_SPENT
 from activities.payments import Payments, PayStep
 from activities.stock import PlannedFulfilment
 from domain.exceptions import ExceptionKind
+from domain.money import Money
 from domain.orders import OrderStatus
-from domain.payments import PaymentState, PaymentStatus, mismatch
+from domain.payments import Decline, PaymentState, PaymentStatus, mismatch
 from domain.stock import Plan
 from domain.waiting import Party
 from workflows.orders.desk import Desk, OrderStopped
@@ -40,6 +41,7 @@ class PaymentRun:
         self._state: PaymentState | None = None
         self._decisions = dict.fromkeys(("authorise", "inspect", "capture", "void", "refund"), 1)
         self._lock = asyncio.Lock()
+        self._told: Decline | None = None
         self.news = False
         """a provider's event has come since the provider was last asked"""
 
@@ -52,6 +54,21 @@ class PaymentRun:
     def lost(self) -> bool:
         """Whether the hold is gone without the money taken."""
         return self._state is not None and self._state.status is PaymentStatus.CANCELLED
+
+    @property
+    def status(self) -> str:
+        """Where the payment stands, in words."""
+        return "not made" if self._state is None else self._state.status.replace("_", " ")
+
+    @property
+    def secured(self) -> bool:
+        """Whether the money is held or taken."""
+        return self._state is not None and self._state.status in _PAID
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether somebody should look at it: it is not secured, or a provider's event has come."""
+        return self.news or not self.secured
 
     @property
     def lapses_at(self) -> datetime | None:
@@ -98,12 +115,12 @@ class PaymentRun:
             return self._difference()
 
     async def renew(self) -> None:
-        """Place a new hold after the old one was lost, where the order names a payment method."""
+        """Ask the provider, and place a new hold if the old one is lost and the order names a payment method."""
+        if not self.lost:
+            await self.inspect()
         if self.lost and self._journal.order.request.payment.method is not None:
             self._decisions["authorise"] += 1
             self._state = await self._authorise()
-        else:
-            await self.inspect()
 
     async def take_back(self) -> None:
         """Release the hold, or refund what was captured."""
@@ -116,8 +133,10 @@ class PaymentRun:
             return
         self._state = state
         if state.status is PaymentStatus.CAPTURED and state.refunded < state.captured:
-            summary = f"Refund {state.captured}"
-            refund = await self._desk.insist(lambda: self._try(Payments.refund, "refund", summary), what="The refund")
+            rest = state.captured - state.refunded
+            refund = await self._desk.insist(
+                lambda: self._try(Payments.refund, "refund", f"Refund {rest}", amount=rest), what="The refund"
+            )
             if refund is not None:
                 self._journal.note("refunded", f"{refund.amount} refunded.")
         elif state.status is PaymentStatus.CANCELLED:
@@ -137,14 +156,17 @@ class PaymentRun:
                 problem = mismatch(state, owed=self._journal.order.request.money, order_id=self._journal.order.id)
                 if problem is None:
                     return
-                await self._desk.ask(ExceptionKind.PAYMENT_MISMATCH, f"{problem} Retry asks the provider again.")
+                reason = f"{problem} Retry asks the provider again."
+                await self._desk.ask(ExceptionKind.PAYMENT_MISMATCH, reason, until=lambda: self.news)
                 await self.inspect()
             elif state.status is PaymentStatus.CANCELLED:
                 reason = (
                     "The payment was cancelled at the provider. Retry authorises it again, where a method is known."
                 )
-                await self._desk.ask(ExceptionKind.PAYMENT_REFUSED, reason, until=lambda: self.news)
-                await self.renew()
+                if await self._desk.ask(ExceptionKind.PAYMENT_REFUSED, reason, until=lambda: self.news):
+                    await self.renew()
+                else:
+                    await self.inspect()
             elif workflow.now() >= deadline:
                 await self._expire()
             else:
@@ -157,8 +179,9 @@ class PaymentRun:
             until=deadline,
             then="the order expires and its stock is given back",
         )
-        if state.decline is not None:
+        if state.decline is not None and state.decline != self._told:
             self._journal.note("declined", f"The payment was declined: {state.decline.message}")
+        self._told = state.decline
         await self._journal.publish()
         patience = min(self._journal.order.policy.check_payment_every, deadline - workflow.now())
         with suppress(TimeoutError):  # no event came: ask all the same
@@ -189,10 +212,16 @@ class PaymentRun:
             )
             await self._desk.ask(ExceptionKind.PAYMENT_REFUSED, reason)
 
-    async def _try(self, method: Step[Result], purpose: str, summary: str) -> Result | Refusal:
-        """One decision's worth of a step. After a refusal the next try is a new decision, with a new key."""
+    async def _try(
+        self, method: Step[Result], purpose: str, summary: str, *, amount: Money | None = None
+    ) -> Result | Refusal:
+        """One decision's worth of a step. After a refusal the next try is a new decision, with a new key.
+
+        ``amount`` is the order's total unless it is given.
+        """
         for _ in range(_MOST_KEYS):
-            outcome = await self._outside.call(method, self._step(purpose), summary=summary, on=Party.PAYMENT_PROVIDER)
+            step = self._step(purpose, amount or self._journal.order.request.money)
+            outcome = await self._outside.call(method, step, summary=summary, on=Party.PAYMENT_PROVIDER)
             if not isinstance(outcome, Refusal):
                 return outcome
             self._decisions[purpose] += 1
@@ -209,13 +238,13 @@ class PaymentRun:
             raise RuntimeError("the payment was used before it was authorised")
         return self._state
 
-    def _step(self, purpose: str) -> PayStep:
+    def _step(self, purpose: str, amount: Money) -> PayStep:
         order = self._journal.order
         return PayStep(
             order_id=order.id,
             order_number=order.number,
             source=order.request.payment,
-            amount=order.request.money,
+            amount=amount,
             since=order.placed_at,
             n=self._decisions[purpose],
             reference=self._state.reference if self._state else None,

@@ -178,8 +178,7 @@ class OrderWorkflow:
     @cancel.validator
     def _may_cancel(self, request: CancelRequest) -> None:
         if not self._desk.cancel_wished and not self._desk.cancellable:
-            status = self._journal.status.replace("_", " ")
-            raise ApplicationError(f"The order is {status}: it can no longer be cancelled.", type="too_late")
+            raise self._too_late()
 
     @workflow.update
     async def hand_over(self, request: HandOver) -> Answer:
@@ -203,6 +202,8 @@ class OrderWorkflow:
     @workflow.update
     async def resolve(self, resolution: Resolution) -> Answer:
         """Take a person's decision about an open exception."""
+        if resolution.action is Action.CANCEL:  # at once, so that no hand-over comes between
+            self._desk.wish_cancel(CancelRequest(by=resolution.by, reason=resolution.note))
         self._journal.decide(resolution)
         await workflow.wait_condition(lambda: resolution.exception_id not in self._journal.open)
         return self._answer()
@@ -212,6 +213,8 @@ class OrderWorkflow:
         refusal = self._journal.refusal(resolution)
         if refusal is not None:
             raise ApplicationError(refusal, type="conflict")
+        if resolution.action is Action.CANCEL and not self._desk.cancel_wished and not self._desk.cancellable:
+            raise self._too_late()
 
     @workflow.signal
     def wake(self, wake: Wake) -> None:
@@ -227,6 +230,10 @@ class OrderWorkflow:
     def stock_arrived(self) -> None:
         """Units of one of the order's SKUs have come in."""
         self._reservation.stock_arrived()
+
+    def _too_late(self) -> ApplicationError:
+        status = self._journal.status.replace("_", " ")
+        return ApplicationError(f"The order is {status}: it can no longer be cancelled.", type="too_late")
 
     def _answer(self) -> Answer:
         return Answer(self._journal.status, self._journal.waiting.sentence)

@@ -1,0 +1,138 @@
+"""Whatever happens in whatever order: the levels are the sum of the movements and of what is promised."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from activities.stock import Commit, PlannedFulfilment, Release, StockKeeper, ship_fulfilment
+from db.base import Database
+from db.tables import Base
+from tests.activities.world import SKUS, WAREHOUSES, World, planned_of, reserve_for
+
+T = TypeVar("T")
+UNITS = st.integers(1, 4)
+LINES = st.lists(st.tuples(st.sampled_from(SKUS[:2]), UNITS), min_size=1, max_size=3).map(tuple)
+
+_DISAGREEING = """
+SELECT l.sku, l.warehouse, l.on_hand, l.reserved, m.on_hand AS moved, m.reserved AS held, r.units AS live
+FROM stock_levels l
+LEFT JOIN LATERAL (SELECT coalesce(sum(on_hand_change), 0) AS on_hand, coalesce(sum(reserved_change), 0) AS reserved
+    FROM movements WHERE sku = l.sku AND warehouse = l.warehouse) m ON true
+LEFT JOIN LATERAL (SELECT coalesce(sum(quantity), 0) AS units FROM reservations
+    WHERE sku = l.sku AND warehouse = l.warehouse AND status IN ('held', 'committed')) r ON true
+WHERE (l.on_hand, l.reserved) IS DISTINCT FROM (m.on_hand, m.reserved) OR l.reserved <> r.units
+"""
+
+Order = tuple[str, tuple[tuple[str, int], ...]]
+
+
+class Ledger(RuleBasedStateMachine):
+    """A shop on an ordinary day."""
+
+    unserved = Bundle("unserved")
+    held = Bundle("held")
+    packed = Bundle("packed")
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__()
+        self._runner = asyncio.Runner()
+        self._world = World(Database(dsn, pool_size=2))
+        self._stock = StockKeeper(self._world.database)
+        self._orders = 0
+        self._deliveries = 0
+        self._rounds: dict[str, int] = {}
+
+    def teardown(self) -> None:
+        self._do(self._world.database.close())
+        self._runner.close()
+
+    @initialize()
+    def open(self) -> None:
+        self._do(self._empty())
+        self._do(self._world.furnish())
+
+    @rule(sku=st.sampled_from(SKUS[:2]), warehouse=st.sampled_from(sorted(WAREHOUSES)), units=UNITS)
+    def units_arrive(self, sku: str, warehouse: str, units: int) -> None:
+        self._deliveries += 1
+        self._do(self._world.receive(sku, warehouse, units, reference=str(self._deliveries)))
+
+    @rule(target=unserved, lines=LINES)
+    def an_order_is_placed(self, lines: tuple[tuple[str, int], ...]) -> Order:
+        self._orders += 1
+        return self._do(self._world.order(str(self._orders), *lines)), lines
+
+    @rule(target=held, order=unserved, lapsed=st.booleans(), times=st.integers(1, 2))
+    def it_reserves(self, order: Order, lapsed: bool, times: int) -> Any:
+        oid, lines = order
+        if self._live(oid):
+            return multiple()
+        self._rounds[oid] = self._rounds.get(oid, 0) + 1
+        hold = timedelta(hours=-1 if lapsed else 1)
+        request = reserve_for(oid, *lines, round=self._rounds[oid], hold=hold)
+        plans = [self._do(self._stock.reserve(request)) for _ in range(times)]
+        assert all(plan.allocations == plans[0].allocations for plan in plans)
+        return (oid, planned_of(oid, plans[0])) if plans[0].allocations else multiple()
+
+    @rule(target=packed, reserved=consumes(held), times=st.integers(1, 2))
+    def it_is_paid(self, reserved: tuple[str, tuple[PlannedFulfilment, ...]], times: int) -> Any:
+        oid, planned = reserved
+        whole = self._live(oid) == sum(a.quantity for f in planned for a in f.allocations)
+        firm = [self._do(self._stock.commit(Commit(oid, planned))) for _ in range(times)]
+        assert firm == [whole] * times
+        return multiple(*((oid, fulfilment) for fulfilment in planned)) if whole else multiple()
+
+    @rule(one=packed)
+    def a_parcel_leaves(self, one: tuple[str, PlannedFulfilment]) -> None:
+        async def leave() -> None:
+            async with self._world.database.transaction() as connection:
+                await ship_fulfilment(connection, one[0], one[1].id)
+
+        self._do(leave())
+
+    @rule(order=unserved)
+    def it_is_cancelled(self, order: Order) -> None:
+        live = self._live(order[0])
+        assert self._do(self._stock.release(Release(order[0], "cancelled"))) == live
+
+    @rule()
+    def lapsed_holds_are_given_back(self) -> None:
+        self._do(self._stock.release_expired())
+
+    @invariant()
+    def the_books_agree(self) -> None:
+        assert not self._do(self._world.rows(_DISAGREEING))
+
+    def _live(self, oid: str) -> int:
+        query = "SELECT coalesce(sum(quantity), 0)::int AS units FROM reservations WHERE order_id = :oid"
+        return int(self._do(self._world.row(f"{query} AND status IN ('held', 'committed')", oid=oid)).units)
+
+    async def _empty(self) -> None:
+        async with self._world.database.transaction() as connection:
+            for table in reversed(Base.metadata.sorted_tables):
+                await connection.execute(table.delete())
+
+    def _do(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(coroutine)
+
+
+def test_the_books_agree_after_every_step(shop_url: str) -> None:
+    run_state_machine_as_test(
+        lambda: Ledger(shop_url),
+        settings=settings(
+            max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
