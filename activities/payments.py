@@ -74,10 +74,11 @@ class Payments:
         """What the provider says now, written down."""
         with provider_failures():
             state = await self._providers[step.source.provider].retrieve(_reference(step))
-        key = step.key("authorise")
-        await self._confirm(
-            step, state, [_event(step, key, "authorised", state.capturable, state)] if _held(state) else []
-        )
+        async with self._database.reading() as connection:
+            # The customer has paid since: that was the last authorisation's doing, whichever decision it belonged to.
+            key = await records.last_open(connection, step.payment_id, "authorised")
+        held = key is not None and _held(state)
+        await self._confirm(step, state, [_event(step, key, "authorised", state.capturable, state)] if held else [])
         return state
 
     @activity.defn(name="capture_payment")

@@ -89,10 +89,10 @@ class StockKeeper:
     @activity.defn(name="commit_stock")
     async def commit(self, request: Commit) -> bool:
         """Make the holds firm and write the fulfilments; False, and nothing written, if a hold was lost meanwhile."""
-        wanted = sum(a.quantity for f in request.fulfilments for a in f.allocations)
+        wanted = sorted((a.line, a.warehouse, a.quantity) for f in request.fulfilments for a in f.allocations)
         async with self._database.transaction() as connection:
             rows = await stock_records.reservations(connection, request.order_id, statuses=_LIVE, lock=True)
-            if sum(row.quantity for row in rows) != wanted:
+            if sorted((row.line, row.warehouse, row.quantity) for row in rows) != wanted:
                 return False
             await stock_records.turn(connection, [row.id for row in rows], ReservationStatus.COMMITTED)
             await shipment_records.add_fulfilments(connection, *_fulfilment_rows(request))

@@ -41,7 +41,7 @@ async def put_sku(sku: SkuCode, body: SkuIn, caller: WritesCatalogue, wired: Wir
 
 @router.get("/skus/{sku}", response_model=SkuOut, summary="Read a SKU", responses=problems(404))
 async def show_sku(sku: SkuCode, caller: ReadsCatalogue, wired: Wired) -> SkuOut:
-    """One SKU."""
+    """One SKU with its weight, size and price."""
     async with wired.database.reading() as connection:
         found = await catalogue.find_skus(connection, [sku])
     if sku not in found:
@@ -73,7 +73,7 @@ async def list_skus(
 async def put_warehouse(
     code: WarehouseCode, body: WarehouseIn, caller: WritesCatalogue, wired: Wired, response: Response
 ) -> WarehouseOut:
-    """Write a warehouse whole."""
+    """Write a warehouse whole. One that is not active ships nothing new."""
     async with wired.database.transaction() as connection:
         new = await catalogue.put_warehouse(connection, {"code": code, **body.model_dump()})
         row = (await catalogue.find_warehouses(connection, [code]))[code]
@@ -83,7 +83,7 @@ async def put_warehouse(
 
 @router.get("/warehouses/{code}", response_model=WarehouseOut, summary="Read a warehouse", responses=problems(404))
 async def show_warehouse(code: WarehouseCode, caller: ReadsCatalogue, wired: Wired) -> WarehouseOut:
-    """One warehouse."""
+    """One warehouse with its address."""
     async with wired.database.reading() as connection:
         found = await catalogue.find_warehouses(connection, [code])
     if code not in found:

@@ -48,10 +48,7 @@ async def decode(
     except (ParseError, DecodeError, UnicodeDecodeError) as error:
         raise BadRequest("The body is not Temporal's payloads as JSON.") from error
     keys = sorted({p.metadata[_KEY_ID].decode("ascii", "replace") for p in wanted.payloads if _KEY_ID in p.metadata})
-    try:
-        opened = await wired.codec.decode(wanted.payloads)
-    except ValueError as error:
-        raise BadRequest("A payload was encrypted under a key that is not in the ring, or was altered.") from error
+    opened = await wired.decode(wanted.payloads)
     async with wired.database.transaction() as connection:
         await audit.record_decode(
             connection,

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.problems import MEDIA_TYPE, Problem
+from api.schemas.base import Input, Output
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -86,4 +87,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= problem.pop("$defs")
     schemas["Problem"] = problem
+    # FastAPI drops every null from the document, also from examples, where a null is an answer.
+    for model in (*Input.__subclasses__(), *Output.__subclasses__()):
+        extra = model.model_config.get("json_schema_extra")
+        if isinstance(extra, dict) and model.__name__ in schemas:
+            schemas[model.__name__] |= extra
     return document

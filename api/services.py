@@ -1,12 +1,12 @@
 """What the routes are given. The process that serves them puts it together once."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
-from temporalio.converter import PayloadCodec
+from temporalio.api.common.v1 import Payload
 
 from api.gateway import OrderGateway
 from api.keys import ApiKeys
@@ -15,6 +15,9 @@ from db.base import Database
 from domain.inbox import ProviderEvent
 from domain.orders import Policy
 from integrations.carriers.carrier import Carrier
+
+Decode = Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
+"""Opens encrypted payloads and passes over plain ones. Raises BadRequest for one that it has no key for."""
 
 
 class Links(Protocol):
@@ -47,7 +50,7 @@ class Services:
     payments: frozenset[str]
     carriers: Mapping[str, Carrier]
     webhooks: Mapping[str, WebhookReader]
-    codec: PayloadCodec
+    decode: Decode
     codec_token: str
     temporal_ui: str
     temporal_answers: Callable[[], Awaitable[bool]]

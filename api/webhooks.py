@@ -28,7 +28,7 @@ _LONGEST_FIELD = 255
     "/{provider}",
     response_class=Response,
     summary="Report an event",
-    responses={200: {"description": "Stored, now or before."}, **public_problems(400, 404, 413, 503)},
+    responses={200: {"description": "Stored, now or before."}, **public_problems(400, 404, 413, 422, 503)},
 )
 async def receive(
     provider: Annotated[str, Path(max_length=40, examples=["stripe"])], request: Request, wired: Wired

@@ -73,6 +73,17 @@ async def confirm(
         )
 
 
+async def last_open(connection: AsyncConnection, payment_id: str, kind: str) -> str | None:
+    """The key of the newest step of this kind that is intended and not known to be done."""
+    query = (
+        select(PaymentEvent.key)
+        .where(PaymentEvent.payment_id == payment_id, PaymentEvent.kind == kind, PaymentEvent.at.is_(None))
+        .order_by(PaymentEvent.intended_at.desc(), PaymentEvent.key.desc())
+        .limit(1)
+    )
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
 async def find(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
     """An order's payment."""
     return (await connection.execute(select(Payment.__table__).where(Payment.order_id == order_id))).first()

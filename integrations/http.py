@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
+from integrations.breaker import Breaker
 from integrations.errors import OutcomeUnknown, ProviderDown, ProviderError, Rejected, Throttled, Unreachable
 from integrations.observing import Observe, observed, unobserved
 
@@ -97,10 +98,11 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Sends requests to one provider. ``timeout`` bounds each call as a whole."""
+    """Sends requests to one provider. ``timeout`` bounds each call as a whole; ``breaker`` spares one that is down."""
 
     provider: str
     client: httpx2.AsyncClient
+    breaker: Breaker
     timeout: timedelta = TOTAL
     observe: Observe = unobserved
 
@@ -109,7 +111,7 @@ class Caller:
 
         Raises Unreachable or OutcomeUnknown where there is no answer to read.
         """
-        with observed(self.observe, self.provider, request.operation):
+        with observed(self.observe, self.provider, request.operation), self.breaker.guarding():
             return read(await self._bounded(request))
 
     async def _bounded(self, request: Request) -> Answer:

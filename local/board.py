@@ -11,14 +11,16 @@ from rich.text import Text
 
 STAGES = ("accepted", "awaiting_stock", "awaiting_payment", "fulfilling", "partly_shipped", "shipped", "delivered")
 LOST = frozenset({"cancelled", "expired", "returned"})
-ENDED = LOST | {"delivered"}
 COLOURS = {"delivered": "green", "shipped": "cyan", "partly_shipped": "cyan"}
 LINES_AROUND = 8  # the table's head and frame, the totals, the cursor's line
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """One order as the API last told it. `total` is ready to print; `placed` and `delivered` are aware instants."""
+    """One order as the API last told it. `total` is ready to print; `placed` and `delivered` are aware instants.
+
+    `ended` is when nothing more will happen to it, not even an e-mail, which comes a little after `delivered`.
+    """
 
     id: str
     number: str
@@ -29,11 +31,7 @@ class Seen:
     total: str
     placed: datetime
     delivered: datetime | None
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.status in ENDED
+    ended: bool
 
     @property
     def arrived(self) -> bool:

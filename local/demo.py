@@ -58,10 +58,10 @@ async def main() -> int:
     count = wanted_orders(os.environ)
     ends_by_itself = os.environ.get("EXIT", "") not in {"", "0"} or not sys.stdout.isatty()
     console = Console(highlight=False)
-    ports = Ports.from_environment(os.environ)
+    stack = Stack(FOLDER, ports=Ports.from_environment(os.environ), say=console.print)
+    stack.check_ports()
     clear(FOLDER)
     async with AsyncExitStack() as exits:
-        stack = Stack(FOLDER, ports=ports, say=console.print)
         with console.status(STARTING):
             await exits.enter_async_context(stack)
         exits.callback(console.print, "Stopping …")
@@ -175,6 +175,7 @@ class Watch:
                 self._console.print(f"[red]{order.number}[/red] {order.waiting}")
 
     def _take(self, orders: list[Seen]) -> None:
+        orders.sort(key=lambda order: order.number)  # several at a time are not placed in the order of their numbers
         if orders != self.orders:
             self.orders, self._changed = orders, monotonic()
 

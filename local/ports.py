@@ -54,10 +54,12 @@ class Ports:
         ]
         if not taken:
             return
-        are = " and ".join(f"{port} is in use ({variable(name)})" for name, port in taken)
         others = " ".join(f"{variable(name)}={_next_free(port)}" for name, port in taken)
-        noun, it = ("Port", "it") if len(taken) == 1 else ("Ports:", "them")
-        raise LocalError(f"{noun} {are}. Stop what uses {it} or run with {others}.")
+        if len(taken) == 1:
+            [(name, port)] = taken
+            raise LocalError(f"Port {port} is in use ({variable(name)}). Stop what uses it or run with {others}.")
+        listed = ", ".join(f"{port} ({variable(name)})" for name, port in taken)
+        raise LocalError(f"Ports {listed} are in use. Stop what uses them or run with {others}.")
 
     def _refuse_doubles(self) -> None:
         seen: dict[int, str] = {}

@@ -23,7 +23,7 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 POLL_SECONDS = 0.05
 LOG_LIMIT_BYTES = 10_000_000
 FIRST_PAUSE = timedelta(milliseconds=250)
-LONGEST_PAUSE = timedelta(seconds=10)
+LONGEST_PAUSE = timedelta(seconds=5)
 STEADY_AFTER = timedelta(seconds=30)
 
 Ready = Callable[[], Awaitable[bool]]

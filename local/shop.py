@@ -159,4 +159,5 @@ def seen(row: Mapping[str, Any]) -> Seen:
         total=f"{row['currency']} {row['total'] / 100:.2f}",
         placed=datetime.fromisoformat(row["placed_at"]),
         delivered=datetime.fromisoformat(row["delivered_at"]) if row["delivered_at"] else None,
+        ended=row["closed_at"] is not None,
     )

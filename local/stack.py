@@ -114,7 +114,7 @@ class Stack:
     async def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._exits.callback(hold(self.folder))
-        self.ports.check_free(without=self._not_needed())
+        self.check_ports()
         self.secrets = Secrets.kept_in(self.folder / "secrets")
         self._exits.push_async_callback(self.supervisor.stop)
         async with asyncio.TaskGroup() as group:
@@ -127,9 +127,11 @@ class Stack:
             group.create_task(self.supervisor.run(self._worker()))
             group.create_task(self.supervisor.run(self._web()))
 
-    def _not_needed(self) -> frozenset[str]:
-        names = {"postgres"} if self._database_is_given else set()
-        return frozenset(names | ({"temporal", "temporal_ui"} if self._temporal_is_given else set()))
+    def check_ports(self) -> None:
+        """Raises LocalError where a port that this stack needs is in use."""
+        given = {"postgres"} if self._database_is_given else set()
+        given |= {"temporal", "temporal_ui"} if self._temporal_is_given else set()
+        self.ports.check_free(without=frozenset(given))
 
     @property
     def _database_is_given(self) -> bool:

@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, Histogram, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from integrations.breaker import BreakerState
 
 
 class WorkerMetrics:
@@ -22,6 +24,17 @@ class WorkerMetrics:
             ["provider", "operation", "outcome"],
             registry=self.registry,
         )
+        self._breakers = Gauge(
+            "waybill_provider_breaker",
+            "State of the circuit breaker: 1 for the state that it is in, by provider.",
+            ["provider", "state"],
+            registry=self.registry,
+        )
+
+    def breaker(self, provider: str, state: BreakerState) -> None:
+        """A circuit breaker has changed its state; fits `integrations.breaker.OnChange`."""
+        for each in BreakerState:
+            self._breakers.labels(provider, each.value).set(each is state)
 
     def provider_call(self, provider: str, operation: str, outcome: str, seconds: float) -> None:
         """One call to a provider; fits `integrations.observing.Observe`."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import httpx2
 
+from integrations.breaker import Breaker, OnChange, unheard
 from integrations.carriers.carrier import Carrier
 from integrations.carriers.registry import carrier
 from integrations.http import new_client
@@ -27,8 +28,8 @@ class Outside:
         await self.client.aclose()
 
 
-def connect_outside(settings: Settings, observe: Observe = unobserved) -> Outside:
-    """The adapters that the settings name."""
+def connect_outside(settings: Settings, observe: Observe = unobserved, on_change: OnChange = unheard) -> Outside:
+    """The adapters that the settings name; ``on_change`` hears of their circuit breakers."""
     client = new_client(connections=50)
     stripe = payment_provider(
         "stripe",
@@ -37,6 +38,7 @@ def connect_outside(settings: Settings, observe: Observe = unobserved) -> Outsid
         webhook_secrets=settings.stripe_webhook_secrets,
         client=client,
         observe=observe,
+        breaker=Breaker("stripe", on_change=on_change),
     )
     easypost = carrier(
         "easypost",
@@ -45,6 +47,7 @@ def connect_outside(settings: Settings, observe: Observe = unobserved) -> Outsid
         webhook_secrets=settings.easypost_webhook_secrets,
         client=client,
         observe=observe,
+        breaker=Breaker("easypost", on_change=on_change),
     )
     return Outside(client, {stripe.name: stripe}, {easypost.name: easypost})
 

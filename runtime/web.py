@@ -1,22 +1,24 @@
 """The web process, wired: the API and the pages with what they need."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI, Request
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.app import new_app
 from api.auth import require
+from api.errors import BadRequest
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
-from api.services import Services, WebhookReader
+from api.services import Decode, Services, WebhookReader
 from console.orders import OrderPages
 from db.base import Database
 from domain.identity import Scope
-from runtime.codec import EncryptionCodec
+from runtime.codec import EncryptionCodec, UnknownKey
 from runtime.links import OrderLinks
 from runtime.outside import Outside, connect_outside
 from runtime.plugin import connect
@@ -47,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
             payments=frozenset(outside.payments),
             carriers=outside.carriers,
             webhooks=_webhooks(settings, outside),
-            codec=EncryptionCodec(settings.key_ring),
+            decode=decoder(EncryptionCodec(settings.key_ring)),
             codec_token=settings.codec_token,
             temporal_ui=settings.temporal_ui_url,
             temporal_answers=lambda: _answers(client),
@@ -69,6 +71,18 @@ def create_app(settings: Settings) -> FastAPI:
         now=_now,
     )
     return new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=settings.max_body_bytes, lifespan=serving)
+
+
+def decoder(codec: EncryptionCodec) -> Decode:
+    """Opens payloads for the codec endpoint."""
+
+    async def decode(payloads: Sequence[Payload]) -> list[Payload]:
+        try:
+            return await codec.decode(payloads)
+        except UnknownKey as error:
+            raise BadRequest("A payload was encrypted under a key that is not here, or was altered.") from error
+
+    return decode
 
 
 def _webhooks(settings: Settings, outside: Outside) -> Mapping[str, WebhookReader]:

@@ -82,7 +82,7 @@ async def crew(settings: Settings, *, client: Client | None = None) -> Crew:
     """Wire a worker's parts from the settings; ``client`` is one that is connected already."""
     metrics = WorkerMetrics()
     database = Database(settings.database_url, pool_size=settings.database_pool, application="waybill-worker")
-    outside = connect_outside(settings, metrics.provider_call)
+    outside = connect_outside(settings, metrics.provider_call, metrics.breaker)
     client = client or await connect(settings)
     stock = StockKeeper(database)
     notifications = Notifications(

@@ -478,4 +478,7 @@ def _settings(street: Street, database_url: str) -> Settings:
         encryption_keys=(KEY_RING_SETTING,),
         signing_secrets=("s" * 40,),
         codec_token="t" * 40,
+        # Every timer that time passes over costs a second, so nobody asks more often than a test needs.
+        check_payment_every=timedelta(hours=12),
+        check_carrier_every=timedelta(days=3),
     )

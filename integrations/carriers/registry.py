@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import httpx2
 
+from integrations.breaker import Breaker
 from integrations.carriers.carrier import Carrier
 from integrations.carriers.easypost.adapter import EasyPost
 from integrations.observing import Observe, unobserved
@@ -20,6 +21,7 @@ def carrier(
     webhook_secrets: Sequence[str],
     client: httpx2.AsyncClient,
     observe: Observe = unobserved,
+    breaker: Breaker | None = None,
 ) -> Carrier:
     """The carrier called ``name``. Raises ValueError for an unknown name, a missing key or a bad URL.
 
@@ -28,4 +30,11 @@ def carrier(
     adapter = CARRIERS.get(name)
     if adapter is None:
         raise ValueError(f"no carrier is called {name!r}; there are: {', '.join(CARRIERS)}")
-    return adapter(base_url=base_url, api_key=api_key, webhook_secrets=webhook_secrets, client=client, observe=observe)
+    return adapter(
+        base_url=base_url,
+        api_key=api_key,
+        webhook_secrets=webhook_secrets,
+        client=client,
+        observe=observe,
+        breaker=breaker,
+    )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import httpx2
 
+from integrations.breaker import Breaker
 from integrations.observing import Observe, unobserved
 from integrations.payments.provider import PaymentProvider
 from integrations.payments.stripe.adapter import Stripe
@@ -20,6 +21,7 @@ def payment_provider(
     webhook_secrets: Sequence[str],
     client: httpx2.AsyncClient,
     observe: Observe = unobserved,
+    breaker: Breaker | None = None,
 ) -> PaymentProvider:
     """The provider called ``name``. Raises ValueError for an unknown name, a missing key or a bad URL.
 
@@ -28,4 +30,11 @@ def payment_provider(
     adapter = PAYMENT_PROVIDERS.get(name)
     if adapter is None:
         raise ValueError(f"no payment provider is called {name!r}; there are: {', '.join(PAYMENT_PROVIDERS)}")
-    return adapter(base_url=base_url, api_key=api_key, webhook_secrets=webhook_secrets, client=client, observe=observe)
+    return adapter(
+        base_url=base_url,
+        api_key=api_key,
+        webhook_secrets=webhook_secrets,
+        client=client,
+        observe=observe,
+        breaker=breaker,
+    )

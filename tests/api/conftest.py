@@ -31,6 +31,7 @@ from integrations.http import new_client
 from integrations.payments.stripe.adapter import Stripe
 from runtime.codec import EncryptionCodec
 from runtime.links import OrderLinks
+from runtime.web import decoder
 from templates.render import Templates
 
 STRIPE_SECRET = "whsec_test_0123456789abcdef"
@@ -181,7 +182,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
         payments=frozenset({"stripe"}),
         carriers={"easypost": carrier},
         webhooks={"stripe": stripe, "easypost": carrier},
-        codec=codec,
+        decode=decoder(codec),
         codec_token=CODEC_TOKEN,
         temporal_ui=TEMPORAL_UI,
         temporal_answers=_yes,

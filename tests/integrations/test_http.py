@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from integrations.breaker import Breaker
 from integrations.errors import OutcomeUnknown, ProviderError, Rejected, Unreachable
 from integrations.http import MAX_ANSWER, Answer, Caller, Request, failure, new_client, require_base_url, retry_after
 from tests.integrations.answers import Watch
@@ -36,7 +37,7 @@ async def server(behaviour: Behaviour) -> AsyncIterator[str]:
 
 async def call(url: str, *, timeout: timedelta = timedelta(seconds=5), watch: Watch | None = None) -> Answer:
     async with new_client() as client:
-        caller = Caller(provider="acme", client=client, timeout=timeout, observe=watch or Watch())
+        caller = Caller(breaker=Breaker("p"), provider="acme", client=client, timeout=timeout, observe=watch or Watch())
         return await caller.call(Request(operation="ask", method="POST", url=url, json={}), lambda answer: answer)
 
 

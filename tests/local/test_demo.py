@@ -25,6 +25,7 @@ def order(number: int, status: str, *, took: float | None = None, attention: boo
         total="USD 12.30",
         placed=PLACED,
         delivered=PLACED + timedelta(seconds=took) if took is not None else None,
+        ended=status in {"delivered", "cancelled"},
     )
 
 

@@ -46,7 +46,7 @@ def test_several_ports_in_use_are_told_together() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         ports = replace(Ports.ephemeral(), web=one.getsockname()[1], smtp=other.getsockname()[1])
         with pytest.raises(
-            LocalError, match=r"in use \(WEB_PORT\) and \d+ is in use \(SMTP_PORT\)\. Stop what uses them"
+            LocalError, match=r"^Ports \d+ \(WEB_PORT\), \d+ \(SMTP_PORT\) are in use\. Stop what uses them"
         ):
             ports.check_free()
 

@@ -20,7 +20,6 @@ async def test_a_hand_over_is_refused_while_the_capture_is_declined(house: House
     assert await house.charges(order) == []
     assert await house.stock("MUG") == (10, 2)
     await house.resolve(order, ExceptionKind.CAPTURE_FAILED, Action.RETRY)
-    await house.until(order, waiting="the hand-over")
     answer = await house.hand_over(order)
     assert answer.status == OrderStatus.SHIPPED
     assert await house.charges(order) == [2900]
@@ -51,7 +50,6 @@ async def test_a_hold_that_somebody_cancelled_is_noticed_and_placed_anew(house: 
     with pytest.raises(NotPaid):
         await house.hand_over(order)
     await house.resolve(order, ExceptionKind.HOLD_LOST, Action.RETRY)
-    await house.until(order, waiting="the hand-over")
     await house.hand_over(order)
     assert await house.charges(order) == [2900]
     assert len(await house.intents(order)) == 2
@@ -66,7 +64,6 @@ async def test_a_hand_over_finds_out_by_itself_that_the_hold_is_gone(house: Hous
     with pytest.raises(NotPaid, match="gone"):
         await house.hand_over(order)
     await house.resolve(order, ExceptionKind.HOLD_LOST, Action.RETRY)
-    await house.until(order, waiting="the hand-over")
     await house.hand_over(order)
     assert await house.charges(order) == [2900]
 
@@ -93,7 +90,6 @@ async def test_a_hold_that_lapses_is_placed_anew_by_one_decision(house: House) -
     await house.exception(order, ExceptionKind.HOLD_LAPSING)
     await house.hold_lapses(order)
     await house.resolve(order, ExceptionKind.HOLD_LOST, Action.RETRY)
-    await house.until(order, waiting="the hand-over")
     await house.hand_over(order)
     assert await house.charges(order) == [2900]
 

@@ -40,7 +40,9 @@ class PaymentRun:
         self._reservation = reservation
         self._state: PaymentState | None = None
         self._decisions = dict.fromkeys(("authorise", "inspect", "capture", "void", "refund"), 1)
-        self._lock = asyncio.Lock()
+        self._capturing = asyncio.Lock()
+        self._asking = asyncio.Lock()
+        """held while the provider is asked, so that every step knows the outcome of the one before"""
         self._told: Decline | None = None
         self.news = False
         """a provider's event has come since the provider was last asked"""
@@ -100,7 +102,7 @@ class PaymentRun:
 
     async def capture(self) -> str | None:
         """Take the money, once however many hand-overs ask for it; why not, if it cannot be taken."""
-        async with self._lock:
+        async with self._capturing:
             if self.captured:
                 return self._difference()
             summary = f"Capture {self._journal.order.request.money}"
@@ -220,8 +222,9 @@ class PaymentRun:
         ``amount`` is the order's total unless it is given.
         """
         for _ in range(_MOST_KEYS):
-            step = self._step(purpose, amount or self._journal.order.request.money)
-            outcome = await self._outside.call(method, step, summary=summary, on=Party.PAYMENT_PROVIDER)
+            async with self._asking:
+                step = self._step(purpose, amount or self._journal.order.request.money)
+                outcome = await self._outside.call(method, step, summary=summary, on=Party.PAYMENT_PROVIDER)
             if not isinstance(outcome, Refusal):
                 return outcome
             self._decisions[purpose] += 1

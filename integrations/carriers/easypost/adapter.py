@@ -13,6 +13,7 @@ import httpx2
 
 from domain.inbox import ProviderEvent
 from domain.shipments import LabelFormat, Shipment, ShipmentRequest, Tracking
+from integrations.breaker import Breaker
 from integrations.carriers.carrier import LabelFile
 from integrations.carriers.easypost import objects
 from integrations.carriers.easypost.objects import NAME, Json
@@ -53,6 +54,7 @@ class EasyPost:
         client: httpx2.AsyncClient,
         observe: Observe = unobserved,
         timeout: timedelta = TOTAL,
+        breaker: Breaker | None = None,
     ) -> None:
         if not api_key:
             raise ValueError("easypost: an API key is needed")
@@ -60,7 +62,9 @@ class EasyPost:
         basic = base64.b64encode(f"{api_key}:".encode()).decode()
         self._headers = {"Authorization": f"Basic {basic}"}
         self._secrets = tuple(webhook_secrets)
-        self._caller = Caller(provider=NAME, client=client, timeout=timeout, observe=observe)
+        self._caller = Caller(
+            provider=NAME, client=client, breaker=breaker or Breaker(NAME), timeout=timeout, observe=observe
+        )
 
     async def create(self, request: ShipmentRequest) -> Shipment:
         """Create a shipment and get its rates."""

@@ -22,6 +22,7 @@ import httpx2
 from domain.inbox import ProviderEvent
 from domain.money import Money
 from domain.payments import Decline, PaymentState, PaymentStatus, RefundState
+from integrations.breaker import Breaker
 from integrations.errors import ProviderDown, ProviderError, Rejected
 from integrations.http import TOTAL, Answer, Caller, Request, failure, require_base_url, safe_id, unreadable, word
 from integrations.observing import Observe, unobserved
@@ -70,13 +71,16 @@ class Stripe:
         client: httpx2.AsyncClient,
         observe: Observe = unobserved,
         timeout: timedelta = TOTAL,
+        breaker: Breaker | None = None,
     ) -> None:
         if not api_key:
             raise ValueError("stripe: an API key is needed")
         self._base = require_base_url(NAME, base_url)
         self._headers = {"Authorization": f"Bearer {api_key}", "Stripe-Version": API_VERSION}
         self._secrets = tuple(webhook_secrets)
-        self._caller = Caller(provider=NAME, client=client, timeout=timeout, observe=observe)
+        self._caller = Caller(
+            provider=NAME, client=client, breaker=breaker or Breaker(NAME), timeout=timeout, observe=observe
+        )
 
     async def authorise(self, request: Authorisation, *, key: str) -> PaymentState:
         """Create a payment with manual capture and confirm it. A decline is answered as a state."""

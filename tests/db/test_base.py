@@ -1,0 +1,102 @@
+"""How the database is reached, and what it means when it is not."""
+
+import socket
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from db.base import Database, checked_dsn
+from db.faults import FAULTS, is_away
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://db/waybill", "postgres://user:word@db:5432/waybill?sslmode=require"])
+def test_a_url_of_postgresql_is_taken_as_it_is(dsn: str) -> None:
+    assert checked_dsn(dsn) == dsn
+
+
+@pytest.mark.parametrize("dsn", ["", "waybill", "mysql://db/waybill", "postgresql+psycopg://db/waybill"])
+def test_any_other_url_is_refused_without_being_quoted(dsn: str) -> None:
+    with pytest.raises(ValueError, match="must start with postgresql://") as caught:
+        checked_dsn(dsn)
+    assert not dsn or dsn not in str(caught.value)
+
+
+async def test_the_options_that_other_tools_know_may_stand_in_the_url(shop_url: str) -> None:
+    database = Database(f"{shop_url}?sslmode=prefer&application_name=ignored", application="waybill-test")
+    assert await database.answers()
+    async with database.reading() as connection:
+        assert (await connection.execute(text("SHOW application_name"))).scalar_one() == "waybill-test"
+        assert (await connection.execute(text("SHOW timezone"))).scalar_one() == "UTC"
+    await database.close()
+
+
+async def test_what_is_written_stays_only_if_the_block_ends_well(database: Database) -> None:
+    insert = text("INSERT INTO decodes (actor, namespace, origin, payloads, key_ids) VALUES (:a, '', '', 1, '')")
+    async with database.transaction() as connection:
+        await connection.execute(insert, {"a": "kept"})
+    with pytest.raises(LookupError):
+        async with database.transaction() as connection:
+            await connection.execute(insert, {"a": "lost"})
+            raise LookupError
+    async with database.reading() as connection:
+        assert (await connection.execute(text("SELECT actor FROM decodes"))).scalars().all() == ["kept"]
+
+
+def nobody_listens() -> str:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return f"postgresql://waybill@127.0.0.1:{found.getsockname()[1]}/waybill"
+
+
+async def test_a_database_that_is_not_there_does_not_answer() -> None:
+    database = Database(nobody_listens())
+    assert not await database.answers()
+    await database.close()
+
+
+async def test_a_database_that_is_not_there_is_away() -> None:
+    database = Database(nobody_listens())
+    with pytest.raises(FAULTS) as caught:
+        async with database.reading():
+            pass
+    assert is_away(caught.value)
+    await database.close()
+
+
+async def test_a_lost_connection_is_away_and_the_next_one_serves(database: Database) -> None:
+    async def lose() -> None:
+        async with database.reading() as connection:
+            await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    with pytest.raises(FAULTS) as caught:
+        await lose()
+    assert is_away(caught.value)
+    assert await database.answers()
+
+
+async def test_a_statement_that_is_wrong_is_a_bug_and_not_away(database: Database) -> None:
+    with pytest.raises(DBAPIError) as caught:
+        async with database.reading() as connection:
+            await connection.execute(text("SELECT nothing FROM nowhere"))
+    assert not is_away(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (ConnectionRefusedError(), True),
+        (TimeoutError(), True),
+        (asyncpg.TooManyConnectionsError("53300"), True),
+        (asyncpg.AdminShutdownError("57P01"), True),
+        (asyncpg.CannotConnectNowError("57P03"), True),
+        (asyncpg.UniqueViolationError("23505"), False),
+        (asyncpg.UndefinedTableError("42P01"), False),
+        (SQLAlchemyError("a bug"), False),
+        (ValueError(), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_only_what_passes_by_itself_is_away(error: Exception, away: bool) -> None:
+    assert is_away(error) is away
