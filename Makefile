@@ -22,10 +22,10 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## the stack on fresh data with ORDERS=20 sample orders; EXIT=1 ends when they have ended
-	@$(BIN)/python -m local.demo
+	@$(BIN)/python -m local demo
 
 up: setup ## the stack with its data kept under .waybill/up, until Ctrl-C
-	@$(BIN)/python -m local.up
+	@$(BIN)/python -m local up
 
 test: format lint types contracts unit integration replay e2e ## everything below, in this order
 
@@ -33,13 +33,13 @@ format: setup-dev ## check the formatting
 	$(BIN)/ruff format --check --quiet .
 
 lint: setup-dev ## check the style
-	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff check --quiet --output-format concise .
 
 types: setup-dev ## check the types
 	$(BIN)/mypy .
 
 contracts: setup-dev ## check who imports whom
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 unit: setup-dev ## test the rules alone
 	$(BIN)/pytest tests/domain
@@ -70,7 +70,5 @@ setup-dev: ## make .venv with what developing needs too
 	@$(PYTHON) -I local/setup.py --dev
 
 clean: ## remove the data of `make up` and `make demo`, and the tools' caches
-	@for link in .waybill/*/postgres/cluster; do \
-	  if [ -L "$$link" ]; then case "$$(readlink "$$link")" in /var/lib/waybill/data/?*) rm -rf "$$(readlink "$$link")" ;; esac; fi; \
-	done
-	rm -rf .waybill .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	$(check-python)
+	@$(PYTHON) -I local/clean.py

@@ -104,7 +104,9 @@ class Inbox:
             f"Money moved after the order was closed: {state.captured} captured and {state.refunded} refunded at the "
             f"provider, {payment.captured} and {payment.refunded} minor units in our record."
         )
-        await self._open(connection, order.id, f"money:{row.event_id}", ExceptionKind.MONEY_MOVED_AFTER_CLOSE, reason)
+        # Several events tell of one movement: one exception for each new state of the money.
+        moved = f"money:{state.captured.minor}:{state.refunded.minor}"
+        await self._open(connection, order.id, moved, ExceptionKind.MONEY_MOVED_AFTER_CLOSE, reason)
         return "the order is closed, and its money differs"
 
     async def _apply_tracking(self, connection: AsyncConnection, row: Row[Any]) -> None:

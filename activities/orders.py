@@ -14,10 +14,21 @@ from db import exceptions as exception_records
 from db import orders as order_records
 from db import shipments as shipment_records
 from db.base import Database
-from domain.exceptions import OrderException
-from domain.orders import Address, Customer, Line, OrderRequest, OrderStatus, PaymentSource, PlacedOrder, Policy
+from domain.exceptions import Action, ExceptionKind, OrderException
+from domain.orders import (
+    CANCELLABLE,
+    Address,
+    Customer,
+    Line,
+    OrderRequest,
+    OrderStatus,
+    PaymentSource,
+    PlacedOrder,
+    Policy,
+    derived_id,
+)
 from domain.shipments import FulfilmentStatus
-from domain.waiting import Waiting
+from domain.waiting import Party, Waiting
 
 WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
 
@@ -55,14 +66,18 @@ class FulfilmentChange:
 
 @dataclass(frozen=True)
 class Projection:
-    """The workflow's newest view of an order, and what has happened since the last one."""
+    """The workflow's newest view of an order, and what has happened since the last one.
+
+    ``open`` are the exceptions that the workflow still waits for: another one that the record shows as open belongs to
+    a run that was ended or reset from outside, and nobody waits for it any more.
+    """
 
     order_id: str
     revision: int
     status: OrderStatus
     waiting: Waiting
-    needs_attention: bool
     entries: tuple[Entry, ...] = ()
+    open: tuple[str, ...] = ()
     opened: tuple[OrderException, ...] = ()
     resolved: tuple[Resolved, ...] = ()
     fulfilments: tuple[FulfilmentChange, ...] = ()
@@ -86,12 +101,11 @@ class OrderRecords:
             values = {
                 "status": projection.status.value,
                 "waiting": waiting_json(projection.waiting),
-                "needs_attention": projection.needs_attention,
                 "delivered_at": projection.delivered_at,
                 "closed_at": projection.closed_at,
             }
             entries = [vars(entry) for entry in projection.entries]
-            await order_records.project(
+            newest = await order_records.project(
                 connection, projection.order_id, revision=projection.revision, values=values, entries=entries
             )
             for exception in projection.opened:
@@ -100,10 +114,50 @@ class OrderRecords:
                 await exception_records.resolve(
                     connection, end.exception_id, resolution=end.resolution, by=end.by, note=end.note, at=end.at
                 )
+            if newest:
+                await exception_records.supersede(connection, projection.order_id, keep=projection.open)
+            await exception_records.refresh_attention(connection, projection.order_id)
             for change in projection.fulfilments:
                 if change.status is FulfilmentStatus.HANDED_OVER:
                     await ship_fulfilment(connection, projection.order_id, change.fulfilment_id)
                 await shipment_records.advance(connection, change.fulfilment_id, change.status, at=change.at)
+
+    async def workflow_ended(self, order_id: str, *, run_id: str, how: str, runs: bool, at: datetime) -> bool:
+        """Somebody ended a run of an open order's workflow in Temporal: have a person decide; whether that was news.
+
+        With ``runs`` the order runs all the same, since the run was reset: that is noted, and nobody needs to decide.
+        """
+        async with self._database.transaction() as connection:
+            order = await order_records.find(connection, order_id)
+            if order is None or order.closed_at is not None:
+                return False
+            if runs:
+                text = "The workflow was reset in Temporal; it goes on, and does nothing twice."
+                await order_records.add_entries(connection, order_id, [_entry(f"reset-{run_id}", at, "reset", text)])
+                return False
+            cancellable = OrderStatus(order.status) in CANCELLABLE
+            exception = OrderException(
+                id=derived_id(order_id, f"ended:{run_id}"),
+                kind=ExceptionKind.WORKFLOW_ENDED,
+                reason=f"The order's workflow was ended in Temporal ({how}). Retry takes the order up where it stood.",
+                actions=(Action.RETRY, Action.CANCEL) if cancellable else (Action.RETRY,),
+                opened_at=at,
+            )
+            if not await exception_records.open_exception(connection, _exception_row(order_id, exception)):
+                return False
+            waiting = Waiting(f"a decision ({', '.join(exception.actions)}): {exception.reason}", Party.OPERATOR, at)
+            await order_records.project(
+                connection,
+                order_id,
+                revision=int(at.timestamp() * 1_000_000),
+                values={"waiting": waiting_json(waiting), "needs_attention": True},
+                entries=[_entry(f"ended-{run_id}", at, "exception", exception.reason)],
+            )
+            return True
+
+
+def _entry(key: str, at: datetime, kind: str, text: str) -> dict[str, Any]:
+    return {"key": key, "at": at, "kind": kind, "text": text, "actor": "waybill"}
 
 
 def waiting_json(waiting: Waiting) -> dict[str, object]:

@@ -64,9 +64,7 @@ class Payments:
         await self._intend(step, "authorised", key)
         with provider_failures():
             state = await self._adopt(provider, step) if step.source.intent else await self._hold(provider, step, key)
-        await self._confirm(
-            step, state, [_event(step, key, "authorised", state.capturable, state)] if _held(state) else []
-        )
+        await self._confirm(step, state, _secured(step, key, state))
         return state
 
     @activity.defn(name="inspect_payment")
@@ -77,8 +75,7 @@ class Payments:
         async with self._database.reading() as connection:
             # The customer has paid since: that was the last authorisation's doing, whichever decision it belonged to.
             key = await records.last_open(connection, step.payment_id, "authorised")
-        held = key is not None and _held(state)
-        await self._confirm(step, state, [_event(step, key, "authorised", state.capturable, state)] if held else [])
+        await self._confirm(step, state, _secured(step, key, state) if key is not None else [])
         return state
 
     @activity.defn(name="capture_payment")
@@ -138,7 +135,11 @@ class Payments:
         if step.source.method is None:
             raise Rejected(provider.name, "the order names neither a payment method nor an intent", status=422)
         request = Authorisation(step.order_id, step.order_number, step.amount, step.source.method)
-        # A second decision comes with a new key: what the first one may have done must be found before it is used.
+        # A run that starts anew must learn how the payment stands now, not what was first answered under its key. And a
+        # second decision comes with a new key: what the first one may have done must be found before it is used.
+        known = await self._known(step)
+        if known is not None and step.n == 1:
+            return await provider.retrieve(known)
         made = await self._live(provider, step) if step.n > 1 else None
         if made is not None:
             return made
@@ -165,6 +166,11 @@ class Payments:
             return step.reference
         made = await self._live(provider, step)
         return made.reference if made else None
+
+    async def _known(self, step: PayStep) -> str | None:
+        async with self._database.reading() as connection:
+            row = await records.find(connection, step.order_id)
+        return None if row is None else row.reference
 
     async def _live(self, provider: PaymentProvider, step: PayStep) -> PaymentState | None:
         made = await provider.find(step.order_id, since=step.since - _CLOCK_SKEW)
@@ -220,6 +226,16 @@ class Payments:
 
 def _held(state: PaymentState) -> bool:
     return state.status is PaymentStatus.AUTHORISED
+
+
+def _secured(step: PayStep, key: str, state: PaymentState) -> list[dict[str, Any]]:
+    """What an authorisation has led to: a hold, or (where the shop's payment captures at once) the money itself."""
+    if _held(state):
+        return [_event(step, key, "authorised", state.capturable, state)]
+    if state.status is PaymentStatus.CAPTURED:
+        captured = _event(step, step.key("capture"), "captured", state.captured, state)
+        return [_event(step, key, "authorised", state.captured, state), captured]
+    return []
 
 
 def _reference(step: PayStep) -> str:

@@ -64,6 +64,27 @@ class Bought:
 
 
 @dataclass(frozen=True)
+class VoidLabel:
+    """Give a shipment's label back."""
+
+    parcel_id: str
+    provider: str
+    shipment: str
+
+
+@dataclass(frozen=True)
+class Booked:
+    """A parcel for which a label was bought or may have been. ``number`` is its fulfilment's."""
+
+    parcel_id: str
+    fulfilment_id: str
+    number: int
+    provider: str
+    shipment: str
+    tracker: str | None
+
+
+@dataclass(frozen=True)
 class Follow:
     """Ask where a parcel is."""
 
@@ -132,7 +153,7 @@ class Shipments:
         return Bought(tracker, label.tracking_code, label.tracking_url, label.carrier, label.service)
 
     @activity.defn(name="void_label")
-    async def void(self, step: Buy) -> str:
+    async def void(self, step: VoidLabel) -> str:
         """Ask for the label's price back; what the carrier says to it, or `not_bought`."""
         carrier = self._carriers[step.provider]
         with provider_failures():
@@ -145,6 +166,18 @@ class Shipments:
         async with self._database.transaction() as connection:
             await records.set_parcel(connection, step.parcel_id, {"void_status": status})
         return status
+
+    @activity.defn(name="booked_parcels")
+    async def booked(self, order_id: str) -> list[Booked]:
+        """The order's parcels that have a shipment at the carrier, from our record."""
+        async with self._database.reading() as connection:
+            rows = await records.parcels(connection, order_id)
+            numbers = {row.id: row.number for row in await records.fulfilments(connection, order_id)}
+        return [
+            Booked(r.id, r.fulfilment_id, numbers[r.fulfilment_id], r.provider, r.shipment, r.tracker)
+            for r in rows
+            if r.shipment is not None
+        ]
 
     @activity.defn(name="track_parcel")
     async def track(self, step: Follow) -> Whereabouts:

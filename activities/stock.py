@@ -20,6 +20,8 @@ from domain.shipments import FulfilmentStatus
 from domain.stock import Allocation, MovementKind, Place, Plan, ReservationStatus, route
 
 _LIVE = (ReservationStatus.HELD, ReservationStatus.COMMITTED)
+# What a workflow that starts anew may find: units that have left already stand as well.
+_STANDS = (*_LIVE, ReservationStatus.SHIPPED)
 
 
 @dataclass(frozen=True)
@@ -91,17 +93,19 @@ class StockKeeper:
         """Make the holds firm and write the fulfilments; False, and nothing written, if a hold was lost meanwhile."""
         wanted = sorted((a.line, a.warehouse, a.quantity) for f in request.fulfilments for a in f.allocations)
         async with self._database.transaction() as connection:
-            rows = await stock_records.reservations(connection, request.order_id, statuses=_LIVE, lock=True)
+            rows = await stock_records.reservations(connection, request.order_id, statuses=_STANDS, lock=True)
             if sorted((row.line, row.warehouse, row.quantity) for row in rows) != wanted:
                 return False
-            await stock_records.turn(connection, [row.id for row in rows], ReservationStatus.COMMITTED)
+            held = [row.id for row in rows if row.status == ReservationStatus.HELD]
+            await stock_records.turn(connection, held, ReservationStatus.COMMITTED)
             await shipment_records.add_fulfilments(connection, *_fulfilment_rows(request))
         return True
 
     @activity.defn(name="release_stock")
     async def release(self, request: Release) -> int:
-        """Give back every unit that the order still holds; the number of units."""
+        """Give back every unit that the order still holds, and close its fulfilments; the number of units."""
         async with self._database.transaction() as connection:
+            await shipment_records.cancel_fulfilments(connection, request.order_id)
             rows = await stock_records.reservations(connection, request.order_id, statuses=_LIVE, lock=True)
             await _give_back(connection, rows, reason=request.reason)
             return sum(row.quantity for row in rows)

@@ -22,8 +22,8 @@ _WHEN = {
     422: "The request is not valid; `errors` lists every fault.",
     503: "A part that is needed does not answer now; repeat after `Retry-After` seconds.",
 }
-_ALWAYS = (401, 403, 422, 503)
-_WITH_BODY = (400, 413, 415)
+_ALWAYS = (400, 401, 403, 422, 503)
+_WITH_BODY = (413, 415)
 
 TAGS = [
     {"name": "orders", "description": "Place orders, follow them, cancel them."},

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from domain.errors import Conflict, WaybillError
+from domain.errors import Conflict, Unavailable, WaybillError
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,15 @@ class InvalidRequest(WaybillError):
         kinds = {fault.code for fault in faults}
         if len(kinds) == 1:
             self.code = faults[0].code
+
+
+def not_running(number: str) -> Unavailable:
+    """The answer where an order that is open in its record has no workflow now."""
+    return Unavailable(
+        f"Order {number} does not run now: it has just ended and its record is being written, or it was ended in "
+        "Temporal, and then its exception must be decided first.",
+        retry_after=2,
+    )
 
 
 class NothingToPrint(Conflict):

@@ -1,13 +1,16 @@
 """Exceptions: what waits for a person, and the person's decision."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from sqlalchemy import Row
 
+from activities.orders import placed_order
 from api.auth import ReadsExceptions, WritesExceptions
 from api.describing import problems
+from api.errors import not_running
 from api.headers import IdempotencyKey
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
 from api.schemas.base import Instant, Word
@@ -16,7 +19,7 @@ from api.schemas.views import AnswerOut
 from api.services import Services, Wired
 from api.viewing import WAITING
 from db import exceptions, orders
-from domain.errors import Conflict, NotFound, Unavailable
+from domain.errors import Conflict, NotFound
 from domain.exceptions import ExceptionKind, ExceptionStatus, Resolution
 
 router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
@@ -70,12 +73,25 @@ async def resolve(
     decision = Resolution(exception, body.action, caller.actor, body.note)
     if row.closed_at is not None:
         return await _resolve_record(wired, row, decision)
+    if row.kind == ExceptionKind.WORKFLOW_ENDED:
+        return await _start_anew(wired, row, decision)
     key = f"resolve:{exception}:{idempotency_key or body.action}"
     try:
         answer = await wired.gateway.resolve(row.order_id, decision, key=key)
     except NotFound as error:
-        raise Unavailable("The order has just ended and its record is being written.", retry_after=2) from error
+        raise not_running(row.number) from error
     return AnswerOut(order_id=row.order_id, status=answer.status, waiting=answer.waiting)
+
+
+async def _start_anew(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
+    """The order has no workflow that could be told: a new one takes it up, and knows what was decided."""
+    async with wired.database.reading() as connection:
+        order = await orders.find(connection, row.order_id)
+        lines = await orders.lines(connection, row.order_id)
+    if order is None:
+        raise NotFound("order", row.order_id)
+    await wired.gateway.restart(replace(placed_order(order, lines, wired.policy), restart=decision))
+    return AnswerOut(order_id=row.order_id, status=order.status, waiting="The order is taken up again.")
 
 
 async def _resolved_before(wired: Services, row: Row[Any], body: ResolveIn) -> AnswerOut:

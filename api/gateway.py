@@ -24,6 +24,9 @@ class OrderGateway(Protocol):
     async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
         """Note that a fulfilment's parcels are the carrier's; its money is captured first."""
 
+    async def restart(self, placed: PlacedOrder) -> None:
+        """Start an order anew whose workflow was ended in Temporal; Conflict if it runs, or ended by itself."""
+
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         """Pass on a person's decision about an exception."""
 

@@ -11,6 +11,7 @@ from activities.orders import placed_order
 from api.acceptance import accept
 from api.auth import ReadsOrders, WritesOrders
 from api.describing import answers, problems
+from api.errors import not_running
 from api.headers import IdempotencyKey
 from api.packing import order_slips
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
@@ -117,7 +118,10 @@ async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str)
     async with wired.database.reading() as connection:
         lines = await orders.lines(connection, row.id)
     await wired.gateway.start(placed_order(row, lines, wired.policy))
-    return await wired.gateway.cancel(row.id, wish, key=key)
+    try:
+        return await wired.gateway.cancel(row.id, wish, key=key)
+    except NotFound as error:
+        raise not_running(row.number) from error
 
 
 def closed_answer(row: Row[Any], wanted: OrderStatus, what: str) -> Answer:

@@ -7,7 +7,7 @@ from sqlalchemy import Row
 
 from api.auth import ReadsOrders, WritesFulfilments
 from api.describing import answers, problems
-from api.errors import NothingToPrint
+from api.errors import NothingToPrint, not_running
 from api.headers import IdempotencyKey
 from api.problems import REQUEST_ID
 from api.schemas.views import AnswerOut
@@ -50,7 +50,7 @@ async def hand_over(
     try:
         answer = await wired.gateway.hand_over(order.id, HandOver(fulfilment, caller.actor), key=key)
     except NotFound as error:
-        raise Unavailable("The order has just ended and its record is being written.", retry_after=2) from error
+        raise not_running(order.number) from error
     return AnswerOut(order_id=order.id, status=answer.status, waiting=answer.waiting)
 
 

@@ -1,5 +1,6 @@
 """Exceptions of orders and what people decided."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
-from domain.exceptions import ExceptionStatus
+from domain.exceptions import OPENED_BY_OTHERS, ExceptionStatus
 
 
 class ExceptionRecord(Base):
@@ -40,10 +41,11 @@ class ExceptionRecord(Base):
     """when the operators' mail about it was accepted by the mail server"""
 
 
-async def open_exception(connection: AsyncConnection, values: dict[str, Any]) -> None:
-    """Write an exception; one written before stays as it is."""
+async def open_exception(connection: AsyncConnection, values: dict[str, Any]) -> bool:
+    """Write an exception; one written before stays as it is, and the answer is False."""
     row = {**values, "status": ExceptionStatus.OPEN.value}
-    await connection.execute(insert(ExceptionRecord).values(row).on_conflict_do_nothing())
+    inserted = insert(ExceptionRecord).values(row).on_conflict_do_nothing().returning(ExceptionRecord.id)
+    return (await connection.execute(inserted)).first() is not None
 
 
 async def resolve(
@@ -71,7 +73,8 @@ async def refresh_attention(connection: AsyncConnection, order_id: str) -> None:
         .where(ExceptionRecord.order_id == order_id, ExceptionRecord.status == ExceptionStatus.OPEN.value)
         .exists()
     )
-    await connection.execute(update(Order).where(Order.id == order_id).values(needs_attention=waits))
+    stale = Order.needs_attention != waits
+    await connection.execute(update(Order).where(Order.id == order_id, stale).values(needs_attention=waits))
 
 
 async def mark_told(connection: AsyncConnection, exception_id: str) -> None:
@@ -151,3 +154,26 @@ async def count_open(connection: AsyncConnection) -> dict[str, int]:
         .group_by(ExceptionRecord.kind)
     )
     return {row[0]: row[1] for row in await connection.execute(query)}
+
+
+async def supersede(connection: AsyncConnection, order_id: str, *, keep: Sequence[str]) -> None:
+    """Close what the record shows as open, but the order's workflow does not wait for: it ran anew meanwhile.
+
+    What others than the workflow opened is theirs to close.
+    """
+    values = {
+        "status": ExceptionStatus.RESOLVED.value,
+        "resolution": "superseded",
+        "resolved_by": "waybill",
+        "resolved_at": func.now(),
+    }
+    await connection.execute(
+        update(ExceptionRecord)
+        .where(
+            ExceptionRecord.order_id == order_id,
+            ExceptionRecord.status == ExceptionStatus.OPEN.value,
+            ExceptionRecord.id.not_in(keep),
+            ExceptionRecord.kind.not_in([kind.value for kind in OPENED_BY_OTHERS]),
+        )
+        .values(values)
+    )

@@ -187,15 +187,19 @@ async def project(
     revision: int,
     values: dict[str, Any],
     entries: list[dict[str, Any]],
-) -> None:
-    """Write the workflow's newest view of the order. An older revision than the one stored changes no column.
+) -> bool:
+    """Write the workflow's newest view of the order; whether it was newer than the one stored, else no column changes.
 
     ``entries`` are added to the timeline in any case; one written before (same key) stays as it is.
     """
-    await connection.execute(
-        update(Order).where(Order.id == order_id, Order.revision < revision).values(revision=revision, **values)
+    written = await connection.execute(
+        update(Order)
+        .where(Order.id == order_id, Order.revision < revision)
+        .values(revision=revision, **values)
+        .returning(Order.id)
     )
     await add_entries(connection, order_id, entries)
+    return written.first() is not None
 
 
 async def add_entries(connection: AsyncConnection, order_id: str, entries: list[dict[str, Any]]) -> None:

@@ -105,6 +105,16 @@ async def advance(connection: AsyncConnection, fulfilment_id: str, status: Fulfi
     await connection.execute(update(Fulfilment).where(Fulfilment.id == fulfilment_id).values(values))
 
 
+async def cancel_fulfilments(connection: AsyncConnection, order_id: str) -> None:
+    """Close an order's fulfilments that have not left."""
+    unsent = Fulfilment.status.in_([FulfilmentStatus.PLANNED.value, FulfilmentStatus.LABELLED.value])
+    await connection.execute(
+        update(Fulfilment)
+        .where(Fulfilment.order_id == order_id, unsent)
+        .values(status=FulfilmentStatus.CANCELLED.value)
+    )
+
+
 async def add_parcel(connection: AsyncConnection, parcel: dict[str, Any]) -> bool:
     """Write a parcel; one written before stays as it is, and the answer is False."""
     inserted = await connection.execute(insert(Parcel).values(parcel).on_conflict_do_nothing().returning(Parcel.id))

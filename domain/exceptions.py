@@ -24,6 +24,11 @@ class ExceptionKind(StrEnum):
     MONEY_MOVED_AFTER_CLOSE = "money_moved_after_close"
     NOTICE_REFUSED = "notice_refused"
     STEP_FAILED = "step_failed"
+    WORKFLOW_ENDED = "workflow_ended"
+
+
+OPENED_BY_OTHERS = frozenset({ExceptionKind.MONEY_MOVED_AFTER_CLOSE, ExceptionKind.SHIPPED_AFTER_CANCEL})
+"""Kinds that the inbox may open beside the order's workflow, which therefore does not close them."""
 
 
 class Action(StrEnum):

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, NewType
 
 from domain.errors import WrongTotal
+from domain.exceptions import Resolution
 from domain.money import Money, check_currency
 
 OrderId = NewType("OrderId", str)
@@ -155,13 +156,17 @@ class Policy:
 
 @dataclass(frozen=True)
 class PlacedOrder:
-    """An accepted order: what its workflow starts with."""
+    """An accepted order: what its workflow starts with.
+
+    ``restart`` is what a person decided after an earlier run was ended from outside.
+    """
 
     id: str
     number: str
     placed_at: datetime
     request: OrderRequest
     policy: Policy = field(default_factory=Policy)
+    restart: Resolution | None = None
 
 
 @dataclass(frozen=True)

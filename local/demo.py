@@ -26,7 +26,7 @@ from local.processes import LocalError
 from local.sample_orders import sample_orders
 from local.shop import Shop
 from local.stack import Stack, hold
-from local.terminal import run
+from local.terminal import run, until_told
 from local.up import STARTING, address_book, show
 
 FOLDER = Path(".waybill/demo")
@@ -54,7 +54,7 @@ class Result:
 
 
 async def main() -> int:
-    """Status 1 where an order did not reach `delivered`."""
+    """Status 1 where an order did not reach `delivered`, 130 where it was interrupted before that was known."""
     count = wanted_orders(os.environ)
     ends_by_itself = os.environ.get("EXIT", "") not in {"", "0"} or not sys.stdout.isatty()
     console = Console(highlight=False)
@@ -68,8 +68,9 @@ async def main() -> int:
         result = await play(stack, console, count)
         if not ends_by_itself:
             console.print("It keeps running; Ctrl-C stops it.")
-            await asyncio.Event().wait()
-    sys.stdout.write(result.line + "\n")
+            await until_told()
+    if ends_by_itself:
+        sys.stdout.write(result.line + "\n")
     return 0 if result.delivered == result.orders else 1
 
 

@@ -49,9 +49,18 @@ def installed() -> set[str]:
 
 
 def venv_works() -> bool:
-    """Whether .venv has a Python that runs here, where it was made, and is young enough."""
-    check = f"import sys; sys.exit(sys.version_info < {OLDEST} or sys.prefix != {str(VENV.resolve())!r})"
-    return VENV_PYTHON.exists() and run([str(VENV_PYTHON), "-I", "-c", check]).returncode == 0
+    """Whether .venv has a Python that runs here and is young enough, and was made where it is."""
+    check = f"import sys; sys.exit(sys.version_info < {OLDEST})"
+    return VENV_PYTHON.exists() and not moved() and run([str(VENV_PYTHON), "-I", "-c", check]).returncode == 0
+
+
+def moved() -> bool:
+    """Whether .venv was copied from elsewhere: its programs then still run the Python of the old place."""
+    try:
+        head = (VENV / "bin" / "pip").read_text(encoding="utf-8")[:500]
+    except FileNotFoundError:  # uv makes virtual environments without pip
+        return False
+    return not any(f"{place}/bin/python" in head for place in (VENV.absolute(), VENV.resolve()))
 
 
 def make_venv() -> None:

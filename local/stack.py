@@ -30,6 +30,7 @@ from runtime.search_attributes import SEARCH_ATTRIBUTES
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "waybill"
+PRIVATE = ("logs", "mail", "sandbox", "secrets", "temporal")
 ORDERS_ONLY = 'WorkflowType="Order"'
 MIGRATE_WITHIN = timedelta(seconds=60)
 
@@ -112,7 +113,7 @@ class Stack:
         await self._exits.aclose()
 
     async def _start(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folders()
         self._exits.callback(hold(self.folder))
         self.check_ports()
         self.secrets = Secrets.kept_in(self.folder / "secrets")
@@ -126,6 +127,14 @@ class Stack:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.supervisor.run(self._worker()))
             group.create_task(self.supervisor.run(self._web()))
+
+    def _make_folders(self) -> None:
+        """What has personal data is ours alone; the folder itself lets PostgreSQL's user through."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o711)
+        for name in PRIVATE:
+            (self.folder / name).mkdir(exist_ok=True)
+            (self.folder / name).chmod(0o700)
 
     def check_ports(self) -> None:
         """Raises LocalError where a port that this stack needs is in use."""

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from local.processes import LocalError
@@ -17,17 +18,18 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Runs `main` to its end and returns its exit status.
 
-    The first SIGINT, SIGTERM or SIGHUP cancels it, which is a good ending (status 0); the second leaves at once, and
-    the kernel takes the children along. A LocalError becomes its line on standard error and status 2.
+    The first SIGINT, SIGTERM or SIGHUP cancels it; unless it makes that a good ending, the status is 130. A second
+    leaves at once, and the kernel takes the children along. A LocalError becomes its line on standard error and
+    status 2.
     """
     try:
-        return asyncio.run(_until_told(main))
+        return asyncio.run(_run(main))
     except LocalError as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT_START
 
 
-async def _until_told(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+async def _run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     task = asyncio.create_task(main())
     told = False
 
@@ -44,5 +46,11 @@ async def _until_told(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
         return await task
     except asyncio.CancelledError:
         if told:
-            return 0
+            return INTERRUPTED
         raise
+
+
+async def until_told() -> None:
+    """Waits for the first signal and takes it for a good ending."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()

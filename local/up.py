@@ -1,6 +1,5 @@
 """`make up`: the stack until Ctrl-C, its data kept under .waybill/up."""
 
-import asyncio
 import os
 import sys
 from contextlib import AsyncExitStack
@@ -11,7 +10,7 @@ from rich.console import Console
 from local.ports import Ports
 from local.processes import shown
 from local.stack import Stack
-from local.terminal import run
+from local.terminal import run, until_told
 
 FOLDER = Path(".waybill/up")
 STARTING = "Starting PostgreSQL, Temporal, sandbox, mail, web and worker …"
@@ -26,7 +25,7 @@ async def main() -> int:
             await exits.enter_async_context(stack)
         exits.callback(console.print, "Stopping …")
         show(console, "Waybill is up. Ctrl-C stops it.", {**address_book(stack), **papers(stack)})
-        await asyncio.Event().wait()
+        await until_told()
     return 0
 
 

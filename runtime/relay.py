@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -17,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from activities.inbox import Inbox
 from activities.notifications import Notifications
-from activities.orders import placed_order
+from activities.orders import OrderRecords, placed_order
 from activities.stock import StockKeeper
 from db import orders as order_records
 from db.base import Database
@@ -31,6 +32,7 @@ log = structlog.get_logger("relay")
 
 _START_AFTER_SECONDS = 3.0
 _BATCH = 100
+_LOOK_BACK = timedelta(days=2)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Relay:
         inbox: Inbox,
         notifications: Notifications,
         stock: StockKeeper,
+        records: OrderRecords,
         policy: Policy,
         *,
         dsn: str,
@@ -60,12 +63,14 @@ class Relay:
         self._gateway = gateway
         self._policy = policy
         self._dsn = dsn
+        self._records = records
         self._rung = asyncio.Event()
         self._chores = (
             Chore("inbox", 1.0, inbox.apply_due),
             Chore("start_orders", 2.0, self._start_orders),
             Chore("tell_operators", 2.0, notifications.tell_operators),
             Chore("release_expired", 30.0, stock.release_expired),
+            Chore("ended_from_outside", 5.0, self._look_for_ended),
         )
 
     async def run(self) -> None:
@@ -81,12 +86,12 @@ class Relay:
                 done = await chore.do()
             except (SQLAlchemyError, OSError, Unavailable, ProviderError, TimeoutError) as error:
                 log.warning("chore_failed", chore=chore.name, error=type(error).__name__)
-                done = 0
                 await asyncio.sleep(chore.seconds)
+                continue
             except Exception:  # a chore's bug must not stop the other chores
                 log.exception("chore_broken", chore=chore.name)
-                done = 0
                 await asyncio.sleep(chore.seconds * 5)
+                continue
             if not done:
                 await self._rest(chore)
 
@@ -118,6 +123,17 @@ class Relay:
 
     def _ring(self, *_: Any) -> None:
         self._rung.set()
+
+    async def _look_for_ended(self) -> int:
+        """Workflows that an operator terminated or reset in Temporal: their orders' records must say so."""
+        now = datetime.now(UTC)
+        for ended in await self._gateway.ended_from_outside(since=now - _LOOK_BACK):
+            runs = await self._gateway.runs(ended.order_id)
+            if await self._records.workflow_ended(
+                ended.order_id, run_id=ended.run_id, how=ended.how, runs=runs, at=now
+            ):
+                log.warning("workflow_ended_from_outside", order_id=ended.order_id, how=ended.how)
+        return 0
 
     async def _start_orders(self) -> int:
         """Start what was not started; how many were. One order that cannot be started holds up no other."""

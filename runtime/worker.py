@@ -66,6 +66,7 @@ class Crew:
                 self.payments.refund,
                 self.shipments.quote,
                 self.shipments.buy,
+                self.shipments.booked,
                 self.shipments.void,
                 self.shipments.track,
                 self.notifications.notify,
@@ -96,12 +97,13 @@ async def crew(settings: Settings, *, client: Client | None = None) -> Crew:
     )
     gateway = OrderGateway(client, task_queue=settings.temporal_task_queue)
     inbox = Inbox(database, outside.payments, outside.carriers, gateway.wake)
-    relay = Relay(database, gateway, inbox, notifications, stock, settings.policy, dsn=settings.database_url)
+    records = OrderRecords(database)
+    relay = Relay(database, gateway, inbox, notifications, stock, records, settings.policy, dsn=settings.database_url)
     return Crew(
         database,
         outside,
         client,
-        OrderRecords(database),
+        records,
         stock,
         Payments(database, outside.payments),
         Shipments(database, outside.carriers),

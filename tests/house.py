@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -24,8 +24,9 @@ from db import catalogue, exceptions, identity, inbox, notifications, orders, pa
 from db.base import Database
 from domain.exceptions import Action, ExceptionKind, Resolution
 from domain.identity import Scope, hash_api_key, new_api_key
+from domain.notifications import message_id
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, workflow_id
-from domain.stock import MovementKind
+from domain.stock import MovementKind, ReservationStatus
 from runtime.health import HealthServer
 from runtime.plugin import connect
 from runtime.settings import Providers, Settings, SmtpTls
@@ -80,6 +81,20 @@ class House:
             await stock.ensure_levels(connection, [(sku, at)])
             change = stock.Change(key, sku, at, MovementKind.RECEIVED, units, 0, key, "the test")
             await stock.move(connection, [change])
+
+    async def delivery_comes_in(self, sku: str, units: int, *, at: str = "EAST") -> None:
+        """A supplier's delivery is booked through the API, which tells the orders that wait for it."""
+        body = {"warehouse": at, "reference": uuid.uuid4().hex, "lines": [{"sku": sku, "quantity": units}]}
+        response = await self.http.post("/v1/stock/receipts", json=body)
+        assert response.is_success, response.text
+
+    async def reservation_lapses(self, order: str) -> None:
+        """The time for which units are held for an unpaid order runs out, and the relay gives them back."""
+        async with self.database.transaction() as connection:
+            held = await stock.reservations(connection, order)
+            past = datetime.now(UTC) - timedelta(seconds=1)
+            await stock.turn(connection, [row.id for row in held], ReservationStatus.HELD, expires_at=past)
+        await self.crew.stock.release_expired()
 
     async def stock(self, sku: str, *, at: str = "EAST") -> tuple[int, int]:
         """Units on hand and units reserved."""
@@ -287,6 +302,28 @@ class House:
         async with self.database.reading() as connection:
             return await inbox.count_by_status(connection)
 
+    async def noticed(self, order: str, kind: str) -> None:
+        """Wait until the customer has been told of this, for good."""
+
+        async def told() -> bool:
+            return (await self.notices(order)).get(kind) in {"sent", "repeated"}
+
+        await self._until(told, lambda: self._story(order, f"the e-mail {kind}"))
+
+    async def waits(self, order: str) -> bool:
+        """Whether the order, once it has reserved or not, waits for an operator rather than for the warehouse."""
+
+        async def settled() -> Row[Any] | None:
+            row = await self.record(order)
+            return row if row.needs_attention or row.status == OrderStatus.FULFILLING else None
+
+        row = await self._until(settled, lambda: self._story(order, "a reservation, or none"))
+        return bool(row.needs_attention)
+
+    async def events(self, order: str) -> int:
+        """How many events the order's history has."""
+        return len((await self.handle(order).fetch_history()).events)
+
     async def timeline(self, order: str) -> list[str]:
         """What happened to the order, in sentences."""
         async with self.database.reading() as connection:
@@ -326,6 +363,24 @@ class House:
         count: int = response.raise_for_status().json()["deeds"]
         return count
 
+    async def calls(self, operation: str) -> int:
+        """How often a provider was asked."""
+        response = await self.street.sandbox.get("/control/calls/count", params={"operation": operation})
+        count: int = response.raise_for_status().json()["count"]
+        return count
+
+    async def all_heard(self) -> None:
+        """Wait until every webhook has come in and been applied."""
+
+        async def quiet() -> bool:
+            sent = (await self.street.sandbox.get("/control/webhooks", params={"limit": 1000})).json()["deliveries"]
+            return all(d["state"] != "pending" for d in sent) and not (await self.inbox()).get("stored")
+
+        async def story() -> str:
+            return f"webhooks are still on their way, or in the inbox: {await self.inbox()}"
+
+        await self._until(quiet, story)
+
     async def mails(self, order: str) -> list[str]:
         """The kinds of the e-mails that the mail server has for the customer, in the order in which they came."""
         async with self.database.reading() as connection:
@@ -341,6 +396,21 @@ class House:
         message_id = next(row.message_id for row in rows if row.kind == kind)
         found = (await self.street.mail.get("/api/messages", params={"message_id": message_id})).json()["messages"]
         text: str = (await self.street.mail.get(f"/api/messages/{found[0]['id']}")).json()["text"]
+        return text
+
+    async def operators_letter(self, exception_id: str) -> str:
+        """The text of the e-mail to the operators about an exception, once it has come; there must be one only."""
+        search = {"message_id": message_id(exception_id, "shop.example")}
+
+        async def come() -> list[Any]:
+            found: list[Any] = (await self.street.mail.get("/api/messages", params=search)).json()["messages"]
+            return found
+
+        async def story() -> str:
+            return "the operators were not told"
+
+        (found,) = await self._until(come, story)
+        text: str = (await self.street.mail.get(f"/api/messages/{found['id']}")).json()["text"]
         return text
 
     async def start_again(self, order: str) -> None:
@@ -440,9 +510,7 @@ async def _relay(parts: Crew) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _shop(settings: Settings, key: str) -> AsyncIterator[httpx2.AsyncClient]:
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx2.AsyncClient(
-        base_url=settings.public_url, headers=headers, timeout=15, trust_env=False
-    ) as client:
+    async with httpx2.AsyncClient(base_url=settings.public_url, headers=headers, timeout=15, trust_env=False) as client:
         yield client
 
 

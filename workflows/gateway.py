@@ -2,10 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
@@ -37,6 +43,15 @@ _AWAY = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A run of an order's workflow that was ended from outside: ``how`` is Temporal's word for it."""
+
+    order_id: str
+    run_id: str
+    how: str
+
+
 class OrderGateway:
     """Starts, updates and signals order workflows; waits a bounded time for each."""
 
@@ -46,36 +61,48 @@ class OrderGateway:
 
     async def start(self, placed: PlacedOrder) -> None:
         """Start an order's workflow, once for ever. Raises Unavailable if Temporal does not answer."""
-        request = placed.request
         try:
-            await self._client.start_workflow(
-                OrderWorkflow.run,
-                placed,
-                id=workflow_id(placed.id),
-                task_queue=self._task_queue,
-                # The defaults would run a closed order a second time.
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                # A killed worker's workflow task is given to another after this long.
-                task_timeout=timedelta(seconds=5),
-                static_summary=f"{placed.number} · {request.channel}",
-                static_details=f"Order **{placed.number}** of channel {request.channel}",
-                search_attributes=TypedSearchAttributes(
-                    [
-                        SearchAttributePair(attributes.STATUS, OrderStatus.ACCEPTED.value),
-                        SearchAttributePair(attributes.CHANNEL, request.channel),
-                        SearchAttributePair(attributes.NEEDS_ATTENTION, False),
-                        SearchAttributePair(
-                            attributes.PROMISED_BY, promised_by(placed.placed_at, request.shipping_service)
-                        ),
-                    ]
-                ),
-                rpc_timeout=_START_PATIENCE,
-            )
+            await self._start(placed, WorkflowIDConflictPolicy.USE_EXISTING, WorkflowIDReusePolicy.REJECT_DUPLICATE)
         except WorkflowAlreadyStartedError:
             return  # it ran to its end before: there is nothing to start
+
+    async def restart(self, placed: PlacedOrder) -> None:
+        """Start an order anew whose workflow was ended from outside; ``placed.restart`` is what a person decided.
+
+        Raises Conflict if it runs or ended by itself, Unavailable if Temporal does not answer.
+        """
+        try:
+            await self._start(placed, WorkflowIDConflictPolicy.FAIL, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY)
+        except WorkflowAlreadyStartedError as error:
+            raise Conflict("The order's workflow runs already, or has ended by itself.") from error
+
+    async def ended_from_outside(self, *, since: datetime) -> list[Ended]:
+        """Orders whose workflow was terminated, cancelled, timed out or failed since then. Raises Unavailable."""
+        query = (
+            "WorkflowType = 'Order' AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut', 'Canceled') "
+            f"AND CloseTime >= '{since.isoformat()}'"
+        )
+        try:
+            found = self._client.list_workflows(query, rpc_timeout=_UPDATE_PATIENCE)
+            return [
+                Ended(execution.id.removeprefix("order-"), execution.run_id, str(execution.status.name).lower())
+                async for execution in found
+                if execution.status is not None
+            ]
         except RPCError as error:
             raise _unavailable(error) from error
+
+    async def runs(self, order_id: str) -> bool:
+        """Whether an order's workflow runs now. Raises Unavailable."""
+        try:
+            described = await self._client.get_workflow_handle(workflow_id(order_id)).describe(
+                rpc_timeout=_UPDATE_PATIENCE
+            )
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return False
+            raise _unavailable(error) from error
+        return described.status is WorkflowExecutionStatus.RUNNING
 
     async def cancel(self, order_id: str, request: CancelRequest, *, key: str) -> Answer:
         """Wish an order cancelled. Raises TooLate, NotFound, Unavailable."""
@@ -97,6 +124,38 @@ class OrderGateway:
         """Tell orders that stock has come in; those that have ended are passed over. Raises Unavailable."""
         for order_id in order_ids:
             await self._signal(order_id, OrderWorkflow.stock_arrived)
+
+    async def _start(
+        self, placed: PlacedOrder, conflict: WorkflowIDConflictPolicy, reuse: WorkflowIDReusePolicy
+    ) -> None:
+        request = placed.request
+        try:
+            await self._client.start_workflow(
+                OrderWorkflow.run,
+                placed,
+                id=workflow_id(placed.id),
+                task_queue=self._task_queue,
+                # The defaults would run a closed order a second time.
+                id_conflict_policy=conflict,
+                id_reuse_policy=reuse,
+                # A killed worker's workflow task is given to another after this long.
+                task_timeout=timedelta(seconds=5),
+                static_summary=f"{placed.number} · {request.channel}",
+                static_details=f"Order **{placed.number}** of channel {request.channel}",
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(attributes.STATUS, OrderStatus.ACCEPTED.value),
+                        SearchAttributePair(attributes.CHANNEL, request.channel),
+                        SearchAttributePair(attributes.NEEDS_ATTENTION, False),
+                        SearchAttributePair(
+                            attributes.PROMISED_BY, promised_by(placed.placed_at, request.shipping_service)
+                        ),
+                    ]
+                ),
+                rpc_timeout=_START_PATIENCE,
+            )
+        except RPCError as error:
+            raise _unavailable(error) from error
 
     async def _signal(self, order_id: str, signal: Any, *arguments: Any) -> bool:
         handle = self._client.get_workflow_handle_for(OrderWorkflow.run, workflow_id(order_id))

@@ -1,5 +1,98 @@
 """The shop, and the outside world as servers on this machine."""
 
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+
+from integrations.carriers.easypost.adapter import EasyPost
+from integrations.http import new_client
+from integrations.mail.smtp import Smtp, Tls
+from integrations.payments.stripe.adapter import Stripe
 from tests.activities.world import database, shop_url, world
+from tests.integrations.stand_ins import process
+from tests.sandbox.servers import KEY, RunningSandbox, free_port
 
 __all__ = ["database", "shop_url", "world"]
+
+EASYPOST_SECRET = "easypost-secret-0123456789"
+SHORT = timedelta(seconds=3)
+
+
+@pytest.fixture(scope="session")
+def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    running = RunningSandbox(tmp_path_factory.mktemp("sandbox"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def sandbox(running_sandbox: RunningSandbox) -> RunningSandbox:
+    """The providers' sandbox, with empty books."""
+    running_sandbox.control("reset")
+    return running_sandbox
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    """Connections as the worker has them."""
+    async with new_client() as client:
+        yield client
+
+
+@pytest.fixture
+def stripe(sandbox: RunningSandbox, client: httpx2.AsyncClient) -> Stripe:
+    """The payment provider."""
+    url = f"{sandbox.url}/stripe"
+    return Stripe(base_url=url, api_key=KEY, webhook_secrets=["whsec"], client=client, timeout=SHORT)
+
+
+@pytest.fixture
+def easypost(sandbox: RunningSandbox, client: httpx2.AsyncClient) -> EasyPost:
+    """The carrier system."""
+    url = f"{sandbox.url}/easypost/v2"
+    return EasyPost(base_url=url, api_key="EZTKtest", webhook_secrets=[EASYPOST_SECRET], client=client, timeout=SHORT)
+
+
+@dataclass
+class Mailbox:
+    """The mail server and a look into it."""
+
+    mailer: Smtp
+    http: httpx2.AsyncClient
+
+    async def arrived(self) -> list[dict[str, Any]]:
+        """All mails, with their headers, in the order in which they came."""
+        found: list[dict[str, Any]] = (await self.http.get("/api/messages")).json()["messages"]
+        mails = [(await self.http.get(f"/api/messages/{mail['id']}")).json() for mail in reversed(found)]
+        return [{**mail, "headers": dict(mail["headers"])} for mail in mails]
+
+    async def turn(self, **dials: Any) -> None:
+        """Turn the mail server's dials."""
+        (await self.http.put("/api/dials", json=dials)).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+async def mail_process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[int, str]]:
+    """The mail server as a process of its own: its SMTP port and the mailbox's address."""
+    smtp_port, http_port = free_port(), free_port()
+    url = f"http://127.0.0.1:{http_port}"
+    arguments = ["integrations.sandbox.mail", "--smtp-port", str(smtp_port), "--http-port", str(http_port)]
+    async with process(*arguments, "--data", str(tmp_path_factory.mktemp("mail")), health=f"{url}/healthz"):
+        yield smtp_port, url
+
+
+@pytest.fixture
+async def mailbox(mail_process: tuple[int, str]) -> AsyncIterator[Mailbox]:
+    """An empty mailbox behind a well-behaved server."""
+    port, url = mail_process
+    sender = "Test Shop <shop@shop.example>"
+    mailer = Smtp(host="127.0.0.1", port=port, username=None, password=None, tls=Tls.NONE, sender=sender, timeout=SHORT)
+    async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
+        await http.delete("/api/dials")
+        await http.delete("/api/messages")
+        yield Mailbox(mailer, http)
+    await mailer.aclose()

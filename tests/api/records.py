@@ -77,7 +77,12 @@ async def payment(database: Database, order_id: str, **values: Any) -> None:
 
 
 async def exception(
-    database: Database, order_id: str, *, name: str = "first", actions: tuple[str, ...] = ("retry", "cancel")
+    database: Database,
+    order_id: str,
+    *,
+    name: str = "first",
+    kind: str = "out_of_stock",
+    actions: tuple[str, ...] = ("retry", "cancel"),
 ) -> str:
     """An open exception of the order; its id."""
     exception_id = derived_id(order_id, f"exception-{name}")
@@ -85,7 +90,7 @@ async def exception(
         "id": exception_id,
         "order_id": order_id,
         "fulfilment_id": None,
-        "kind": "out_of_stock",
+        "kind": kind,
         "reason": "No warehouse has 2 of KETTLE.",
         "actions": list(actions),
         "opened_at": AT,

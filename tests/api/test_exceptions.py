@@ -77,6 +77,17 @@ async def test_an_exception_of_a_closed_order_is_resolved_in_its_record(api: Api
     assert api.gateway.asked == []
 
 
+async def test_an_order_whose_workflow_was_ended_from_outside_is_taken_up_again_with_the_decision(api: Api) -> None:
+    accepted = await api.place()
+    found = await exception(api.database, accepted["id"], kind="workflow_ended")
+    response = await api.http.post(f"/v1/exceptions/{found}/resolve", json={"action": "retry"})
+    assert response.status_code == 200
+    (placed,) = api.gateway.restarted
+    assert (placed.id, placed.number) == (accepted["id"], accepted["number"])
+    assert placed.restart == Resolution(found, Action.RETRY, "api:test shop", "")
+    assert placed.request == api.gateway.started[0].request
+
+
 async def test_an_order_that_has_just_ended_asks_for_patience(api: Api) -> None:
     accepted = await api.place()
     found = await exception(api.database, accepted["id"])

@@ -173,6 +173,13 @@ async def test_a_cancel_starts_an_order_that_temporal_has_not_seen_yet(api: Api)
     assert [placed.request.external_reference for placed in api.gateway.started] == ["1001"]
 
 
+async def test_a_cancel_of_an_order_whose_workflow_is_gone_asks_for_patience(api: Api) -> None:
+    accepted = await api.place()
+    api.gateway.refusals += [NotFound("running workflow of the order", accepted["id"])] * 2
+    response = await api.http.post(accepted["links"]["cancel"])
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+
+
 async def test_an_order_tells_of_its_payment_and_its_parcels(api: Api) -> None:
     accepted = await api.place()
     await payment(api.database, accepted["id"], captured=14020, status="captured")

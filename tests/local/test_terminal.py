@@ -10,11 +10,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PATIENT = """
 import asyncio, sys
-from local.terminal import run
+from local.terminal import run, until_told
 async def main():
     try:
         print("ready", flush=True)
-        await asyncio.sleep(600)
+        await (until_told() if sys.argv[2] == "waits" else asyncio.sleep(600))
     finally:
         await asyncio.sleep(float(sys.argv[1]))
         print("tidied", flush=True)
@@ -41,17 +41,20 @@ async def started(program: str, *arguments: str) -> asyncio.subprocess.Process:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-async def test_a_signal_ends_it_tidily(ending: signal.Signals) -> None:
-    process = await started(PATIENT, "0")
+@pytest.mark.parametrize(("doing", "status"), [("waits", 0), ("works", 130)])
+async def test_a_signal_ends_it_tidily_and_is_a_failure_only_to_unfinished_work(
+    ending: signal.Signals, doing: str, status: int
+) -> None:
+    process = await started(PATIENT, "0", doing)
     assert process.stdout is not None
     assert await process.stdout.readline() == b"ready\n"
     process.send_signal(ending)
     out, errors = await process.communicate()
-    assert (process.returncode, out, errors) == (0, b"tidied\n", b"")
+    assert (process.returncode, out, errors) == (status, b"tidied\n", b"")
 
 
 async def test_a_second_signal_leaves_at_once() -> None:
-    process = await started(PATIENT, "600")
+    process = await started(PATIENT, "600", "works")
     assert process.stdout is not None
     await process.stdout.readline()
     process.send_signal(signal.SIGINT)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from temporalio import workflow
 
-from activities.shipments import Bought, Buy, Follow, ParcelStep, Quote, Shipments, Whereabouts
+from activities.shipments import Bought, Buy, Follow, ParcelStep, Quote, Shipments, VoidLabel, Whereabouts
 from activities.stock import PlannedFulfilment
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import derived_id
@@ -17,6 +17,7 @@ from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal
 from workflows.orders.outside import Input, Method, Outside, Refusal, Result
 from workflows.orders.payment import PaymentRun
+from workflows.orders.recall import Recall
 
 _CARRIER_SYSTEM = "easypost"
 
@@ -35,6 +36,7 @@ class FulfilmentRun:
         desk: Desk,
         outside: Outside,
         payment: PaymentRun,
+        recall: Recall,
         on_left: Callable[["FulfilmentRun"], None],
     ) -> None:
         self.planned = planned
@@ -47,9 +49,9 @@ class FulfilmentRun:
         self._desk = desk
         self._outside = outside
         self._payment = payment
+        self._recall = recall
         self._on_left = on_left
         self._name = f"parcel {planned.number}"
-        self._buy: Buy | None = None
         self._bought: Bought | None = None
         self._where: Whereabouts | None = None
         self._news = False
@@ -82,22 +84,6 @@ class FulfilmentRun:
         finally:
             self._desk.handing_over -= 1
 
-    async def take_back(self) -> None:
-        """Give the label back. What was scanned all the same is a person's to settle."""
-        if self._buy is not None and await self._void(self._buy) == "rejected":
-            await self._scanned_after_cancel()
-        self._journal.change(self.planned.id, FulfilmentStatus.CANCELLED)
-
-    async def _void(self, buy: Buy) -> str | None:
-        """What the carrier says to it; None if a person decides to leave it."""
-        status = await self._desk.insist(
-            lambda: self._call(Shipments.void, buy, f"Void the label of {self._name}"),
-            what=f"Voiding the label of {self._name}",
-        )
-        if status not in {None, "not_bought"}:
-            self._journal.note("label_voided", f"The label of {self._name} was given back ({status}).")
-        return status
-
     async def _label(self) -> Bought:
         attempts = 0
         while True:
@@ -116,15 +102,15 @@ class FulfilmentRun:
                 await self._ask(ExceptionKind.NO_RATE, f"No rate for {self._name} keeps {service!r} ({told}).")
                 continue
             self._desk.check()
-            self._buy = Buy(self.parcel_id, _CARRIER_SYSTEM, quote.shipment, rate)
+            buy = Buy(self.parcel_id, _CARRIER_SYSTEM, quote.shipment, rate)
             summary = f"Buy {rate.carrier} {rate.service} for {rate.price}"
-            bought = await self._call(Shipments.buy, self._buy, summary)
+            bought = await self._call(Shipments.buy, buy, summary)
             if not isinstance(bought, Refusal):
                 self._journal.note("labelled", f"{self._name.capitalize()}: {bought.carrier} {bought.service} booked.")
                 return bought
             await self._ask(ExceptionKind.CARRIER_REFUSED, f"No label for {self._name}: {bought.reason}.")
             # What was refused or never answered may have been bought all the same, and a new parcel will be bought now.
-            await self._void(self._buy)
+            await self._recall.label(VoidLabel(buy.parcel_id, buy.provider, buy.shipment), name=self._name)
 
     async def _quote(self, number: int) -> Quote | Refusal:
         order = self._journal.order
@@ -300,16 +286,6 @@ class FulfilmentRun:
                 lambda: self._news or self.left is not left or self._desk.cancel_wished or others(),
                 timeout=patience,
                 timeout_summary=f"Ask about {self._name}",
-            )
-
-    async def _scanned_after_cancel(self) -> None:
-        if await self._scanned():
-            reason = f"{self._name.capitalize()} was scanned by the carrier although the order is cancelled."
-            await self._journal.ask(
-                ExceptionKind.SHIPPED_AFTER_CANCEL,
-                f"{reason} Have it recalled or sent back, then skip.",
-                (Action.SKIP,),
-                fulfilment_id=self.planned.id,
             )
 
     async def _call(self, method: Method[Input, Result], argument: Input, summary: str) -> Result | Refusal:

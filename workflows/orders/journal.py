@@ -81,7 +81,8 @@ class Journal:
 
     def note(self, kind: str, text: str, *, actor: str = "waybill") -> None:
         """Add a line to the timeline; it is written with the next `publish`."""
-        entry = Entry(f"{len(self._lines) + 1:04d}", workflow.now(), kind, text, actor)
+        key = f"{int(workflow.now().timestamp() * 1000):013d}-{len(self._lines) + 1:04d}"
+        entry = Entry(key, workflow.now(), kind, text, actor)
         self._entries.append(entry)
         self._lines.append(f"- `{entry.at:%m-%d %H:%M:%S}` {text}")
 
@@ -98,14 +99,15 @@ class Journal:
             workflow.upsert_search_attributes(changed)
         self._findable = {}
         workflow.set_current_details(self._markdown())
-        self._revision += 1
+        # From the clock, so that a run that was reset or started anew writes over what the run before it wrote.
+        self._revision = max(self._revision + 1, int(workflow.now().timestamp() * 1_000_000))
         projection = Projection(
             order_id=self.order.id,
             revision=self._revision,
             status=self.status,
             waiting=self.waiting,
-            needs_attention=bool(self.open),
             entries=tuple(self._entries),
+            open=tuple(self.open),
             opened=tuple(self._opened),
             resolved=tuple(self._resolved),
             fulfilments=tuple(self._changes),
@@ -127,8 +129,9 @@ class Journal:
     ) -> Action | None:
         """Open an exception and wait for a person's decision; None if ``until`` came true first."""
         self._asked += 1
+        purpose = f"exception:{workflow.now().timestamp()}:{self._asked}"
         exception = OrderException(
-            derived_id(self.order.id, f"exception:{self._asked}"), kind, reason, actions, workflow.now(), fulfilment_id
+            derived_id(self.order.id, purpose), kind, reason, actions, workflow.now(), fulfilment_id
         )
         self.open[exception.id] = exception
         self._opened.append(exception)
@@ -137,7 +140,10 @@ class Journal:
         await workflow.wait_condition(lambda: exception.id in self._decisions or until())
         decision = self._decisions.pop(exception.id, None)
         del self.open[exception.id]
-        self._close(exception, decision)
+        if decision is not None:
+            self.resolve(decision)
+        else:
+            self._resolve(exception.id, "resolved_itself", by="waybill", note="")
         await self.publish()
         return decision.action if decision else None
 
@@ -154,10 +160,12 @@ class Journal:
         """Take a person's decision."""
         self._decisions[resolution.exception_id] = resolution
 
-    def _close(self, exception: OrderException, decision: Resolution | None) -> None:
-        how, by = (decision.action.value, decision.by) if decision else ("resolved_itself", "waybill")
-        note = decision.note if decision else ""
-        self._resolved.append(Resolved(exception.id, how, by, note, workflow.now()))
+    def resolve(self, decision: Resolution) -> None:
+        """Note a person's decision; it is written with the next `publish`."""
+        self._resolve(decision.exception_id, decision.action.value, by=decision.by, note=decision.note)
+
+    def _resolve(self, exception_id: str, how: str, *, by: str, note: str) -> None:
+        self._resolved.append(Resolved(exception_id, how, by, note, workflow.now()))
         self.note("resolved", f"{_SAID.get(how, how)}{f': {note}' if note else '.'}", actor=by)
 
     def _markdown(self) -> str:

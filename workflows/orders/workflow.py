@@ -20,6 +20,7 @@ from workflows.orders.fulfilment import FulfilmentRun, HandOverRefused
 from workflows.orders.journal import Journal
 from workflows.orders.outside import Outside, Refusal
 from workflows.orders.payment import PaymentRun
+from workflows.orders.recall import Recall
 from workflows.orders.reservation import ReservationRun
 from workflows.orders.steps import keep_record
 
@@ -47,8 +48,11 @@ class OrderWorkflow:
         self._outside = Outside(self._journal)
         self._reservation = ReservationRun(self._journal, self._desk)
         self._payment = PaymentRun(self._journal, self._desk, self._outside, self._reservation)
+        self._recall = Recall(self._journal, self._desk, self._outside)
         self._fulfilments: dict[str, FulfilmentRun] = {}
         self._background: list[asyncio.Task[None]] = []
+        if order.restart is not None:
+            self._take_up(order.restart)
 
     @workflow.run
     async def run(self, order: PlacedOrder) -> OrderResult:
@@ -67,6 +71,7 @@ class OrderWorkflow:
 
     async def _story(self) -> None:
         try:
+            self._desk.check()
             plan = await self._reservation.reserve()
             plan = await self._payment.secure(plan, self._planned)
             self._start_fulfilments(plan)
@@ -92,7 +97,7 @@ class OrderWorkflow:
         self._journal.find_by(attributes.WAREHOUSE.value_set(list(plan.warehouses)))
         for planned in self._planned(plan):
             self._fulfilments[planned.id] = FulfilmentRun(
-                planned, self._journal, self._desk, self._outside, self._payment, self._shipped
+                planned, self._journal, self._desk, self._outside, self._payment, self._recall, self._shipped
             )
         self._journal.no_longer_waits()
 
@@ -139,8 +144,7 @@ class OrderWorkflow:
         self._journal.no_longer_waits()
         self._journal.wait_for("labels, payment and stock to be given back", Party.WAYBILL)
         await self._journal.publish()
-        for run in self._fulfilments.values():
-            await run.take_back()
+        await self._recall.everything()
         await self._payment.take_back()
         release = Release(self._order.id, "the order expired" if expired else "the order was cancelled")
         await keep_record(StockKeeper.release, release, summary="Give the units back to stock")
@@ -161,6 +165,15 @@ class OrderWorkflow:
             )
             if await self._journal.ask(ExceptionKind.NOTICE_REFUSED, reason, _SEND_OR_NOT) is Action.SKIP:
                 return
+
+    def _take_up(self, restart: Resolution) -> None:
+        """An earlier run was ended from outside, and a person has decided what becomes of the order.
+
+        The story is told again from the start: every step finds what it did before, and does nothing twice.
+        """
+        self._journal.resolve(restart)
+        if restart.action is Action.CANCEL:
+            self._desk.wish_cancel(CancelRequest(by=restart.by, reason=restart.note))
 
     def _wish_from_temporal(self) -> None:
         """Temporal's own cancellation: a wish like any other where cancelling is open, else noted and passed over."""
