@@ -3,10 +3,10 @@
 import sys
 
 import uvicorn
-from runtime.web import create_app
 
 from runtime.logs import configure_logs
 from runtime.settings import SettingsError, load_settings
+from runtime.web import create_app
 
 
 def main() -> int:

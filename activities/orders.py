@@ -131,9 +131,10 @@ class OrderRecords:
             order = await order_records.find(connection, order_id)
             if order is None or order.closed_at is not None:
                 return False
-            if runs:
+            if runs and await exception_records.find(connection, derived_id(order_id, f"ended:{run_id}")) is None:
                 text = "The workflow was reset in Temporal; it goes on, and does nothing twice."
                 await order_records.add_entries(connection, order_id, [_entry(f"reset-{run_id}", at, "reset", text)])
+            if runs:
                 return False
             cancellable = OrderStatus(order.status) in CANCELLABLE
             exception = OrderException(

@@ -132,5 +132,7 @@ def _too_large(limit: int) -> str:
 
 def _frames(error: BaseException) -> list[str]:
     """Where it happened, without any value: messages of errors may quote what people typed."""
-    frames = traceback.extract_tb(error.__traceback__)[-12:]
+    walked = list(traceback.extract_tb(error.__traceback__))
+    # Ours first of all: an error of the database or the framework would else show nothing but their insides.
+    frames = [frame for frame in walked if "site-packages" not in frame.filename][-8:] + walked[-4:]
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-from domain.shipments import FulfilmentStatus, TrackingEvent, preceding
+from domain.shipments import FulfilmentStatus, TrackingEvent, TrackingStatus, preceding
 
 
 class Fulfilment(Base):
@@ -83,6 +83,10 @@ class ParcelEvent(Base):
     status: Mapped[str] = mapped_column(primary_key=True)
     message: Mapped[str] = mapped_column(primary_key=True)
     place: Mapped[str | None]
+
+
+# Scans within one second are told in the order in which a parcel travels.
+_JOURNEY = case({status.value: place for place, status in enumerate(TrackingStatus)}, value=ParcelEvent.status)
 
 
 async def add_fulfilments(
@@ -212,7 +216,7 @@ async def events(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
         .join(Parcel, Parcel.id == ParcelEvent.parcel_id)
         .join(Fulfilment, Fulfilment.id == Parcel.fulfilment_id)
         .where(Fulfilment.order_id == order_id)
-        .order_by(ParcelEvent.at, ParcelEvent.status)
+        .order_by(ParcelEvent.at, _JOURNEY)
     )
     return list(await connection.execute(query))
 

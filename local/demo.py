@@ -22,7 +22,7 @@ from rich.live import Live
 
 from local.board import Seen, final_table, live_view, summary
 from local.ports import Ports
-from local.processes import LocalError
+from local.processes import LocalError, shown
 from local.sample_orders import sample_orders
 from local.shop import Shop
 from local.stack import Stack, hold
@@ -116,7 +116,11 @@ async def play(stack: Stack, console: Console, count: int) -> Result:
     console.print(final_table(watch.orders))
     watch.explain_the_rest()
     page = {"An order's page": watch.page} if watch.page else {}
-    show(console, summary(watch.orders, seconds=watch.seconds), {**address_book(stack), **page})
+    show(
+        console,
+        summary(watch.orders, seconds=watch.seconds),
+        {**address_book(stack), **page, "API key in": shown(stack.folder / "secrets" / "api_key")},
+    )
     return Result(count, sum(order.arrived for order in watch.orders), watch.seconds)
 
 

@@ -84,6 +84,7 @@ class Postgres:
             "listen_addresses=127.0.0.1",
             f"port={self.port}",
             "unix_socket_directories=",
+            "log_error_verbosity=terse",  # an error's detail quotes the row, and with it the customer
             "timezone=UTC",
             "log_timezone=UTC",
             *(() if self._durable else NOT_DURABLE),

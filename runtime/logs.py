@@ -51,7 +51,9 @@ def configure_logs(level: str) -> None:
 def _without_error_text(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     error = _error(event.pop("exc_info", None))
     if error is not None:
-        frames = traceback.extract_tb(error.__traceback__)[-12:]
+        walked = list(traceback.extract_tb(error.__traceback__))
+        # Ours first of all: an error of a library would else show nothing but its insides.
+        frames = [frame for frame in walked if "site-packages" not in frame.filename][-8:] + walked[-4:]
         event["error"] = type(error).__name__
         event["frames"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
     return event

@@ -222,6 +222,8 @@ def _explain(fault: ErrorDetails) -> str:
     name = str(fault["loc"][0]).upper() if fault["loc"] else ""
     if fault["type"] == "missing":
         return f"{name} is not set; see the settings in docs/guide.md."
+    if fault["type"].startswith("time_delta"):
+        return f"{name} must be a duration in ISO 8601, such as PT90M, PT24H or P7D."
     text = fault["msg"].removeprefix("Value error, ")
     return f"{name}: {text}." if name else f"{text}."
 

@@ -89,7 +89,7 @@ class OrderGateway:
                 async for execution in found
                 if execution.status is not None
             ]
-        except RPCError as error:
+        except (RPCError, RuntimeError) as error:
             raise _unavailable(error) from error
 
     async def runs(self, order_id: str) -> bool:
@@ -98,8 +98,8 @@ class OrderGateway:
             described = await self._client.get_workflow_handle(workflow_id(order_id)).describe(
                 rpc_timeout=_UPDATE_PATIENCE
             )
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+        except (RPCError, RuntimeError) as error:
+            if _not_found(error):
                 return False
             raise _unavailable(error) from error
         return described.status is WorkflowExecutionStatus.RUNNING
@@ -154,15 +154,15 @@ class OrderGateway:
                 ),
                 rpc_timeout=_START_PATIENCE,
             )
-        except RPCError as error:
+        except (RPCError, RuntimeError) as error:
             raise _unavailable(error) from error
 
     async def _signal(self, order_id: str, signal: Any, *arguments: Any) -> bool:
         handle = self._client.get_workflow_handle_for(OrderWorkflow.run, workflow_id(order_id))
         try:
             await handle.signal(signal, *arguments, rpc_timeout=_START_PATIENCE)
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+        except (RPCError, RuntimeError) as error:
+            if _not_found(error):
                 return False
             raise _unavailable(error) from error
         return True
@@ -180,8 +180,8 @@ class OrderGateway:
             raise Unavailable(
                 "The order did not answer in time. It may still do what was asked: repeat with the same key."
             ) from error
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+        except (RPCError, RuntimeError) as error:
+            if _not_found(error):
                 # Not started yet, or ended: the caller's record of the order tells which.
                 raise NotFound("running workflow of the order", order_id) from error
             raise _unavailable(error) from error
@@ -194,8 +194,13 @@ def _refusal(error: WorkflowUpdateFailedError) -> WaybillError:
     return _REFUSALS.get(kind or "", TooLate)(text)
 
 
-def _unavailable(error: RPCError) -> Unavailable:
-    if error.status not in _AWAY:
+def _not_found(error: Exception) -> bool:
+    return isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    # A client that has never reached Temporal raises a bare RuntimeError, and no RPCError.
+    if isinstance(error, RPCError) and error.status not in _AWAY:
         raise error
     return Unavailable("Temporal does not answer right now.")
 

@@ -17,7 +17,9 @@ async def check_books(town: Town, placed: list[Placed]) -> None:
     codes = Counter(p["tracking_code"] for order in orders.values() for p in parcels(order))
     bought = Counter(s["tracking_code"] for s in await town.book("easypost_shipment") if s["tracking_code"] in codes)
     assert bought == codes
-    mails = Counter(m["message_id"] for m in await town.mails() if any(o["number"] in m["subject"] for o in orders.values()))
+    mails = Counter(
+        m["message_id"] for m in await town.mails() if any(o["number"] in m["subject"] for o in orders.values())
+    )
     repeated = sum(n["status"] == "repeated" for order in orders.values() for n in order["notifications"])
     assert len(mails) == sum(2 + len(order["fulfilments"]) for order in orders.values())
     assert mails.total() - len(mails) <= repeated

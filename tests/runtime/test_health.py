@@ -52,7 +52,7 @@ async def test_the_health_server_leaves_the_workers_signals_alone() -> None:
     server = health_server(health_app(WorkerMetrics(), parts()), host="127.0.0.1", port=port)
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(10), httpx2.AsyncClient(trust_env=False) as client:
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn tells of it by this alone
             await asyncio.sleep(0.01)
         assert (await client.get(f"http://127.0.0.1:{port}/healthz")).json() == {"status": "ok"}
         assert [signal.getsignal(name) for name in SIGNALS] == before

@@ -147,7 +147,7 @@ def test_a_folder_of_secrets_that_is_not_there_stops_the_start(load: Load, tmp_p
     assert fault(load, SECRETS_DIR=str(missing)) == f"SECRETS_DIR: there is no folder {missing}."
 
 
-def test_patience_is_a_duration_or_seconds(load: Load) -> None:
-    policy = load(PAYMENT_WINDOW="PT30M", CARRIER_PATIENCE="P3D", CHECK_PAYMENT_EVERY="60").policy
+def test_patience_is_an_iso_duration(load: Load) -> None:
+    policy = load(PAYMENT_WINDOW="PT30M", CARRIER_PATIENCE="P3D", CHECK_PAYMENT_EVERY="PT1M").policy
     assert (policy.payment_window, policy.carrier_patience) == (timedelta(minutes=30), timedelta(days=3))
     assert policy.check_payment_every == timedelta(minutes=1)

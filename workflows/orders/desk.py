@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import CANCELLABLE, CancelRequest, OrderStatus
+from domain.waiting import Party
 from workflows.orders.journal import Journal
 from workflows.orders.outside import Refusal
 
@@ -42,7 +43,9 @@ class Desk:
 
     def wish_cancel(self, request: CancelRequest) -> None:
         """Accept a wish to cancel; the first one counts."""
-        self._cancel = self._cancel or request
+        if self._cancel is None:
+            self._cancel = request
+            self._journal.hold_up("cancel", "the step in hand to end, before the order is unwound", Party.WAYBILL)
 
     def check(self) -> None:
         """A safe point: raise OrderStopped if the order is to be cancelled."""

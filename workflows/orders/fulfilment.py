@@ -89,17 +89,21 @@ class FulfilmentRun:
         while True:
             attempts += 1
             self._desk.check()
-            self._wait("the carrier's rates and label for", Party.CARRIER)
+            self._wait(f"the carrier's rates and label for {self._name}", Party.CARRIER)
             await self._journal.publish()
             quote = await self._quote(attempts)
             if isinstance(quote, Refusal):
-                await self._ask(ExceptionKind.CARRIER_REFUSED, f"The carrier refused {self._name}: {quote.reason}.")
+                await self._ask(
+                    ExceptionKind.CARRIER_REFUSED, f"The carrier refused {self._name}: {quote.reason}. {_ASK_AGAIN}"
+                )
                 continue
             service = self._journal.order.request.shipping_service
             rate = cheapest(quote.rates, max_days=SERVICE_DAYS[service])
             if rate is None:
                 told = "; ".join(quote.messages) or "no carrier is fast enough"
-                await self._ask(ExceptionKind.NO_RATE, f"No rate for {self._name} keeps {service!r} ({told}).")
+                await self._ask(
+                    ExceptionKind.NO_RATE, f"No rate for {self._name} keeps {service!r} ({told}). {_ASK_AGAIN}"
+                )
                 continue
             self._desk.check()
             buy = Buy(self.parcel_id, _CARRIER_SYSTEM, quote.shipment, rate)
@@ -108,7 +112,7 @@ class FulfilmentRun:
             if not isinstance(bought, Refusal):
                 self._journal.note("labelled", f"{self._name.capitalize()}: {bought.carrier} {bought.service} booked.")
                 return bought
-            await self._ask(ExceptionKind.CARRIER_REFUSED, f"No label for {self._name}: {bought.reason}.")
+            await self._ask(ExceptionKind.CARRIER_REFUSED, f"No label for {self._name}: {bought.reason}. {_ASK_AGAIN}")
             # What was refused or never answered may have been bought all the same, and a new parcel will be bought now.
             await self._recall.label(VoidLabel(buy.parcel_id, buy.provider, buy.shipment), name=self._name)
 
@@ -134,7 +138,10 @@ class FulfilmentRun:
         if self._bought is not None:
             self._journal.find_by(attributes.CARRIER.value_set(self._bought.carrier))
         while not self.left:
-            self._wait("the hand-over to the carrier of", Party.WAREHOUSE, until=self._payment.lapses_at)
+            lapses = self._payment.lapses_at
+            then = "the hold on the customer's money lapses; an operator is told before" if lapses else None
+            what = f"the hand-over of {self._name} to the carrier"
+            self._wait(what, Party.WAREHOUSE, until=lapses, then=then)
             await self._journal.publish()
             await self._pause(lambda: self._refused is not None or self._payment.uncertain)
             self._check_cancel()
@@ -162,7 +169,7 @@ class FulfilmentRun:
             kind = ExceptionKind.HOLD_LAPSING
         if reason is None:
             return
-        hint = "Retry authorises again where needed and tries once more."
+        hint = "Retry renews the hold where that is needed; the parcel can then be handed over again."
         settled = self._payment.captured
         action = await self._ask(
             kind,
@@ -302,15 +309,14 @@ class FulfilmentRun:
 
     def _wait_for_delivery(self) -> None:
         patience = self._journal.order.policy.carrier_patience
-        self._wait(
-            "the delivery of", Party.CARRIER, until=workflow.now() + patience, then="an operator is told of the silence"
-        )
+        then = "an operator is told of the silence"
+        self._wait(f"the delivery of {self._name}", Party.CARRIER, until=workflow.now() + patience, then=then)
 
     def _wait(self, what: str, on: Party, *, until: datetime | None = None, then: str | None = None) -> None:
-        then = "the hold on the customer's money lapses" if until and then is None else then
-        self._journal.wait_for(f"{what} {self._name}", on, until=until, then=then, part=self.planned.id)
+        self._journal.wait_for(what, on, until=until, then=then, part=self.planned.id)
 
 
+_ASK_AGAIN = "Retry asks the carrier again, with a new parcel."
 _TROUBLE = {
     TrackingStatus.RETURNING: ExceptionKind.PARCEL_RETURNING,
     TrackingStatus.EXCEPTION: ExceptionKind.PARCEL_FAILED,

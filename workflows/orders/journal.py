@@ -55,9 +55,10 @@ class Journal:
         since = before.since if before is not None and (before.what, before.on) == (what, on) else workflow.now()
         self._latest = self._waits[part] = Waiting(what, on, since, until, then)
 
-    def hold_up(self, step: str, what: str, on: Party, *, until: datetime) -> None:
-        """Say that a provider holds ``step`` up; this goes before what the order otherwise waits for."""
-        self._held_up[step] = Waiting(what, on, workflow.now(), until, "an operator decides")
+    def hold_up(self, step: str, what: str, on: Party, *, until: datetime | None = None) -> None:
+        """Say that something holds the order up; this goes before what it otherwise waits for."""
+        then = "an operator decides" if until is not None else None
+        self._held_up[step] = Waiting(what, on, workflow.now(), until, then)
 
     def let_go(self, step: str) -> None:
         """A step is no longer held up."""
@@ -79,10 +80,13 @@ class Journal:
         """Give the order a search attribute; it is written with the next `publish`."""
         self._findable[update.key.name] = update
 
-    def note(self, kind: str, text: str, *, actor: str = "waybill") -> None:
-        """Add a line to the timeline; it is written with the next `publish`."""
+    def note(self, kind: str, text: str, *, actor: str = "waybill", once: str | None = None) -> None:
+        """Add a line to the timeline; it is written with the next `publish`.
+
+        ``once`` names what can happen once only, so that a run which starts anew does not tell it again.
+        """
         key = f"{int(workflow.now().timestamp() * 1000):013d}-{len(self._lines) + 1:04d}"
-        entry = Entry(key, workflow.now(), kind, text, actor)
+        entry = Entry(once or key, workflow.now(), kind, text, actor)
         self._entries.append(entry)
         self._lines.append(f"- `{entry.at:%m-%d %H:%M:%S}` {text}")
 

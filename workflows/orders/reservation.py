@@ -8,6 +8,7 @@ from activities.stock import Commit, PlannedFulfilment, Reserve, StockKeeper
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
 from domain.stock import Plan
+from domain.waiting import Party
 from workflows.orders.desk import Desk
 from workflows.orders.journal import Journal
 from workflows.orders.steps import keep_record
@@ -34,6 +35,7 @@ class ReservationRun:
         order = self._journal.order
         self._round += 1
         while True:
+            self._journal.wait_for("its units to be reserved", Party.WAYBILL)
             self._arrived = False
             expires_at = workflow.now() + order.policy.payment_window + _SLACK
             request = Reserve(order.id, self._round, order.request.lines, order.request.shipping_address, expires_at)
@@ -44,7 +46,7 @@ class ReservationRun:
             self._desk.check()
             self._journal.move_to(OrderStatus.AWAITING_STOCK)
             short = ", ".join(f"{s.missing} of {s.sku}" for s in plan.shortages)
-            reason = f"Out of stock: {short} missing. Retry looks again (so does a receipt of stock)."
+            reason = f"Out of stock: {short} missing. A receipt of stock moves the order on; retry looks again now."
             await self._desk.ask(ExceptionKind.OUT_OF_STOCK, reason, until=lambda: self._arrived)
 
     async def commit(self, fulfilments: tuple[PlannedFulfilment, ...]) -> bool:

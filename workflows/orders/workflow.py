@@ -142,6 +142,7 @@ class OrderWorkflow:
             self._journal.move_to(OrderStatus.CANCELLING)
         self._journal.note("stopped", stopped.reason, actor=stopped.by)
         self._journal.no_longer_waits()
+        self._journal.let_go("cancel")
         self._journal.wait_for("labels, payment and stock to be given back", Party.WAYBILL)
         await self._journal.publish()
         await self._recall.everything()
@@ -158,7 +159,8 @@ class OrderWorkflow:
             summary = f"Tell the customer: {notice.kind}"
             sent = await self._outside.call(Notifications.notify, notice, summary=summary, on=Party.WAYBILL)
             if not isinstance(sent, Refusal):
-                self._journal.note("told", f"The customer was told: {notice.kind}.")
+                once = f"told:{notice.kind}:{notice.subject}"
+                self._journal.note("told", f"The customer was told: {notice.kind}.", once=once)
                 return
             reason = (
                 f"The mail server refuses the e-mail “{notice.kind}”: {sent.reason}. Skip leaves the customer untold."

@@ -1,0 +1,253 @@
+"""The relay: what would wait for ever is moved on, and one chore's trouble is no other's."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Row
+
+from activities.inbox import Inbox
+from activities.notifications import Links, Notifications
+from activities.orders import OrderRecords
+from activities.stock import StockKeeper
+from db.base import Database
+from domain.errors import Unavailable
+from domain.inbox import EventTopic, ProviderEvent, Wake
+from domain.orders import PlacedOrder, Policy
+from integrations.mail.mailer import Mail
+from runtime.relay import Relay
+from templates.render import Templates
+from tests.activities.post import Post, post_office
+from tests.activities.world import World, reserve_for
+from workflows.gateway import Ended, OrderGateway
+
+PATIENCE = 15.0
+LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
+
+
+class Gateway(OrderGateway):
+    """Temporal, as far as the relay can tell."""
+
+    def __init__(self) -> None:
+        self.started: list[PlacedOrder] = []
+        self.away = False
+        self.refuses: set[str] = set()
+        """numbers of orders of which no workflow can be made"""
+
+    async def start(self, placed: PlacedOrder) -> None:
+        if self.away:
+            raise Unavailable("Temporal does not answer right now.")
+        if placed.number in self.refuses:
+            raise KeyError(placed.number)
+        self.started.append(placed)
+
+    async def wake(self, order_id: str, wake: Wake) -> bool:
+        return True
+
+    async def ended_from_outside(self, *, since: datetime) -> list[Ended]:
+        return []
+
+
+class Broken(StockKeeper):
+    """A stock keeper with a bug."""
+
+    async def release_expired(self, *, limit: int = 100) -> int:
+        raise ZeroDivisionError
+
+
+class Mailer:
+    """Takes every mail."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    async def send(self, mail: Mail) -> None:
+        self.sent.append(mail.message_id)
+
+
+class Worker:
+    """The relay of one worker, with what it works on."""
+
+    def __init__(self, world: World, *, stock: StockKeeper | None = None, inbox: Inbox | None = None) -> None:
+        database = world.database
+        self.world, self.gateway, self.mailer = world, Gateway(), Mailer()
+        self.post: Post = post_office(world)
+        links = Links(order=str, exception=str, workflow=str)
+        notifications = Notifications(
+            database,
+            self.mailer,
+            Templates(),
+            links,
+            shop_name="Shop",
+            mail_domain="shop.example",
+            operators="o@shop.example",
+        )
+        self.relay = Relay(
+            database,
+            self.gateway,
+            inbox or self.post.inbox,
+            notifications,
+            stock or StockKeeper(database),
+            OrderRecords(database),
+            Policy(),
+            dsn=database_dsn(world),
+        )
+
+    async def event(self, name: str) -> None:
+        """An event that is settled as soon as it is looked at."""
+        await self.post.store(ProviderEvent("stripe", name, "customer.created", EventTopic.OTHER))
+
+    async def settled(self, name: str) -> bool:
+        """Whether it was looked at."""
+        return (await self.post.settled(name))[0] == "ignored"
+
+
+def database_dsn(world: World) -> str:
+    return str(world.database.engine.dialect)
+
+
+async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
+    async with asyncio.timeout(PATIENCE):
+        while not (found := await condition()):
+            await asyncio.sleep(0.02)
+    return found
+
+
+@asynccontextmanager
+async def at_work(worker: Worker) -> AsyncIterator[Worker]:
+    """While the relay runs."""
+    task = asyncio.create_task(worker.relay.run())
+    try:
+        yield worker
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def listeners(world: World) -> list[Row[Any]]:
+    return await world.rows(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+    )
+
+
+async def test_an_order_that_was_accepted_while_temporal_was_away_is_started_later(world: World) -> None:
+    oid = await world.order("1", ("MUG", 2), placed_at=LONG_AGO)
+    worker = Worker(world)
+    worker.gateway.away = True
+    async with at_work(worker):
+        await worker.event("evt_1")
+        await until(lambda: worker.settled("evt_1"))
+        assert worker.gateway.started == []
+        worker.gateway.away = False
+
+        async def started() -> bool:
+            return (await world.row("SELECT started_at FROM orders")).started_at is not None
+
+        await until(started)
+    (placed,) = worker.gateway.started
+    assert (placed.id, placed.request.lines[0].quantity) == (oid, 2)
+
+
+async def test_an_order_that_was_just_accepted_is_left_to_whoever_accepted_it(world: World) -> None:
+    await world.order("1")
+    worker = Worker(world)
+    async with at_work(worker):
+        await worker.event("evt_1")
+        await until(lambda: worker.settled("evt_1"))
+    assert worker.gateway.started == []
+
+
+async def test_an_order_that_cannot_be_started_holds_up_no_other(world: World) -> None:
+    for n in range(3):
+        await world.order(str(n), placed_at=LONG_AGO + timedelta(seconds=n))
+    worker = Worker(world)
+    worker.gateway.refuses = {"WB-0"}
+    async with at_work(worker):
+
+        async def started() -> bool:
+            return len(await world.rows("SELECT 1 FROM orders WHERE started_at IS NOT NULL")) == 2
+
+        await until(started)
+    assert [placed.number for placed in worker.gateway.started] == ["WB-1", "WB-2"]
+
+
+async def test_a_chore_with_a_bug_stops_no_other_chore(world: World) -> None:
+    worker = Worker(world, stock=Broken(world.database))
+    async with at_work(worker):
+        for name in ("evt_1", "evt_2"):
+            await worker.event(name)
+            await until(lambda name=name: worker.settled(name))
+
+
+async def test_an_inbox_that_fails_holds_up_no_order(world: World) -> None:
+    class Lost(Inbox):
+        async def apply_due(self, *, limit: int = 50) -> int:
+            raise Unavailable("Temporal does not answer right now.")
+
+    await world.order("1", placed_at=LONG_AGO)
+    worker = Worker(world, inbox=Lost(world.database, {}, {}, Gateway().wake))
+    async with at_work(worker):
+        await until(lambda: asyncio.sleep(0, worker.gateway.started))
+
+
+async def test_an_event_is_applied_as_soon_as_it_is_stored(world: World) -> None:
+    worker = Worker(world)
+    loop = asyncio.get_running_loop()
+    async with at_work(worker):
+        await until(lambda: listeners(world))
+        began = loop.time()
+        for number in range(6):
+            await worker.event(f"evt_{number}")
+            await until(lambda number=number: worker.settled(f"evt_{number}"))
+        # Looked at once a second, six events one after the other would take five seconds.
+        assert loop.time() - began < 3
+
+
+async def test_a_relay_that_lost_its_connection_listens_again(world: World) -> None:
+    async with at_work(Worker(world)):
+        (first,) = await until(lambda: listeners(world))
+        await world.rows("SELECT pg_terminate_backend(:pid)", pid=first.pid)
+
+        async def again() -> bool:
+            return any(row.pid != first.pid for row in await listeners(world))
+
+        await until(again)
+
+
+async def test_lapsed_holds_are_given_back_and_operators_told(world: World) -> None:
+    await world.receive("MUG", "EDI", 1)
+    oid = await world.order("1")
+    await StockKeeper(world.database).reserve(reserve_for(oid, hold=timedelta(seconds=-1)))
+    await world.execute(
+        "INSERT INTO exceptions (id, order_id, kind, reason, actions, status, opened_at) "
+        "VALUES ('e-1', :oid, 'no_rate', 'No rate.', '[\"retry\"]', 'open', now())",
+        oid=oid,
+    )
+    worker = Worker(world)
+    async with at_work(worker):
+
+        async def given_back() -> bool:
+            return await world.level("MUG", "EDI") == (1, 0)
+
+        await until(given_back)
+        await until(lambda: asyncio.sleep(0, worker.mailer.sent))
+    assert worker.mailer.sent == ["<e-1@shop.example>"]
+
+
+async def test_a_relay_that_is_told_to_stop_leaves_nothing_behind(world: World) -> None:
+    before = asyncio.all_tasks()
+    task = asyncio.create_task(Worker(world).relay.run())
+    await until(lambda: listeners(world))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+    assert asyncio.all_tasks() <= before
+
+    async def nobody() -> bool:
+        return not await listeners(world)
+
+    await until(nobody)
