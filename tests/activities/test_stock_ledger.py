@@ -64,6 +64,9 @@ class Ledger(RuleBasedStateMachine):
     def open(self) -> None:
         self._do(self._empty())
         self._do(self._world.furnish())
+        for sku in SKUS[:2]:
+            for warehouse in WAREHOUSES:
+                self.units_arrive(sku, warehouse, 6)
 
     @rule(sku=st.sampled_from(SKUS[:2]), warehouse=st.sampled_from(sorted(WAREHOUSES)), units=UNITS)
     def units_arrive(self, sku: str, warehouse: str, units: int) -> None:
@@ -137,5 +140,5 @@ def test_the_books_agree_after_every_step(shop_url: str) -> None:
         def __init__(self) -> None:
             super().__init__(shop_url)
 
-    days = settings(max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+    days = settings(max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Here, settings=days)

@@ -122,3 +122,12 @@ def test_an_order_that_no_warehouse_has_is_split_and_the_fuller_one_goes_first()
 def test_two_lines_of_one_sku_do_not_get_the_same_unit_twice() -> None:
     plan = ship(("MUG", 2), ("MUG", 2), available={("MUG", "HAM"): 3})
     assert plan.shortages == (Shortage("MUG", 1),)
+
+
+def test_two_lines_of_one_sku_are_split_over_what_each_warehouse_really_has() -> None:
+    plan = ship(("MUG", 2), ("MUG", 2), available={("MUG", "HAM"): 3, ("MUG", "MUC"): 1})
+    assert plan.allocations == (
+        Allocation(1, "MUG", "HAM", 2),
+        Allocation(2, "MUG", "HAM", 1),
+        Allocation(2, "MUG", "MUC", 1),
+    )

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from activities.inbox import Inbox
 from activities.notifications import Links, Notifications
 from activities.orders import OrderRecords
 from activities.stock import StockKeeper
-from db.base import Database
 from domain.errors import Unavailable
 from domain.inbox import EventTopic, ProviderEvent, Wake
 from domain.orders import PlacedOrder, Policy
@@ -71,7 +71,7 @@ class Mailer:
 class Worker:
     """The relay of one worker, with what it works on."""
 
-    def __init__(self, world: World, *, stock: StockKeeper | None = None, inbox: Inbox | None = None) -> None:
+    def __init__(self, world: World, dsn: str, *, stock: StockKeeper | None = None, inbox: Inbox | None = None) -> None:
         database = world.database
         self.world, self.gateway, self.mailer = world, Gateway(), Mailer()
         self.post: Post = post_office(world)
@@ -93,7 +93,7 @@ class Worker:
             stock or StockKeeper(database),
             OrderRecords(database),
             Policy(),
-            dsn=database_dsn(world),
+            dsn=dsn,
         )
 
     async def event(self, name: str) -> None:
@@ -105,13 +105,18 @@ class Worker:
         return (await self.post.settled(name))[0] == "ignored"
 
 
-def database_dsn(world: World) -> str:
-    return str(world.database.engine.dialect)
+Hire = Callable[..., Worker]
+
+
+@pytest.fixture
+def hire(world: World, shop_url: str) -> Hire:
+    """A worker with its relay, not yet at work."""
+    return partial(Worker, world, shop_url)
 
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
     async with asyncio.timeout(PATIENCE):
-        while not (found := await condition()):
+        while not (found := await condition()):  # noqa: ASYNC110 - the database tells of nothing
             await asyncio.sleep(0.02)
     return found
 
@@ -134,9 +139,9 @@ async def listeners(world: World) -> list[Row[Any]]:
     )
 
 
-async def test_an_order_that_was_accepted_while_temporal_was_away_is_started_later(world: World) -> None:
+async def test_an_order_that_was_accepted_while_temporal_was_away_is_started_later(world: World, hire: Hire) -> None:
     oid = await world.order("1", ("MUG", 2), placed_at=LONG_AGO)
-    worker = Worker(world)
+    worker = hire()
     worker.gateway.away = True
     async with at_work(worker):
         await worker.event("evt_1")
@@ -152,19 +157,19 @@ async def test_an_order_that_was_accepted_while_temporal_was_away_is_started_lat
     assert (placed.id, placed.request.lines[0].quantity) == (oid, 2)
 
 
-async def test_an_order_that_was_just_accepted_is_left_to_whoever_accepted_it(world: World) -> None:
+async def test_an_order_that_was_just_accepted_is_left_to_whoever_accepted_it(world: World, hire: Hire) -> None:
     await world.order("1")
-    worker = Worker(world)
+    worker = hire()
     async with at_work(worker):
         await worker.event("evt_1")
         await until(lambda: worker.settled("evt_1"))
     assert worker.gateway.started == []
 
 
-async def test_an_order_that_cannot_be_started_holds_up_no_other(world: World) -> None:
+async def test_an_order_that_cannot_be_started_holds_up_no_other(world: World, hire: Hire) -> None:
     for n in range(3):
         await world.order(str(n), placed_at=LONG_AGO + timedelta(seconds=n))
-    worker = Worker(world)
+    worker = hire()
     worker.gateway.refuses = {"WB-0"}
     async with at_work(worker):
 
@@ -175,40 +180,40 @@ async def test_an_order_that_cannot_be_started_holds_up_no_other(world: World) -
     assert [placed.number for placed in worker.gateway.started] == ["WB-1", "WB-2"]
 
 
-async def test_a_chore_with_a_bug_stops_no_other_chore(world: World) -> None:
-    worker = Worker(world, stock=Broken(world.database))
+async def test_a_chore_with_a_bug_stops_no_other_chore(world: World, hire: Hire) -> None:
+    worker = hire(stock=Broken(world.database))
     async with at_work(worker):
         for name in ("evt_1", "evt_2"):
             await worker.event(name)
-            await until(lambda name=name: worker.settled(name))
+            await until(partial(worker.settled, name))
 
 
-async def test_an_inbox_that_fails_holds_up_no_order(world: World) -> None:
+async def test_an_inbox_that_fails_holds_up_no_order(world: World, hire: Hire) -> None:
     class Lost(Inbox):
         async def apply_due(self, *, limit: int = 50) -> int:
             raise Unavailable("Temporal does not answer right now.")
 
     await world.order("1", placed_at=LONG_AGO)
-    worker = Worker(world, inbox=Lost(world.database, {}, {}, Gateway().wake))
+    worker = hire(inbox=Lost(world.database, {}, {}, Gateway().wake))
     async with at_work(worker):
         await until(lambda: asyncio.sleep(0, worker.gateway.started))
 
 
-async def test_an_event_is_applied_as_soon_as_it_is_stored(world: World) -> None:
-    worker = Worker(world)
+async def test_an_event_is_applied_as_soon_as_it_is_stored(world: World, hire: Hire) -> None:
+    worker = hire()
     loop = asyncio.get_running_loop()
     async with at_work(worker):
         await until(lambda: listeners(world))
         began = loop.time()
         for number in range(6):
             await worker.event(f"evt_{number}")
-            await until(lambda number=number: worker.settled(f"evt_{number}"))
+            await until(partial(worker.settled, f"evt_{number}"))
         # Looked at once a second, six events one after the other would take five seconds.
         assert loop.time() - began < 3
 
 
-async def test_a_relay_that_lost_its_connection_listens_again(world: World) -> None:
-    async with at_work(Worker(world)):
+async def test_a_relay_that_lost_its_connection_listens_again(world: World, hire: Hire) -> None:
+    async with at_work(hire()):
         (first,) = await until(lambda: listeners(world))
         await world.rows("SELECT pg_terminate_backend(:pid)", pid=first.pid)
 
@@ -218,7 +223,7 @@ async def test_a_relay_that_lost_its_connection_listens_again(world: World) -> N
         await until(again)
 
 
-async def test_lapsed_holds_are_given_back_and_operators_told(world: World) -> None:
+async def test_lapsed_holds_are_given_back_and_operators_told(world: World, hire: Hire) -> None:
     await world.receive("MUG", "EDI", 1)
     oid = await world.order("1")
     await StockKeeper(world.database).reserve(reserve_for(oid, hold=timedelta(seconds=-1)))
@@ -227,7 +232,7 @@ async def test_lapsed_holds_are_given_back_and_operators_told(world: World) -> N
         "VALUES ('e-1', :oid, 'no_rate', 'No rate.', '[\"retry\"]', 'open', now())",
         oid=oid,
     )
-    worker = Worker(world)
+    worker = hire()
     async with at_work(worker):
 
         async def given_back() -> bool:
@@ -238,9 +243,9 @@ async def test_lapsed_holds_are_given_back_and_operators_told(world: World) -> N
     assert worker.mailer.sent == ["<e-1@shop.example>"]
 
 
-async def test_a_relay_that_is_told_to_stop_leaves_nothing_behind(world: World) -> None:
+async def test_a_relay_that_is_told_to_stop_leaves_nothing_behind(world: World, hire: Hire) -> None:
     before = asyncio.all_tasks()
-    task = asyncio.create_task(Worker(world).relay.run())
+    task = asyncio.create_task(hire().relay.run())
     await until(lambda: listeners(world))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -36,7 +36,7 @@ async def test_at_every_stage_the_order_says_what_it_waits_for(house: House) -> 
     assert row.waiting["until"] is not None
     assert "then the order expires" in row.waiting["sentence"]
     await house.authenticate(order)
-    row = await house.until(order, OrderStatus.FULFILLING, waiting="the hand-over to the carrier of parcel 1")
+    row = await house.until(order, OrderStatus.FULFILLING, waiting="the hand-over of parcel 1 to the carrier")
     assert row.waiting["on"] == Party.WAREHOUSE
     assert "then the hold on the customer's money lapses" in row.waiting["sentence"]
     await house.advance(order, 2)

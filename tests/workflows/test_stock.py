@@ -102,7 +102,7 @@ async def test_an_order_split_over_two_warehouses_ships_twice_and_is_paid_once(h
     row = await house.until(order, OrderStatus.PARTLY_SHIPPED, waiting="parcel")
     assert await house.charges(order) == [2900]
     await house.advance(order, 9, number=1)
-    row = await house.until(order, OrderStatus.PARTLY_SHIPPED, waiting="the hand-over to the carrier of parcel 2")
+    row = await house.until(order, OrderStatus.PARTLY_SHIPPED, waiting="the hand-over of parcel 2 to the carrier")
     await house.advance(order, 2, number=2)
     await house.until(order, OrderStatus.SHIPPED)
     assert row.closed_at is None
@@ -126,7 +126,7 @@ async def test_once_one_of_two_parcels_has_left_nobody_can_cancel(house: House) 
     with pytest.raises(Conflict, match="can no longer be cancelled"):
         await house.resolve(order, ExceptionKind.CARRIER_REFUSED, Action.CANCEL)
     await house.resolve(order, ExceptionKind.CARRIER_REFUSED, Action.RETRY)
-    await house.until(order, OrderStatus.PARTLY_SHIPPED, waiting="parcel")
+    await house.until(order, OrderStatus.PARTLY_SHIPPED, waiting="the hand-over of parcel")
     await house.hand_over(order, number=3 - labelled.number)
     await house.advance(order, 9, number=1)
     await house.advance(order, 9, number=2)

@@ -93,7 +93,7 @@ async def test_a_mail_whose_answers_are_always_lost_goes_out_twice_and_no_more(h
 
 async def test_a_mail_server_that_is_busy_gets_each_mail_once(house: House) -> None:
     await house.receive("MUG", 10)
-    await house.mail_server(temporary_next=1, drop_before_next=1)
+    await house.mail_server(temporary_next=2)
     order = await house.place()
     await house.labelled(order)
     await house.noticed(order, "confirmed")

@@ -6,7 +6,7 @@ from typing import TypeVar
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import CANCELLABLE, CancelRequest, OrderStatus
 from domain.waiting import Party
-from workflows.orders.journal import Journal
+from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.outside import Refusal
 
 Result = TypeVar("Result")
@@ -61,8 +61,9 @@ class Desk:
         actions: tuple[Action, ...] = (Action.RETRY,),
         fulfilment_id: str | None = None,
         until: Callable[[], bool] = lambda: False,
+        again: LookAgain | None = None,
     ) -> Action | None:
-        """Ask a person; None if ``until`` came true first.
+        """Ask a person; None if ``until`` came true first, or the matter was settled.
 
         Cancelling the order is offered as long as it is possible; if that is decided, or wished meanwhile, OrderStopped
         is raised.
@@ -70,7 +71,12 @@ class Desk:
         if self.cancellable:
             actions = (*actions, Action.CANCEL)
         action = await self._journal.ask(
-            kind, reason, actions, fulfilment_id=fulfilment_id, until=lambda: until() or self.cancel_wished
+            kind,
+            reason,
+            actions,
+            fulfilment_id=fulfilment_id,
+            until=lambda: until() or self.cancel_wished,
+            again=again,
         )
         self.check()
         return action

@@ -1,6 +1,6 @@
 """One fulfilment of an order, a coroutine of its workflow: label, hand-over, delivery."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from domain.shipments import SCANNED, SERVICE_DAYS, FulfilmentStatus, TrackingSt
 from domain.waiting import Party
 from workflows.orders import attributes
 from workflows.orders.desk import Desk, OrderStopped
-from workflows.orders.journal import Journal
+from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.outside import Input, Method, Outside, Refusal, Result
 from workflows.orders.payment import PaymentRun
 from workflows.orders.recall import Recall
@@ -54,6 +54,7 @@ class FulfilmentRun:
         self._name = f"parcel {planned.number}"
         self._bought: Bought | None = None
         self._where: Whereabouts | None = None
+        self._heard = workflow.now()
         self._news = False
         self._refused: str | None = None
 
@@ -161,24 +162,36 @@ class FulfilmentRun:
         """A capture that was refused, a hold that is lost or about to lapse: a person decides in time."""
         if self._payment.news:
             await self._payment.inspect()
-        reason, kind = self._refused, ExceptionKind.CAPTURE_FAILED
-        if not self._payment.secured:
-            reason, kind = f"The customer's money is no longer held: {self._payment.status}.", ExceptionKind.HOLD_LOST
-        elif reason is None and self._lapsing():
-            reason = "The hold on the customer's money lapses soon, and the parcel is still here."
-            kind = ExceptionKind.HOLD_LAPSING
-        if reason is None:
+        trouble = self._money_trouble()
+        if trouble is None:
             return
-        hint = "Retry renews the hold where that is needed; the parcel can then be handed over again."
-        settled = self._payment.captured
+        captured = self._payment.captured
+
+        async def settled() -> bool:
+            if self._payment.news:
+                await self._payment.changed()
+            scanned = await self._look_for(lambda where: where.status in SCANNED)
+            return scanned or self._money_trouble() != trouble
+
+        kind, reason = trouble
         action = await self._ask(
             kind,
-            f"{reason} {hint}",
-            until=lambda: self.left or self._news or self._payment.news or self._payment.captured is not settled,
+            f"{reason} Retry renews the hold where that is needed; the parcel can then be handed over again.",
+            until=lambda: self.left or self._payment.captured is not captured,
+            again=self._again(settled, news=lambda: self._news or self._payment.news),
         )
         self._refused = None
         if action is Action.RETRY:
             await self._payment.renew()
+
+    def _money_trouble(self) -> tuple[ExceptionKind, str] | None:
+        if not self._payment.secured:
+            return ExceptionKind.HOLD_LOST, f"The customer's money is no longer held: {self._payment.status}."
+        if self._refused is not None:
+            return ExceptionKind.CAPTURE_FAILED, self._refused
+        if self._lapsing():
+            return ExceptionKind.HOLD_LAPSING, "The hold on the customer's money lapses soon, and the parcel is here."
+        return None
 
     async def _leave_scanned(self) -> None:
         """The carrier has the parcel, whether anybody told us or not: take the money, or have a person see to it."""
@@ -199,10 +212,11 @@ class FulfilmentRun:
             f"{reason} Skip goes on unpaid.",
             (Action.RETRY, Action.SKIP),
             fulfilment_id=self.planned.id,
+            until=lambda: self.left,
         )
         if action is Action.SKIP:
             await self._leave("the carrier's scan")
-        else:
+        elif action is Action.RETRY:
             await self._payment.renew()
 
     async def _leave(self, by: str) -> None:
@@ -216,11 +230,12 @@ class FulfilmentRun:
         await self._journal.publish()
 
     async def _follow(self) -> None:
-        heard = workflow.now()
+        self._heard, last = workflow.now(), self._where
         while True:
-            where = self._where
+            where, self._where = self._where, None
             if where is not None:
-                heard = max(heard, where.at or heard)
+                if where != last and where.status in SCANNED:
+                    self._heard, last = workflow.now(), where
                 if where.status is TrackingStatus.DELIVERED:
                     self._journal.change(self.planned.id, FulfilmentStatus.DELIVERED)
                     self._journal.note("delivered", f"{self._name.capitalize()} was delivered.", actor="the carrier")
@@ -229,29 +244,41 @@ class FulfilmentRun:
                     self.returned = True
                     self._journal.change(self.planned.id, FulfilmentStatus.RETURNED)
                     return
-            if workflow.now() - heard >= self._journal.order.policy.carrier_patience:
-                reason = (
-                    f"The carrier has said nothing of {self._name} for {self._journal.order.policy.carrier_patience}."
-                )
-                await self._ask(ExceptionKind.CARRIER_SILENT, f"{reason} Retry waits on.", until=lambda: self._news)
-                heard = workflow.now()
-            await self._pause(lambda: False)
-            await self._track()
+            if self._where is None and workflow.now() >= self._silent_at():
+                await self._ask_about_silence(last)
+            if self._where is None:
+                await self._pause(lambda: False)
+                await self._track()
+
+    def _silent_at(self) -> datetime:
+        return self._heard + self._journal.order.policy.carrier_patience
+
+    async def _ask_about_silence(self, last: Whereabouts | None) -> None:
+        async def settled() -> bool:
+            return await self._look_for(lambda where: where != last and where.status in SCANNED)
+
+        reason = f"The carrier has said nothing of {self._name} for {self._journal.order.policy.carrier_patience}."
+        await self._ask(ExceptionKind.CARRIER_SILENT, f"{reason} Retry waits on.", again=self._again(settled))
+        self._heard = workflow.now()
+        self._wait_for_delivery()
 
     async def _given_up(self, where: Whereabouts) -> bool:
         """Whether a person says that a parcel which is coming back or has failed will not be delivered."""
         kind = _TROUBLE.get(where.status)
         if kind is None:
             return False
+
+        async def settled() -> bool:
+            return await self._look_for(lambda now: now.status is not where.status)
+
         reason = f"The carrier reports {self._name} as {where.status}: {where.message or 'no more is known'}."
         action = await self._journal.ask(
             kind,
             f"{reason} Retry keeps following it; skip closes it as returned.",
             (Action.RETRY, Action.SKIP),
             fulfilment_id=self.planned.id,
-            until=lambda: self._news,
+            again=self._again(settled),
         )
-        self._where = None
         self._wait_for_delivery()
         return action is Action.SKIP
 
@@ -260,24 +287,38 @@ class FulfilmentRun:
         return where is not None and where.status in SCANNED
 
     async def _track(self) -> Whereabouts | None:
+        """Where the parcel is; None where the carrier does not tell, and a person was asked about that."""
         self._news = False
         if self._bought is None:
             return None
-        follow = Follow(self.parcel_id, _CARRIER_SYSTEM, self._bought.tracker)
-        where = await self._call(Shipments.track, follow, f"Where is {self._name}?")
+        where = await self._call(Shipments.track, self._follow_step(self._bought), f"Where is {self._name}?")
         if isinstance(where, Refusal):
             reason = f"The carrier does not tell where {self._name} is: {where.reason}. Retry asks again."
-            open_end = self._desk.cancellable  # while the order is being unwound, only a person ends this
             await self._journal.ask(
                 ExceptionKind.STEP_FAILED,
                 reason,
                 (Action.RETRY,),
                 fulfilment_id=self.planned.id,
-                until=lambda: self._news or (open_end and self._desk.cancel_wished),
+                until=lambda: self._news or self._desk.cancel_wished,
             )
             return None
         self._where = where
         return where
+
+    async def _look_for(self, wanted: Callable[[Whereabouts], bool]) -> bool:
+        """Whether the carrier, if he answers at once, tells what is ``wanted``; then it is taken as read."""
+        self._news = False
+        if self._bought is None:
+            return False
+        step, summary = self._follow_step(self._bought), f"Where is {self._name} now?"
+        where = await self._outside.glance(Shipments.track, step, summary=summary)
+        if where is None or not wanted(where):
+            return False
+        self._where = where
+        return True
+
+    def _follow_step(self, bought: Bought) -> Follow:
+        return Follow(self.parcel_id, _CARRIER_SYSTEM, bought.tracker)
 
     async def _pause(self, others: Callable[[], bool]) -> None:
         """Until the carrier tells something, somebody acts, or it is time to ask or to warn."""
@@ -287,6 +328,8 @@ class FulfilmentRun:
             warn = lapse - self._journal.order.policy.hold_margin
             if warn > workflow.now():
                 patience = min(patience, warn - workflow.now())
+        if self.left and self._silent_at() > workflow.now():
+            patience = min(patience, self._silent_at() - workflow.now())
         left = self.left
         with suppress(TimeoutError):  # nobody told anything: ask all the same
             await workflow.wait_condition(
@@ -299,9 +342,18 @@ class FulfilmentRun:
         return await self._outside.call(method, argument, summary=summary, on=Party.CARRIER)
 
     async def _ask(
-        self, kind: ExceptionKind, reason: str, *, until: Callable[[], bool] = lambda: False
+        self,
+        kind: ExceptionKind,
+        reason: str,
+        *,
+        until: Callable[[], bool] = lambda: False,
+        again: LookAgain | None = None,
     ) -> Action | None:
-        return await self._desk.ask(kind, reason, fulfilment_id=self.planned.id, until=until)
+        return await self._desk.ask(kind, reason, fulfilment_id=self.planned.id, until=until, again=again)
+
+    def _again(self, settled: Callable[[], Awaitable[bool]], *, news: Callable[[], bool] | None = None) -> LookAgain:
+        every = self._journal.order.policy.check_carrier_every
+        return LookAgain(settled, news or (lambda: self._news), every)
 
     def _lapsing(self) -> bool:
         lapse = self._payment.lapses_at

@@ -1,7 +1,9 @@
 """The journal: status, waiting sentence and exceptions of an order, and how the world gets to see them."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -14,6 +16,19 @@ from domain.shipments import FulfilmentStatus
 from domain.waiting import Party, Waiting
 from workflows.orders import attributes
 from workflows.orders.steps import keep_record
+
+
+@dataclass(frozen=True)
+class LookAgain:
+    """How an exception may end without a person.
+
+    ``settled`` looks whether the matter is still the same: when there is ``news`` of it, and ``every`` so often, since
+    news can be lost. It must take the news as read, and look once only: meanwhile no decision is heeded.
+    """
+
+    settled: Callable[[], Awaitable[bool]]
+    news: Callable[[], bool]
+    every: timedelta
 
 
 class Journal:
@@ -39,13 +54,15 @@ class Journal:
 
     @property
     def waiting(self) -> Waiting:
-        """What the order waits for: an operator first of all, then a provider that fails, else its first part."""
+        """What the order waits for: an operator first of all, then what holds it up, else the part that can move."""
         exception = next(iter(self.open.values()), None)
         if exception is not None:
             return Waiting(
                 f"a decision ({', '.join(exception.actions)}): {exception.reason}", Party.OPERATOR, exception.opened_at
             )
-        return next(iter((*self._held_up.values(), *self._waits.values())), self._latest)
+        if self._held_up:
+            return next(iter(self._held_up.values()))
+        return min(self._waits.values(), key=lambda wait: _ACTS_FIRST.index(wait.on), default=self._latest)
 
     def wait_for(
         self, what: str, on: Party, *, until: datetime | None = None, then: str | None = None, part: str = ""
@@ -130,8 +147,9 @@ class Journal:
         *,
         fulfilment_id: str | None = None,
         until: Callable[[], bool] = lambda: False,
+        again: LookAgain | None = None,
     ) -> Action | None:
-        """Open an exception and wait for a person's decision; None if ``until`` came true first."""
+        """Open an exception and wait for a person's decision; None if ``until`` came true, or it was settled, first."""
         self._asked += 1
         purpose = f"exception:{workflow.now().timestamp()}:{self._asked}"
         exception = OrderException(
@@ -141,7 +159,7 @@ class Journal:
         self._opened.append(exception)
         self.note("exception", reason)
         await self.publish()
-        await workflow.wait_condition(lambda: exception.id in self._decisions or until())
+        await self._decided(lambda: exception.id in self._decisions or until(), again)
         decision = self._decisions.pop(exception.id, None)
         del self.open[exception.id]
         if decision is not None:
@@ -150,6 +168,18 @@ class Journal:
             self._resolve(exception.id, "resolved_itself", by="waybill", note="")
         await self.publish()
         return decision.action if decision else None
+
+    async def _decided(self, over: Callable[[], bool], again: LookAgain | None) -> None:
+        if again is None:
+            await workflow.wait_condition(over)
+            return
+        while not over():
+            with suppress(TimeoutError):  # no news came: look all the same
+                await workflow.wait_condition(
+                    lambda: over() or again.news(), timeout=again.every, timeout_summary="Look again"
+                )
+            if not over() and await again.settled():
+                return
 
     def refusal(self, resolution: Resolution) -> str | None:
         """Why a resolution cannot be taken; None if it can."""
@@ -179,6 +209,16 @@ class Journal:
         return head + f"{goods} · {order.money} · {order.channel}\n\n" + "\n".join(self._lines)
 
 
+# Of several waits the one is told on which somebody can act soonest.
+_ACTS_FIRST = (
+    Party.OPERATOR,
+    Party.CUSTOMER,
+    Party.WAREHOUSE,
+    Party.PAYMENT_PROVIDER,
+    Party.WAYBILL,
+    Party.CARRIER,
+    Party.NOBODY,
+)
 _SAID = {
     "retry": "Decided to try again",
     "skip": "Decided to go on without it",

@@ -61,6 +61,14 @@ class Outside:
         finally:
             self._journal.let_go(summary)
 
+    async def glance(self, method: Method[Input, Result], argument: Input, *, summary: str) -> Result | None:
+        """Run an activity that only asks; None if the provider does not answer within a few attempts."""
+        try:
+            return await _run(method, argument, summary, _AT_ONCE)
+        except ActivityError as error:
+            _refusal(error)  # passes a cancellation on
+            return None
+
 
 async def _run(method: Method[Input, Result], argument: Input, summary: str, retry: RetryPolicy) -> Result:
     return await workflow.execute_activity_method(

@@ -18,7 +18,7 @@ from domain.payments import Decline, PaymentState, PaymentStatus, mismatch
 from domain.stock import Plan
 from domain.waiting import Party
 from workflows.orders.desk import Desk, OrderStopped
-from workflows.orders.journal import Journal
+from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.outside import Outside, Refusal
 from workflows.orders.reservation import ReservationRun
 
@@ -100,6 +100,16 @@ class PaymentRun:
         self.news = False
         self._state = await self._must(Payments.inspect, "inspect", "Asking the payment provider")
 
+    async def changed(self) -> bool:
+        """Ask the provider, once; whether the payment is another than it was thought to be."""
+        self.news = False
+        before = self._state
+        async with self._asking:
+            step = self._step("inspect", self._journal.order.request.money)
+            found = await self._outside.glance(Payments.inspect, step, summary="How does the payment stand?")
+            self._state = found or self._state
+        return self._state != before
+
     async def capture(self) -> str | None:
         """Take the money, once however many hand-overs ask for it; why not, if it cannot be taken."""
         async with self._capturing:
@@ -155,24 +165,27 @@ class PaymentRun:
             self._desk.check()
             state = self._known()
             if state.status in _PAID:
-                problem = mismatch(state, owed=self._journal.order.request.money, order_id=self._journal.order.id)
+                problem = self._difference()
                 if problem is None:
                     return
-                reason = f"{problem} Retry asks the provider again."
-                await self._desk.ask(ExceptionKind.PAYMENT_MISMATCH, reason, until=lambda: self.news)
-                await self.inspect()
+                await self._ask(ExceptionKind.PAYMENT_MISMATCH, f"{problem} Retry asks the provider again.")
             elif state.status is PaymentStatus.CANCELLED:
                 reason = (
                     "The payment was cancelled at the provider. Retry authorises it again, where a method is known."
                 )
-                if await self._desk.ask(ExceptionKind.PAYMENT_REFUSED, reason, until=lambda: self.news):
-                    await self.renew()
-                else:
-                    await self.inspect()
+                await self._ask(ExceptionKind.PAYMENT_REFUSED, reason)
             elif workflow.now() >= deadline:
                 await self._expire()
             else:
                 await self._wait_for_customer(state, deadline)
+
+    async def _ask(self, kind: ExceptionKind, reason: str) -> None:
+        """Ask a person what to do about the payment, unless it changes meanwhile; retry renews it."""
+        every = self._journal.order.policy.check_payment_every
+        again = LookAgain(self.changed, news=lambda: self.news, every=every)
+        self._journal.wait_for("the payment to be looked at anew", Party.PAYMENT_PROVIDER)
+        if await self._desk.ask(kind, reason, again=again):
+            await self.renew()
 
     async def _wait_for_customer(self, state: PaymentState, deadline: datetime) -> None:
         self._journal.wait_for(

@@ -5,16 +5,18 @@ from datetime import timedelta
 from temporalio import workflow
 
 from activities.stock import Commit, PlannedFulfilment, Reserve, StockKeeper
-from domain.exceptions import ExceptionKind
+from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
 from domain.stock import Plan
 from domain.waiting import Party
 from workflows.orders.desk import Desk
-from workflows.orders.journal import Journal
+from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.steps import keep_record
 
 # The workflow gives up an unpaid order first; the record's own expiry is for a workflow that cannot run.
 _SLACK = timedelta(hours=1)
+# Receipts tell the orders that wait; units that others give back, and news that was lost, are found by this.
+_LOOK_EVERY = timedelta(hours=6)
 
 
 class ReservationRun:
@@ -25,6 +27,7 @@ class ReservationRun:
         self._desk = desk
         self._round = 0
         self._arrived = False
+        self._plan = Plan((), (), ())
 
     def stock_arrived(self) -> None:
         """Units of one of the order's SKUs have come in."""
@@ -32,22 +35,35 @@ class ReservationRun:
 
     async def reserve(self) -> Plan:
         """Hold every unit of the order, waiting for stock or for a person's decision where it is short."""
-        order = self._journal.order
         self._round += 1
-        while True:
-            self._journal.wait_for("its units to be reserved", Party.WAYBILL)
-            self._arrived = False
-            expires_at = workflow.now() + order.policy.payment_window + _SLACK
-            request = Reserve(order.id, self._round, order.request.lines, order.request.shipping_address, expires_at)
-            plan = await keep_record(StockKeeper.reserve, request, summary="Route and reserve")
-            if plan.allocations:
-                self._journal.note("reserved", " ".join(plan.explanation) or "The units are held.")
-                return plan
+        plan = await self._hold()
+        while not plan.allocations:
             self._desk.check()
             self._journal.move_to(OrderStatus.AWAITING_STOCK)
-            short = ", ".join(f"{s.missing} of {s.sku}" for s in plan.shortages)
-            reason = f"Out of stock: {short} missing. A receipt of stock moves the order on; retry looks again now."
-            await self._desk.ask(ExceptionKind.OUT_OF_STOCK, reason, until=lambda: self._arrived)
+            decided = await self._ask(plan)
+            plan = self._plan if decided is None else await self._hold()
+        self._journal.note("reserved", " ".join(plan.explanation) or "The units are held.")
+        return plan
+
+    async def _hold(self) -> Plan:
+        order = self._journal.order
+        self._journal.wait_for("its units to be reserved", Party.WAYBILL)
+        self._arrived = False
+        expires_at = workflow.now() + order.policy.payment_window + _SLACK
+        request = Reserve(order.id, self._round, order.request.lines, order.request.shipping_address, expires_at)
+        self._plan = await keep_record(StockKeeper.reserve, request, summary="Route and reserve")
+        return self._plan
+
+    async def _ask(self, plan: Plan) -> Action | None:
+        """Ask a person, unless stock comes in that is enough, or changes at least what is missing."""
+
+        async def settled() -> bool:
+            return (await self._hold()).shortages != plan.shortages
+
+        short = ", ".join(f"{s.missing} of {s.sku}" for s in plan.shortages)
+        reason = f"Out of stock: {short} missing. A receipt of stock moves the order on; retry looks again now."
+        again = LookAgain(settled, news=lambda: self._arrived, every=_LOOK_EVERY)
+        return await self._desk.ask(ExceptionKind.OUT_OF_STOCK, reason, again=again)
 
     async def commit(self, fulfilments: tuple[PlannedFulfilment, ...]) -> bool:
         """Make the hold firm, now that the order is paid; False if it was lost meanwhile."""

@@ -50,7 +50,9 @@ class OrderWorkflow:
         self._payment = PaymentRun(self._journal, self._desk, self._outside, self._reservation)
         self._recall = Recall(self._journal, self._desk, self._outside)
         self._fulfilments: dict[str, FulfilmentRun] = {}
+        self._arrived = 0
         self._background: list[asyncio.Task[None]] = []
+        self._one_mail = asyncio.Lock()
         if order.restart is not None:
             self._take_up(order.restart)
 
@@ -103,12 +105,18 @@ class OrderWorkflow:
 
     async def _fulfil(self) -> None:
         """Run all fulfilments side by side. One that fails by a bug stops the order's workflow task at once."""
-        runs = [asyncio.create_task(run.run()) for run in self._fulfilments.values()]
+        runs = [asyncio.create_task(self._bring(run)) for run in self._fulfilments.values()]
         await workflow.wait(runs, return_when=asyncio.FIRST_EXCEPTION)
         for run in runs:
             if run.done():
                 run.result()
         self._desk.check()
+
+    async def _bring(self, run: FulfilmentRun) -> None:
+        await run.run()
+        self._arrived += 1
+        if self._arrived < len(self._fulfilments):  # what follows the last one is published anyway
+            await self._journal.publish()
 
     def _shipped(self, fulfilment: FulfilmentRun) -> None:
         """A fulfilment has left: the order's status follows, and the customer is told."""
@@ -157,7 +165,8 @@ class OrderWorkflow:
     async def _notify(self, notice: Notice) -> None:
         while True:
             summary = f"Tell the customer: {notice.kind}"
-            sent = await self._outside.call(Notifications.notify, notice, summary=summary, on=Party.WAYBILL)
+            async with self._one_mail:  # fair: mails go out in the order of what they tell
+                sent = await self._outside.call(Notifications.notify, notice, summary=summary, on=Party.WAYBILL)
             if not isinstance(sent, Refusal):
                 once = f"told:{notice.kind}:{notice.subject}"
                 self._journal.note("told", f"The customer was told: {notice.kind}.", once=once)
