@@ -45,10 +45,10 @@ unit: setup-dev ## test the rules alone
 	$(BIN)/pytest tests/domain
 
 integration: setup-dev ## test against real servers on this machine
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --ignore=tests/domain --ignore=tests/replay --ignore=tests/end_to_end tests
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --ignore=tests/domain --ignore=tests/workflows/test_replay.py --ignore=tests/end_to_end tests
 
 replay: setup-dev ## replay recorded orders through today's workflows
-	$(BIN)/pytest tests/replay
+	$(BIN)/pytest tests/workflows/test_replay.py
 
 e2e: setup-dev ## test the whole stack from outside
 	$(BIN)/pytest tests/end_to_end

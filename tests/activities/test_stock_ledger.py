@@ -140,5 +140,5 @@ def test_the_books_agree_after_every_step(shop_url: str) -> None:
         def __init__(self) -> None:
             super().__init__(shop_url)
 
-    days = settings(max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    days = settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Here, settings=days)
