@@ -16,7 +16,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo up test format lint types contracts unit integration replay e2e fix lock clean
+.PHONY: help setup setup-dev demo up test format lint types contracts unit integration replay e2e fuzz fix lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ replay: setup-dev ## replay recorded orders through today's workflows
 
 e2e: setup-dev ## test the whole stack from outside
 	$(BIN)/pytest tests/end_to_end
+
+fuzz: setup-dev ## the long permutations, which `make test` leaves out
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m fuzz tests
 
 fix: setup-dev ## format, and repair what the linter can
 	$(BIN)/ruff check --quiet --fix .
