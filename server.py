@@ -1,5 +1,6 @@
 """The web process: settings -> app -> serve."""
 
+import signal
 import sys
 
 import uvicorn
@@ -17,6 +18,8 @@ def main() -> int:
         sys.stderr.write(f"The web process cannot start:\n{error}\n")
         return 2
     configure_logs(settings.log_level)
+    # Once it has ended in good order, uvicorn raises the signal again: this makes the exit status 0, as after SIGINT.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     uvicorn.run(
         create_app(settings),
         host=settings.web_host,

@@ -136,7 +136,9 @@ class OrderRecords:
                 await order_records.add_entries(connection, order_id, [_entry(f"reset-{run_id}", at, "reset", text)])
             if runs:
                 return False
-            cancellable = OrderStatus(order.status) in CANCELLABLE
+            # The status may be that of a run which is only on its way back to where an earlier one stood.
+            left = any(row.handed_over_at for row in await shipment_records.fulfilments(connection, order_id))
+            cancellable = OrderStatus(order.status) in CANCELLABLE and not left
             exception = OrderException(
                 id=derived_id(order_id, f"ended:{run_id}"),
                 kind=ExceptionKind.WORKFLOW_ENDED,

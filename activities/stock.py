@@ -123,7 +123,8 @@ class StockKeeper:
         if not mine:
             return None
         allocations = tuple(Allocation(r.line, r.sku, r.warehouse, r.quantity) for r in mine)
-        return Plan(tuple(sorted(allocations, key=lambda a: (a.line, a.warehouse))), (), ())
+        left = sorted({row.warehouse for row in mine if row.status == ReservationStatus.SHIPPED})
+        return Plan(tuple(sorted(allocations, key=lambda a: (a.line, a.warehouse))), (), (), tuple(left))
 
     async def _hold(self, connection: AsyncConnection, request: Reserve, plan: Plan) -> None:
         changes, rows = [], []

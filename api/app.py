@@ -19,8 +19,11 @@ from api import (
     stock,
     webhooks,
 )
-from api.context import BodyLimit, RequestShell
+from api.context import BodyLimit, CrowdLimit, RequestShell
 from api.metrics import WebMetrics
+
+MAX_AT_ONCE = 200
+"""requests; with their bodies and answers they fit into memory, and the last one still has its turn in time"""
 
 ROUTERS = (
     orders.router,
@@ -41,9 +44,12 @@ def new_app(
     metrics: WebMetrics,
     pages: Iterable[APIRouter],
     max_body_bytes: int,
+    max_at_once: int = MAX_AT_ONCE,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """An application that serves the API and ``pages``, whose bodies may have ``max_body_bytes``.
+
+    Beyond ``max_at_once`` requests at a time it answers 503.
 
     Before it serves, its ``state.services`` must be set: by ``lifespan``, or by whoever made it.
     """
@@ -68,5 +74,6 @@ def new_app(
 
     # The one added last is the outermost.
     app.add_middleware(BodyLimit, limit=limit)
+    app.add_middleware(CrowdLimit, limit=max_at_once)
     app.add_middleware(RequestShell, metrics=metrics)
     return app

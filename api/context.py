@@ -15,10 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import BadRequest
 from api.metrics import WebMetrics
 from api.problems import REQUEST_ID, internal_error, problem_response
-from domain.errors import PayloadTooLarge
+from domain.errors import PayloadTooLarge, Unavailable
 
 _LOG = structlog.get_logger("waybill.http")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_CROWDED = "Too many requests are being served; nothing was done with this one."
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -79,6 +80,32 @@ class _Answer:
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)
+
+
+class CrowdLimit:
+    """Answers 503 at once while ``limit`` requests are being served, before memory grows and everybody waits too long.
+
+    ``/healthz`` is always let in: a process that has much to do must not look dead.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+        self._inside = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"] == "/healthz":
+            await self._app(scope, receive, send)
+            return
+        if self._inside >= self._limit:
+            await problem_response(Request(scope), Unavailable(_CROWDED, retry_after=1))(scope, receive, send)
+            return
+        self._inside += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._inside -= 1
 
 
 class BodyLimit:

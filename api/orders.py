@@ -20,7 +20,7 @@ from api.schemas.orders import CancelIn, PlaceOrder
 from api.schemas.views import AcceptedOut, AnswerOut, OrderListOut, OrderOut
 from api.services import Services, Wired
 from api.viewing import WAITING, accepted_out, order_out, summary_out
-from db import order_lists, order_view, orders
+from db import order_lists, order_view, orders, shipments
 from db.order_lists import OrderFilter
 from domain.errors import NotFound, TooLate
 from domain.orders import Answer, CancelRequest, OrderStatus
@@ -108,6 +108,11 @@ async def cancel(
 async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str) -> Answer:
     if row.closed_at is not None:
         return closed_answer(row, OrderStatus.CANCELLED, "be cancelled")
+    async with wired.database.reading() as connection:
+        parcels = await shipments.fulfilments(connection, row.id)
+    if any(parcel.handed_over_at for parcel in parcels):
+        # A workflow that was reset or taken up again knows of it only after its first step.
+        raise TooLate(f"Order {row.number} has left, in whole or in part: it can no longer be cancelled.")
     try:
         return await wired.gateway.cancel(row.id, wish, key=key)
     except NotFound:

@@ -58,12 +58,14 @@ class Shortage:
 class Plan:
     """Which warehouse ships what, what nobody has, and why, in sentences for people.
 
-    With shortages there are no allocations: an order is reserved whole or not at all.
+    With shortages there are no allocations: an order is reserved whole or not at all. ``left`` are the warehouses whose
+    share has left already, where an order is taken up that an earlier run of its workflow had begun.
     """
 
     allocations: tuple[Allocation, ...]
     shortages: tuple[Shortage, ...]
     explanation: tuple[str, ...]
+    left: tuple[str, ...] = ()
 
     @property
     def warehouses(self) -> tuple[str, ...]:

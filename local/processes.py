@@ -154,12 +154,25 @@ class Supervisor:
         """Stops everything, last started first."""
         for name in reversed(self._order):
             if watcher := self._watchers.pop(name, None):
-                watcher.cancel()
-                await asyncio.gather(watcher, return_exceptions=True)
+                await _ended(watcher)
             if child := self._children.pop(name, None):
                 await child.stop()
         self._order.clear()
         self.pids_file.unlink(missing_ok=True)
+
+    async def take_down(self, name: str) -> None:
+        """SIGKILLs a service and leaves it down until `bring_back`. Raises KeyError where it does not run."""
+        await _ended(self._watchers.pop(name))
+        child = self._children[name]
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGKILL)
+        await child.wait()
+
+    async def bring_back(self, name: str) -> None:
+        """Starts a service again that was taken down, waits until it is ready, and keeps it running."""
+        service = self._children[name].service
+        self._adopt(await Child.start(service))
+        self._watchers[name] = asyncio.create_task(self._keep(service), name=f"keep {name}")
 
     def pid(self, name: str) -> int:
         """The present pid of a service. Raises KeyError where it does not run."""
@@ -194,6 +207,11 @@ class Supervisor:
         scratch = self.pids_file.with_suffix(".new")
         scratch.write_text(json.dumps(pids, indent=2) + "\n", encoding="utf-8")
         scratch.replace(self.pids_file)
+
+
+async def _ended(watcher: "asyncio.Task[None]") -> None:
+    watcher.cancel()
+    await asyncio.gather(watcher, return_exceptions=True)
 
 
 async def run_to_end(service: Service) -> None:

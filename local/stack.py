@@ -33,6 +33,8 @@ DATABASE = "waybill"
 PRIVATE = ("logs", "mail", "sandbox", "secrets", "temporal")
 ORDERS_ONLY = 'WorkflowType="Order"'
 MIGRATE_WITHIN = timedelta(seconds=60)
+# more than web and worker give what is in hand before they end by themselves
+GRACE = timedelta(seconds=15)
 
 
 @dataclass(frozen=True)
@@ -266,6 +268,7 @@ class Stack:
             log=self.logs / f"{name}.log",
             ready=ready or _at_once,
             start_within=within,
+            grace=GRACE,
         )
 
 

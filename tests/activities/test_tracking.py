@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from db.base import Database
@@ -35,7 +35,7 @@ def deliveries(draw: st.DrawFn) -> list[int]:
     return draw(st.permutations([*some, WHOLE]))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(arrivals=deliveries())
 def test_whatever_was_lost_doubled_or_overtaken_the_whole_tracking_stands(shop_url: str, arrivals: list[int]) -> None:
     asyncio.run(_deliver(shop_url, arrivals))

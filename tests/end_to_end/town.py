@@ -4,25 +4,35 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import asyncpg
 import httpx2
+from temporalio.client import Client
 
+from domain.orders import workflow_id
 from local.demo import quicken
 from local.ports import Ports
+from local.processes import answers
 from local.sample_orders import sample_orders
 from local.shop import Placed, Shop
 from local.stack import Stack
+from local.temporal import NAMESPACE
+
+LOOK_EVERY = 0.03
 
 
 class Town:
     """A running stack on free ports, with a loaded shop. What it counts, it counts in the books of the others."""
 
     def __init__(self, folder: Path) -> None:
-        self.stack = Stack(folder, ports=Ports.ephemeral(), say=lambda _: None, durable=False)
+        self.said: list[str] = []
+        """what the supervisor told: every unexpected end, with its exit status, and every return"""
+        self.stack = Stack(folder, ports=Ports.ephemeral(), say=self.said.append, durable=False)
         self._http = httpx2.AsyncClient(timeout=15, trust_env=False)
 
     async def open(self) -> None:
@@ -38,7 +48,7 @@ class Town:
     async def reopen(self) -> None:
         """Stop everything and start it again on the same data and ports."""
         await self.close()
-        self.stack = Stack(self.stack.folder, ports=self.stack.ports, say=lambda _: None, durable=False)
+        self.stack = Stack(self.stack.folder, ports=self.stack.ports, say=self.said.append, durable=False)
         await self.open()
 
     async def load(self) -> None:
@@ -53,6 +63,112 @@ class Town:
     def kill(self, name: str) -> None:
         """SIGKILL one of the stack's processes; the supervisor starts it again."""
         os.kill(self.stack.supervisor.pid(name), signal.SIGKILL)
+
+    async def back(self, name: str, *, after: int) -> float:
+        """Wait until a process that ran as pid ``after`` is ready again; the monotonic time of that."""
+        port = {"worker": self.stack.ports.worker, "web": self.stack.ports.web}[name]
+        await until(lambda: _is(self.stack.supervisor.pid(name) != after), what=f"{name} started again")
+        await until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), what=f"{name} ready")
+        return monotonic()
+
+    async def replace(self, name: str) -> float:
+        """SIGKILL a process and wait until it is back; the monotonic time when it was ready."""
+        pid = self.stack.supervisor.pid(name)
+        self.kill(name)
+        return await self.back(name, after=pid)
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """A process, with its children, that exists and does nothing: whoever calls it waits."""
+        pid = self.stack.supervisor.pid(name)
+        pids = [pid, *_children(pid)]
+        for each in pids:
+            os.kill(each, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for each in pids:
+                _wake(each)
+
+    @asynccontextmanager
+    async def down(self, name: str) -> AsyncIterator[None]:
+        """A process that is gone: whoever calls it is refused."""
+        await self.stack.supervisor.take_down(name)
+        try:
+            yield
+        finally:
+            await self.stack.supervisor.bring_back(name)
+
+    async def rows(self, query: str, *arguments: Any) -> list[Any]:
+        """What the database itself holds."""
+        connection = await asyncpg.connect(self.stack.database_url)
+        try:
+            found: list[Any] = await connection.fetch(query, *arguments)
+            return found
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def holding(self, *statements: str) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction with locks, which ends with the block."""
+        connection = await asyncpg.connect(self.stack.database_url)
+        try:
+            await connection.execute("BEGIN")
+            for statement in statements:
+                await connection.execute(statement)
+            yield connection
+            await connection.execute("ROLLBACK")
+        finally:
+            await connection.close()
+
+    async def dial(self, provider: str, **dials: Any) -> None:
+        """Have a vendor misbehave."""
+        await self._control("PUT", f"{self.stack.addresses.sandbox}/control/dials/{provider}", dials)
+
+    async def dial_mail(self, **dials: Any) -> None:
+        """Have the mail server misbehave."""
+        await self._control("PUT", f"{self.stack.addresses.mailbox}/api/dials", dials)
+
+    async def good_weather(self) -> None:
+        """Everybody behaves again, and parcels travel in seconds."""
+        for provider in ("stripe", "easypost"):
+            await self._control("DELETE", f"{self.stack.addresses.sandbox}/control/dials/{provider}", {})
+        await self._control("DELETE", f"{self.stack.addresses.mailbox}/api/dials", {})
+        await quicken(self.stack.addresses.sandbox)
+
+    async def bring_to_door(self, order_id: str) -> None:
+        """Have the carrier deliver all parcels of an order now."""
+        for parcel in await self.rows(
+            "SELECT tracker FROM parcels JOIN fulfilments f ON f.id = fulfilment_id WHERE order_id = $1", order_id
+        ):
+            url = f"{self.stack.addresses.sandbox}/control/easypost/trackers/{parcel['tracker']}/set"
+            await self._control("POST", url, {"status": "delivered"})
+
+    async def _control(self, method: str, url: str, body: dict[str, Any]) -> None:
+        (await self._http.request(method, url, json=body)).raise_for_status()
+
+    async def calls(self, **filters: str) -> list[dict[str, Any]]:
+        """The sandbox's call log, newest first."""
+        url = f"{self.stack.addresses.sandbox}/control/calls"
+        response = await self._http.get(url, params={"limit": "1000", **filters})
+        response.raise_for_status()
+        found: list[dict[str, Any]] = response.json()["calls"]
+        return found
+
+    async def ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, key: str = ""
+    ) -> httpx2.Response:
+        """One call of the public API, whatever it answers. Raises where there is no answer."""
+        headers = {"Authorization": f"Bearer {self.stack.secrets.api_key}"}
+        if key:
+            headers["Idempotency-Key"] = key
+        return await self._http.request(method, f"{self.stack.addresses.web}{path}", json=body, headers=headers)
+
+    async def events(self, placed: list[Placed]) -> int:
+        """How many events the histories of these orders hold, by Temporal's own count."""
+        client = await Client.connect(f"127.0.0.1:{self.stack.ports.temporal}", namespace=NAMESPACE)
+        described = [await client.get_workflow_handle(workflow_id(order.id)).describe() for order in placed]
+        return sum(each.history_length for each in described)
 
     async def statuses(self, placed: list[Placed]) -> Counter[str]:
         """How many of these orders stand where."""
@@ -92,3 +208,30 @@ class Town:
         response.raise_for_status()
         items: list[dict[str, Any]] = response.json()["messages"]
         return items
+
+
+async def until(holds: Callable[[], Awaitable[bool]], *, what: str, seconds: float = 30) -> None:
+    """Look until something holds; fails after the deadline."""
+    deadline = monotonic() + seconds
+    while not await holds():
+        assert monotonic() < deadline, f"not within {seconds} s: {what}"
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def simple_order(reference: str) -> dict[str, Any]:
+    """An order of one line, and so of one parcel."""
+    order = next(order for order in sample_orders(20, batch="simple") if len(order["lines"]) == 1)
+    return {**order, "external_reference": reference}
+
+
+async def _is(value: bool) -> bool:
+    return value
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _wake(pid: int) -> None:
+    with suppress(ProcessLookupError):  # killed while it slept
+        os.kill(pid, signal.SIGCONT)

@@ -150,7 +150,9 @@ async def test_an_order_with_one_parcel_writes_a_short_history(house: House) -> 
     await house.receive("MUG", 10)
     order = await house.place()
     await house.labelled(order)
-    await house.advance(order, 9)
+    await house.advance(order, 2)
+    await house.until(order, OrderStatus.SHIPPED)
+    await house.advance(order, 7)
     await house.closed(order, OrderStatus.DELIVERED)
     events = (await house.handle(order).fetch_history()).events
     print(f"{len(events)} events")  # noqa: T201 - the figure that the limit stands for

@@ -104,7 +104,7 @@ async def test_an_adopted_payment_that_the_bank_confirms_late_stays_quiet_afterw
     before = await house.events(order)
     await house.until(order, waiting="the hand-over")
     await house.pass_time(order, hours=1)
-    assert await house.events(order) - before <= 4
+    assert await house.events(order) - before < 20  # one that asks again and again writes hundreds
 
 
 async def test_an_adopted_payment_of_another_amount_is_an_operators_to_settle(house: House) -> None:

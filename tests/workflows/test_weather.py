@@ -6,8 +6,6 @@ from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import CUSTOMER, House
 
-STEPS = ["payment_intents.create", "shipments.create", "shipments.buy"]
-
 
 async def test_answers_lost_on_the_way_are_asked_for_again_and_nothing_is_done_twice(house: House) -> None:
     await house.receive("MUG", 10)
@@ -41,9 +39,8 @@ async def test_answers_lost_while_cancelling_are_asked_for_again(house: House) -
 @pytest.mark.parametrize("status", [500, 503])
 async def test_servers_that_break_are_asked_until_they_work(house: House, status: int) -> None:
     await house.receive("MUG", 10)
-    fault = {"status": status, "times": 2}
-    await house.stripe(fail_next=[{"operation": "payment_intents.create", **fault}])
-    await house.easypost(fail_next=[{"operation": "shipments.buy", **fault}])
+    await house.stripe(fail_next=[{"operation": "payment_intents.create", "status": status}])
+    await house.easypost(fail_next=[{"operation": "shipments.buy", "status": status}])
     order = await house.place()
     await house.labelled(order)
     await house.hand_over(order)
@@ -131,14 +128,3 @@ async def test_operators_are_told_of_an_exception_once(house: House) -> None:
     letter = await house.operators_letter(exception.id)
     assert (await house.record(order)).number in letter
     assert "out of stock" in letter.lower()
-
-
-async def test_a_provider_that_stays_away_is_named_in_the_waiting_sentence(house: House) -> None:
-    await house.receive("MUG", 10)
-    await house.stripe(away=True)
-    order = await house.place()
-    row = await house.until(order, OrderStatus.AWAITING_PAYMENT, waiting="an answer to")
-    assert "Authorise 29.00 USD" in row.waiting["sentence"]
-    await house.stripe(away=False)
-    await house.labelled(order)
-    assert len(await house.intents(order)) == 1

@@ -30,6 +30,7 @@ class Desk:
         self._cancel: CancelRequest | None = None
         self.handing_over = 0
         """hand-overs now being made: while one runs the order cannot be cancelled"""
+        self._has_left = False
 
     @property
     def cancel_wished(self) -> bool:
@@ -39,13 +40,21 @@ class Desk:
     @property
     def cancellable(self) -> bool:
         """Whether the whole order may still be cancelled."""
-        return self._journal.status in CANCELLABLE and not self.handing_over
+        return self._journal.status in CANCELLABLE and not self.handing_over and not self._has_left
 
     def wish_cancel(self, request: CancelRequest) -> None:
         """Accept a wish to cancel; the first one counts."""
         if self._cancel is None:
             self._cancel = request
             self._journal.hold_up("cancel", "the step in hand to end, before the order is unwound", Party.WAYBILL)
+
+    def has_left(self) -> None:
+        """Something of the order left in an earlier run of its workflow: it is too late to cancel, wished or not."""
+        self._has_left = True
+        if self._cancel is not None:
+            self._cancel = None
+            self._journal.let_go("cancel")
+            self._journal.note("cancel_refused", "A wish to cancel came too late and was passed over.")
 
     def check(self) -> None:
         """A safe point: raise OrderStopped if the order is to be cancelled."""

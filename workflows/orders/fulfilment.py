@@ -42,6 +42,8 @@ class FulfilmentRun:
         self.planned = planned
         self.left = False
         """the carrier has the parcel"""
+        self.left_before = False
+        """it left in an earlier run of the order's workflow"""
         self.labelled = False
         self.returned = False
         self.parcel_id = ""
@@ -66,6 +68,8 @@ class FulfilmentRun:
         """From the empty box to the door. Ends early, between two steps, when the order is to be cancelled."""
         try:
             self._bought = await self._label()
+            if self.left_before:
+                await self._leave("an earlier run")
             await self._await_hand_over()
             await self._follow()
         except OrderStopped:
@@ -224,7 +228,12 @@ class FulfilmentRun:
             return
         self.left = True
         self._journal.change(self.planned.id, FulfilmentStatus.HANDED_OVER)
-        self._journal.note("handed_over", f"{self._name.capitalize()} was handed over to the carrier.", actor=by)
+        self._journal.note(
+            "handed_over",
+            f"{self._name.capitalize()} was handed over to the carrier.",
+            actor=by,
+            once=f"left:{self.planned.id}",
+        )
         self._on_left(self)
         self._wait_for_delivery()
         await self._journal.publish()
@@ -301,6 +310,7 @@ class FulfilmentRun:
                 fulfilment_id=self.planned.id,
                 until=lambda: self._news or self._desk.cancel_wished,
             )
+            self._news = True  # decided or overtaken by news: ask now, not when the next timer ends
             return None
         self._where = where
         return where

@@ -42,6 +42,8 @@ class ReservationRun:
             self._journal.move_to(OrderStatus.AWAITING_STOCK)
             decided = await self._ask(plan)
             plan = self._plan if decided is None else await self._hold()
+        if plan.left:
+            self._desk.has_left()
         self._journal.note("reserved", " ".join(plan.explanation) or "The units are held.")
         return plan
 

@@ -101,6 +101,7 @@ class OrderWorkflow:
             self._fulfilments[planned.id] = FulfilmentRun(
                 planned, self._journal, self._desk, self._outside, self._payment, self._recall, self._shipped
             )
+            self._fulfilments[planned.id].left_before = planned.warehouse in plan.left
         self._journal.no_longer_waits()
 
     async def _fulfil(self) -> None:

@@ -1,0 +1,356 @@
+"""Processes killed at each step of an order; what happened is counted in everybody else's books."""
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from time import monotonic
+
+import httpx2
+import pytest
+
+from local.processes import accepts
+from local.shop import Placed
+from tests.end_to_end.test_orders import check_books
+from tests.end_to_end.town import Town, simple_order, until
+
+RECOVERS_WITHIN = 5.0
+"""seconds from the moment the new worker is ready until an order moves again"""
+
+FAR_AWAY = {"first_scan_seconds": 3600}
+CALLS = ("payment_intents.create", "payment_intents.capture", "shipments.buy")
+
+
+@pytest.fixture(autouse=True)
+async def good_weather(town: Town) -> AsyncIterator[None]:
+    yield
+    await town.good_weather()
+
+
+@dataclass
+class Stuck:
+    """One order at each step that reaches outside: authorise, capture, and label with its mail."""
+
+    authorise: Placed
+    capture: Placed
+    label: Placed
+    hand_over: "asyncio.Task[httpx2.Response | None]"
+
+    @property
+    def orders(self) -> list[Placed]:
+        return [self.authorise, self.capture, self.label]
+
+
+async def check_every_deed(town: Town, placed: list[Placed]) -> None:
+    """The books, and the call log: nobody was told to do the same thing twice and did it."""
+    ids = [order.id for order in placed]
+    await until(lambda: closed(town, ids), what="all orders closed, their last mails sent")
+    await check_books(town, placed)
+    paid = [row["reference"] for row in await town.rows("SELECT reference FROM payments WHERE order_id = ANY($1)", ids)]
+    captured = Counter(
+        call["path"].split("/")[-2]
+        for call in await town.calls(operation="payment_intents.capture", deed="true")
+        if call["path"].split("/")[-2] in paid
+    )
+    assert captured == Counter(paid)
+    bought = await town.rows(
+        "SELECT shipment FROM parcels p JOIN fulfilments f ON f.id = p.fulfilment_id WHERE f.order_id = ANY($1)", ids
+    )
+    labels = Counter(
+        call["path"].split("/")[-2]
+        for call in await town.calls(operation="shipments.buy", deed="true")
+        if call["path"].split("/")[-2] in {row["shipment"] for row in bought}
+    )
+    assert labels == Counter(row["shipment"] for row in bought)
+    [known] = await town.rows("SELECT count(*) AS labels FROM parcels WHERE bought_at IS NOT NULL")
+    assert known["labels"] == sum(bool(s["tracking_code"]) for s in await town.book("easypost_shipment"))
+    [lines] = await town.rows("SELECT count(*) AS n FROM exceptions WHERE order_id = ANY($1)", ids)
+    assert lines["n"] == 0, "an order needed a person"
+
+
+async def closed(town: Town, ids: list[str]) -> bool:
+    return not await town.rows("SELECT 1 FROM orders WHERE id = ANY($1) AND closed_at IS NULL", ids)
+
+
+async def ready_for_hand_over(town: Town, reference: str) -> Placed:
+    """An order with its label, its mail sent, and a carrier who does not come."""
+    await town.dial("easypost", **FAR_AWAY)
+    placed = await town.shop.place(simple_order(reference))
+
+    async def labelled() -> bool:
+        order = await town.order(placed.id)
+        return "hand-over" in order["waiting"]["sentence"] and [n["status"] for n in order["notifications"]] == ["sent"]
+
+    await until(labelled, what="labelled")
+    return placed
+
+
+async def hand_over(town: Town, placed: Placed) -> httpx2.Response | None:
+    """What the warehouse does; its caller may lose patience, the order may not."""
+    [fulfilment] = (await town.order(placed.id))["fulfilments"]
+    try:
+        return await town.ask("POST", f"/v1/fulfilments/{fulfilment['id']}/hand-over", key=f"hand-over-{placed.id}")
+    except httpx2.TransportError:
+        return None
+
+
+async def revisions(town: Town, placed: list[Placed]) -> dict[str, int]:
+    ids = [order.id for order in placed]
+    rows = await town.rows("SELECT id, revision FROM orders WHERE id = ANY($1)", ids)
+    return {row["id"]: row["revision"] for row in rows}
+
+
+async def moves_again(town: Town, placed: list[Placed], before: dict[str, int], *, ready: float) -> dict[str, float]:
+    """Seconds from ``ready`` until each order's record has changed."""
+    took: dict[str, float] = {}
+    deadline = ready + 30
+    while len(took) < len(placed):
+        now = await revisions(town, placed)
+        for id, revision in now.items():
+            if revision > before[id]:
+                took.setdefault(id, max(0.0, round(monotonic() - ready, 2)))
+        assert monotonic() < deadline, f"after 30 s only {took} of {before} moved"
+        await asyncio.sleep(0.03)
+    print("moved again after", sorted(took.values()), "s")  # noqa: T201
+    assert max(took.values()) <= RECOVERS_WITHIN
+    return took
+
+
+async def all_to_the_door(town: Town, placed: list[Placed]) -> None:
+    for order in placed:
+
+        async def bought(id: str = order.id) -> bool:
+            return bool([p for f in (await town.order(id))["fulfilments"] for p in f["parcels"] if p["tracking_code"]])
+
+        await until(bought, what="a label")
+        await town.bring_to_door(order.id)
+    await town.until(placed, lambda counts: counts["delivered"] == len(placed))
+
+
+async def stuck_before_the_calls(town: Town, exits: AsyncExitStack, name: str) -> Stuck:
+    """Each step's intent waits for a lock, so that nothing was sent."""
+    capture = await ready_for_hand_over(town, f"{name}-capture")
+    # The order's own steps come through here one after the other: first those of the label, then those of the money.
+    await exits.enter_async_context(town.holding("LOCK parcels, notifications IN EXCLUSIVE MODE"))
+    label = await town.shop.place(simple_order(f"{name}-label"))
+    await until(lambda: blocked(town, 2), what="label and mail wait for the lock")
+    await exits.enter_async_context(town.holding("LOCK payments IN EXCLUSIVE MODE"))
+    authorise = await town.shop.place(simple_order(f"{name}-authorise"))
+    handing = asyncio.create_task(hand_over(town, capture))
+    await until(lambda: blocked(town, 4), what="all four wait for the locks")
+    return Stuck(authorise, capture, label, handing)
+
+
+async def blocked(town: Town, count: int) -> bool:
+    [row] = await town.rows("SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    return bool(row["n"] >= count)
+
+
+async def stuck_in_the_calls(town: Town, name: str, mishap: str) -> Stuck:
+    """Every call hangs, done or not done, and the mail server takes its time before it takes the mail."""
+    capture = await ready_for_hand_over(town, f"{name}-capture")
+    seen = {call["id"] for operation in CALLS for call in await town.calls(operation=operation)}
+
+    async def hanging(operation: str) -> bool:
+        calls = [call for call in await town.calls(operation=operation) if call["id"] not in seen]
+        return any(call["status"] == "open" and call["deed"] is (mishap == "hang_after") for call in calls)
+
+    await town.dial("easypost", **FAR_AWAY, fail_next=[{"operation": "shipments.buy", "status": mishap}])
+    await town.dial_mail(latency_ms=1500)
+    label = await town.shop.place(simple_order(f"{name}-label"))
+    await until(lambda: hanging("shipments.buy"), what="the label's call hangs")
+    steps = ("payment_intents.create", "payment_intents.capture")
+    await town.dial("stripe", fail_next=[{"operation": operation, "status": mishap} for operation in steps])
+    authorise = await town.shop.place(simple_order(f"{name}-authorise"))
+    handing = asyncio.create_task(hand_over(town, capture))
+    for operation in steps:
+        await until(lambda: hanging(operation), what=f"{operation} hangs")  # noqa: B023 - awaited at once
+    return Stuck(authorise, capture, label, handing)
+
+
+async def mailed(town: Town, placed: Placed) -> bool:
+    number = (await town.order(placed.id))["number"]
+    return any(number in mail["subject"] for mail in await town.mails())
+
+
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+async def test_a_worker_killed_around_a_call_does_the_step_once_and_soon(town: Town, moment: str) -> None:
+    async with AsyncExitStack() as exits:
+        if moment == "before":
+            stuck = await stuck_before_the_calls(town, exits, moment)
+        else:
+            stuck = await stuck_in_the_calls(town, moment, {"during": "timeout", "after": "hang_after"}[moment])
+        before = await revisions(town, stuck.orders)
+        pid = town.stack.supervisor.pid("worker")
+        if moment == "after":
+            exits.enter_context(town.frozen("worker"))  # the mail server answers somebody who no longer reads
+            await until(lambda: mailed(town, stuck.label), what="the mail taken")
+        town.kill("worker")
+    await town.dial_mail(latency_ms=0)
+    ready = await town.back("worker", after=pid)
+    await moves_again(town, stuck.orders, before, ready=ready)
+    await stuck.hand_over
+    await all_to_the_door(town, stuck.orders)
+    await check_every_deed(town, stuck.orders)
+
+
+async def test_a_worker_killed_while_it_writes_an_orders_record_writes_it_once_and_soon(town: Town) -> None:
+    """One order waits in a local activity, the other has waited so long that a normal one has taken over."""
+    placed = [await ready_for_hand_over(town, f"record-{name}") for name in ("long", "short")]
+    before = await revisions(town, placed)
+    handing = []
+    async with AsyncExitStack() as locks:
+        for order, seconds in zip(placed, (6.5, 0.5), strict=True):
+            lock = f"SELECT 1 FROM orders WHERE id = '{order.id}' FOR NO KEY UPDATE"  # noqa: S608 - our own id
+            await locks.enter_async_context(town.holding(lock))
+            handing.append(asyncio.create_task(hand_over(town, order)))
+            await until(lambda: captured(town, order), what="the money captured")  # noqa: B023 - awaited at once
+            since = monotonic()
+            await until(lambda: passed(since + seconds), what="the wait for the lock")  # noqa: B023
+        pid = town.stack.supervisor.pid("worker")
+        town.kill("worker")
+    ready = await town.back("worker", after=pid)
+    await moves_again(town, placed, before, ready=ready)
+    await asyncio.gather(*handing)
+    await all_to_the_door(town, placed)
+    await check_every_deed(town, placed)
+
+
+async def captured(town: Town, placed: Placed) -> bool:
+    intents = [
+        intent for intent in await town.book("payment_intent") if intent["metadata"].get("order_id") == placed.id
+    ]
+    return [intent["status"] for intent in intents] == ["succeeded"]
+
+
+async def passed(moment: float) -> bool:
+    return monotonic() >= moment
+
+
+async def kill_at_random(town: Town, batch: str, *, orders: int, kills: int) -> None:
+    seed = random.randrange(10**6)
+    print("seed", seed)  # noqa: T201 - to repeat a failure
+    chance = random.Random(seed)
+    placed = await town.place(orders, batch=batch)
+    for _ in range(kills):
+        moment = monotonic() + chance.uniform(0, 1.5)
+        await until(lambda: passed(moment), what="the moment")  # noqa: B023 - awaited at once
+        await town.replace("worker")
+    await town.until(placed, lambda counts: counts["delivered"] == orders, seconds=60 + orders)
+    await check_every_deed(town, placed)
+
+
+async def test_a_worker_killed_at_random_moments_delays_orders_and_changes_nothing_else(town: Town) -> None:
+    await kill_at_random(town, "random", orders=12, kills=2)
+
+
+@pytest.mark.fuzz
+async def test_a_worker_killed_at_random_moments_again_and_again_changes_nothing_else(town: Town) -> None:
+    await kill_at_random(town, "random-long", orders=60, kills=15)
+
+
+async def test_events_that_came_while_the_worker_was_dying_are_applied_by_the_next_one(town: Town) -> None:
+    """The web process stores them; the relay dies between the row and the signal."""
+    placed = [await ready_for_hand_over(town, f"relay-{number}") for number in range(2)]
+    for order in placed:
+        answer = await hand_over(town, order)
+        assert answer is not None
+        assert answer.status_code == 200
+    before = await revisions(town, placed)
+    pid = town.stack.supervisor.pid("worker")
+    with town.frozen("worker"):
+        for order in placed:
+            await town.bring_to_door(order.id)
+        await until(lambda: stored(town, 2), what="the events stored")
+        town.kill("worker")
+    ready = await town.back("worker", after=pid)
+    await moves_again(town, placed, before, ready=ready)
+    await town.until(placed, lambda counts: counts["delivered"] == 2)
+    await until(lambda: nothing_stored(town), what="every event applied")
+    await check_every_deed(town, placed)
+
+
+async def stored(town: Town, count: int) -> bool:
+    [row] = await town.rows("SELECT count(*) AS n FROM inbox WHERE status = 'stored' AND topic = 'tracking'")
+    return bool(row["n"] >= count)
+
+
+async def nothing_stored(town: Town) -> bool:
+    return not await stored(town, 1)
+
+
+async def test_an_order_whose_web_process_died_between_row_and_start_is_started_by_the_worker(town: Town) -> None:
+    body = simple_order("web-killed")
+
+    async def post() -> int | None:
+        try:
+            return (await town.ask("POST", "/v1/orders", body, key="web-killed")).status_code
+        except httpx2.TransportError:
+            return None
+
+    pid = town.stack.supervisor.pid("web")
+    async with town.down("temporal"):
+        posting = asyncio.create_task(post())
+        await until(lambda: written(town, "web-killed", 1), what="the order's row")
+        town.kill("web")
+        assert await posting is None
+    await town.back("web", after=pid)
+    placed = await town.shop.place(body)
+    assert await written(town, "web-killed", 1)
+    await town.until([placed], lambda counts: counts["delivered"] == 1)
+    await check_every_deed(town, [placed])
+
+
+async def written(town: Town, reference: str, count: int) -> bool:
+    [row] = await town.rows("SELECT count(*) AS n FROM orders WHERE external_reference = $1", reference)
+    return bool(row["n"] == count)
+
+
+async def test_a_worker_told_to_stop_ends_in_good_order_and_loses_nothing(town: Town) -> None:
+    stuck = await stuck_in_the_calls(town, "worker-term", "hang_after")
+    await town.dial_mail(latency_ms=0)
+    await ends_in_good_order(town, "worker")
+    await stuck.hand_over
+    await all_to_the_door(town, stuck.orders)
+    await check_every_deed(town, stuck.orders)
+
+
+async def test_a_web_process_told_to_stop_answers_what_is_in_its_hands(town: Town) -> None:
+    async with AsyncExitStack() as locks:
+        await locks.enter_async_context(town.holding("LOCK orders IN EXCLUSIVE MODE"))
+        bodies = [simple_order(f"web-term-{number}") for number in range(4)]
+        posting = [
+            asyncio.create_task(town.ask("POST", "/v1/orders", body, key=body["external_reference"])) for body in bodies
+        ]
+        await until(lambda: blocked(town, len(bodies)), what="all requests in flight")
+        ending = asyncio.create_task(ends_in_good_order(town, "web"))
+        await until(lambda: refused(town), what="no new connections")
+    answers = await asyncio.gather(*posting)
+    assert {answer.status_code for answer in answers} == {202}
+    await ending
+    placed = [await town.shop.place(body) for body in bodies]
+    assert {order.id for order in placed} == {answer.json()["id"] for answer in answers}
+    await town.until(placed, lambda counts: counts["delivered"] == len(bodies))
+    await check_every_deed(town, placed)
+
+
+async def refused(town: Town) -> bool:
+    return not await accepts("127.0.0.1", town.stack.ports.web)
+
+
+async def ends_in_good_order(town: Town, name: str) -> None:
+    """SIGTERM; the supervisor tells with which status it ended, and starts it again."""
+    pid, told, began = town.stack.supervisor.pid(name), len(town.said), monotonic()
+    os.kill(pid, signal.SIGTERM)
+    await until(lambda: any_said(town, told), what=f"the end of {name}", seconds=15)
+    print(name, "ended after", round(monotonic() - began, 1), "s")  # noqa: T201
+    assert f"{name} ended unexpectedly (exit status 0)" in town.said[told]
+    await town.back(name, after=pid)
+
+
+async def any_said(town: Town, told: int) -> bool:
+    return len(town.said) > told
