@@ -45,13 +45,13 @@ unit: setup-dev ## test the rules alone
 	$(BIN)/pytest tests/domain
 
 integration: setup-dev ## test against real servers on this machine
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --ignore=tests/domain --ignore=tests/workflows/test_replay.py --ignore=tests/end_to_end tests
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --ignore=tests/domain --ignore=tests/workflows/test_replay.py --ignore=tests/end_to_end --ignore=tests/production/test_town.py tests
 
 replay: setup-dev ## replay recorded orders through today's workflows
 	$(BIN)/pytest tests/workflows/test_replay.py
 
 e2e: setup-dev ## test the whole stack from outside
-	$(BIN)/pytest tests/end_to_end
+	$(BIN)/pytest tests/end_to_end tests/production/test_town.py
 
 fuzz: setup-dev ## the long permutations, which `make test` leaves out
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -m fuzz tests

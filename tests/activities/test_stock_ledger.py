@@ -37,6 +37,8 @@ LEFT JOIN LATERAL (SELECT coalesce(sum(quantity), 0) AS units FROM reservations
 WHERE (l.on_hand, l.reserved) IS DISTINCT FROM (m.on_hand, m.reserved) OR l.reserved <> r.units
 """
 
+_STANDING = "SELECT line, warehouse, quantity FROM reservations WHERE order_id = :oid"
+
 Order = tuple[str, tuple[tuple[str, int], ...]]
 
 
@@ -81,8 +83,8 @@ class Ledger(RuleBasedStateMachine):
     @rule(target=held, order=unserved, lapsed=st.booleans(), times=st.integers(1, 2))
     def it_reserves(self, order: Order, lapsed: bool, times: int) -> Any:
         oid, lines = order
-        if self._live(oid):
-            return multiple()
+        if self._do(self._world.rows(f"{_STANDING} AND status <> 'released'", oid=oid)):
+            return multiple()  # it holds its units, or they have left
         self._rounds[oid] = self._rounds.get(oid, 0) + 1
         hold = timedelta(hours=-1 if lapsed else 1)
         request = reserve_for(oid, *lines, round=self._rounds[oid], hold=hold)
@@ -93,10 +95,9 @@ class Ledger(RuleBasedStateMachine):
     @rule(target=packed, reserved=consumes(held), times=st.integers(1, 2))
     def it_is_paid(self, reserved: tuple[str, tuple[PlannedFulfilment, ...]], times: int) -> Any:
         oid, planned = reserved
-        query = "SELECT line, warehouse, quantity FROM reservations WHERE order_id = :oid"
-        live = self._do(self._world.rows(f"{query} AND status <> 'released'", oid=oid))
+        stands = self._do(self._world.rows(f"{_STANDING} AND status <> 'released'", oid=oid))
         wanted = {(a.line, a.warehouse, a.quantity) for f in planned for a in f.allocations}
-        whole = {tuple(row) for row in live} == wanted
+        whole = {tuple(row) for row in stands} == wanted
         firm = [self._do(self._stock.commit(Commit(oid, planned))) for _ in range(times)]
         assert firm == [whole] * times
         return multiple(*((oid, fulfilment) for fulfilment in planned)) if whole else multiple()
@@ -123,8 +124,8 @@ class Ledger(RuleBasedStateMachine):
         assert not self._do(self._world.rows(_DISAGREEING))
 
     def _live(self, oid: str) -> int:
-        query = "SELECT coalesce(sum(quantity), 0)::int AS units FROM reservations WHERE order_id = :oid"
-        return int(self._do(self._world.row(f"{query} AND status IN ('held', 'committed')", oid=oid)).units)
+        rows = self._do(self._world.rows(f"{_STANDING} AND status IN ('held', 'committed')", oid=oid))
+        return sum(row.quantity for row in rows)
 
     async def _empty(self) -> None:
         async with self._world.database.transaction() as connection:

@@ -1,6 +1,8 @@
 """One town for all tests of a process: starting it costs seconds."""
 
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -8,12 +10,14 @@ from tests.end_to_end.town import Town
 
 
 @pytest.fixture(scope="session")
-async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    folder = tmp_path_factory.mktemp("town")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # as root PostgreSQL runs as another user, who must reach its data
-    running = Town(folder)
-    await running.open()
-    await running.load()
-    yield running
-    await running.close()
+async def town() -> AsyncIterator[Town]:
+    # Not in pytest's folder, which every other run of pytest closes to all but its owner: as root PostgreSQL runs as
+    # another user, who must reach its data whenever it is started again.
+    with tempfile.TemporaryDirectory(prefix="waybill-town-", ignore_cleanup_errors=True) as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        running = Town(folder)
+        await running.open()
+        await running.load()
+        yield running
+        await running.close()

@@ -12,6 +12,7 @@ from time import monotonic
 
 import httpx2
 import pytest
+from temporalio.client import Client
 
 from local.processes import accepts
 from local.shop import Placed
@@ -128,7 +129,18 @@ async def all_to_the_door(town: Town, placed: list[Placed]) -> None:
 
         await until(bought, what="a label")
         await town.bring_to_door(order.id)
-    await town.until(placed, lambda counts: counts["delivered"] == len(placed))
+    try:
+        await town.until(placed, lambda counts: counts["delivered"] == len(placed), seconds=15)
+    except AssertionError:
+        import shutil
+
+        shutil.copy(town.stack.logs / "worker.log", "/tmp/kills_worker.log")
+        for o in placed:
+            c = await Client.connect(f"127.0.0.1:{town.stack.ports.temporal}")
+            h = await c.get_workflow_handle("order-" + o.id).fetch_history()
+            open(f"/tmp/kills_{o.id}.json", "w").write(h.to_json())
+        open("/tmp/kills_keys", "w").write(town.stack.secrets.encryption_keys)
+        raise
 
 
 async def stuck_before_the_calls(town: Town, exits: AsyncExitStack, name: str) -> Stuck:

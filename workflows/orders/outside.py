@@ -54,12 +54,15 @@ class Outside:
         until = workflow.now() + PATIENCE
         self._journal.hold_up(summary, f"an answer to “{summary}” ({reason})", on, until=until)
         await self._journal.publish()
+        outcome: Result | Refusal
         try:
-            return await _run(method, argument, f"{summary}, again", _PATIENTLY)
+            outcome = await _run(method, argument, f"{summary}, again", _PATIENTLY)
         except ActivityError as error:
-            return _refusal(error)
+            outcome = _refusal(error)
         finally:
             self._journal.let_go(summary)
+        await self._journal.publish()  # what follows may take days to say anything new
+        return outcome
 
     async def glance(self, method: Method[Input, Result], argument: Input, *, summary: str) -> Result | None:
         """Run an activity that only asks; None if the provider does not answer within a few attempts."""

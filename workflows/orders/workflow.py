@@ -172,9 +172,8 @@ class OrderWorkflow:
                 once = f"told:{notice.kind}:{notice.subject}"
                 self._journal.note("told", f"The customer was told: {notice.kind}.", once=once)
                 return
-            reason = (
-                f"The mail server refuses the e-mail “{notice.kind}”: {sent.reason}. Skip leaves the customer untold."
-            )
+            told = f"The mail server refuses the e-mail “{notice.kind}”: {sent.reason}."
+            reason = f"{told} Retry sends it again; skip leaves the customer untold."
             if await self._journal.ask(ExceptionKind.NOTICE_REFUSED, reason, _SEND_OR_NOT) is Action.SKIP:
                 return
 

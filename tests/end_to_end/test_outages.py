@@ -1,0 +1,155 @@
+"""PostgreSQL or Temporal away for a while, as orders arrive and move: nothing fails, nothing is lost, all goes on."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from time import monotonic
+from typing import Any
+
+import httpx2
+import pytest
+
+from domain.orders import order_id
+from local.shop import Placed
+from tests.end_to_end.test_kills import check_every_deed, hand_over, passed, ready_for_hand_over, until
+from tests.end_to_end.town import Town, simple_order
+
+ANSWERS_WITHIN = 12.0
+"""seconds that a caller waits at most for a clear answer, whatever is away"""
+
+EVENTS_A_MINUTE = 60
+"""that an outage may add at most to the history of each order; what an order's own steps write comes on top"""
+
+OWN_EVENTS = 120
+"""more than the history of an order of one parcel that nothing befalls"""
+
+
+@pytest.fixture(autouse=True)
+async def good_weather(town: Town) -> AsyncIterator[None]:
+    await town.good_weather()
+    yield
+    await town.good_weather()
+
+
+def away(town: Town, name: str, how: str) -> AbstractAsyncContextManager[None]:
+    return town.down(name) if how == "down" else _frozen(town.frozen(name))
+
+
+@asynccontextmanager
+async def _frozen(frozen: AbstractContextManager[None]) -> AsyncIterator[None]:
+    with frozen:
+        yield
+
+
+def check_problem(answer: httpx2.Response) -> None:
+    """A clear answer that says when to come back."""
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert answer.json()["code"] == "unavailable"
+
+
+async def timed(
+    town: Town, method: str, path: str, body: dict[str, Any] | None = None, key: str = ""
+) -> httpx2.Response:
+    began = monotonic()
+    answer = await town.ask(method, path, body, key=key)
+    assert monotonic() - began <= ANSWERS_WITHIN, f"{method} {path} took {monotonic() - began:.1f} s"
+    return answer
+
+
+async def goes_on(town: Town, placed: list[Placed], *, name: str, since: float) -> None:
+    """Everything ends as if nothing had been; how soon, and how many events it cost, is printed."""
+    back = monotonic()
+    await town.until(placed, lambda counts: counts["delivered"] == len(placed), seconds=120)
+    minutes, count = (back - since) / 60, await town.events(placed)
+    each = count / len(placed)
+    print(
+        f"{name}: away {back - since:.0f} s, all delivered {monotonic() - back:.1f} s later, {each:.0f} events an order"
+    )
+    assert each <= OWN_EVENTS + EVENTS_A_MINUTE * minutes
+    await check_every_deed(town, placed)
+
+
+async def temporal_away(town: Town, how: str, seconds: float) -> None:
+    name = f"temporal-{how}-{seconds:.0f}"
+    parked = await ready_for_hand_over(town, f"{name}-parked")
+    await town.good_weather()
+    moving = await town.place(4, batch=f"{name}-moving")
+    began, bodies = monotonic(), []
+    async with away(town, "temporal", how):
+        while monotonic() < began + seconds:
+            body = simple_order(f"{name}-{len(bodies)}")
+            answer = await timed(town, "POST", "/v1/orders", body, key=body["external_reference"])
+            assert answer.status_code == 202, answer.text
+            bodies.append(body)
+            if len(bodies) == 2:
+                refused = await hand_over(town, parked)
+                assert refused is not None
+                check_problem(refused)
+            for path in ("/v1/orders", f"/v1/orders/{parked.id}", "/healthz"):
+                assert (await timed(town, "GET", path)).status_code == 200
+            ready = await timed(town, "GET", "/readyz")
+            assert (ready.status_code, ready.json()["temporal"]) == (200, False)
+            await until(lambda: passed(began + len(bodies)), what="the next order")
+    accepted = [await town.shop.place(body) for body in bodies]
+    answer = await town.ask(
+        "POST", f"/v1/fulfilments/{await fulfilment(town, parked)}/hand-over", key=f"hand-over-{parked.id}"
+    )
+    assert answer.status_code == 200, answer.text
+    await town.bring_to_door(parked.id)
+    await goes_on(town, [parked, *moving, *accepted], name=name, since=began)
+
+
+async def fulfilment(town: Town, placed: Placed) -> str:
+    return str((await town.order(placed.id))["fulfilments"][0]["id"])
+
+
+async def postgres_away(town: Town, how: str, seconds: float) -> None:
+    name = f"postgres-{how}-{seconds:.0f}"
+    moving = await town.place(6, batch=f"{name}-moving")
+    await town.until(moving, lambda counts: counts["fulfilling"] + counts["shipped"] > 0)
+    began, asked = monotonic(), 0
+    bodies = [simple_order(f"{name}-{number}") for number in range(3)]
+    async with away(town, "postgres", how):
+        while monotonic() < began + seconds:
+            asked += 1
+            answers = await asyncio.gather(
+                *(timed(town, "POST", "/v1/orders", body, body["external_reference"]) for body in bodies),
+                timed(town, "GET", "/v1/orders"),
+                timed(town, "GET", f"/v1/orders/{moving[0].id}"),
+                timed(town, "GET", "/readyz"),
+            )
+            for answer in answers:
+                check_problem(answer)
+            assert (await timed(town, "GET", "/healthz")).status_code == 200
+            await until(lambda: passed(began + asked), what="the next look")
+    accepted = [await town.shop.place(body) for body in bodies]
+    assert [order.id for order in accepted] == [order_id(b["channel"], b["external_reference"]) for b in bodies]
+    references = Counter(
+        row["external_reference"]
+        for row in await town.rows("SELECT external_reference FROM orders WHERE id = ANY($1)", [o.id for o in accepted])
+    )
+    assert references == Counter(body["external_reference"] for body in bodies)
+    await goes_on(town, [*moving, *accepted], name=name, since=began)
+
+
+async def test_orders_are_accepted_while_temporal_is_gone_and_start_once_it_is_back(town: Town) -> None:
+    await temporal_away(town, "down", 10)
+
+
+async def test_without_postgres_callers_are_told_when_to_come_back_and_nothing_is_half_done(town: Town) -> None:
+    await postgres_away(town, "down", 12)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("how", ["down", "frozen"])
+async def test_temporal_may_be_away_for_two_minutes(town: Town, how: str) -> None:
+    await temporal_away(town, how, 120)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("how", ["down", "frozen"])
+async def test_postgres_may_be_away_for_two_minutes(town: Town, how: str) -> None:
+    await postgres_away(town, how, 120)

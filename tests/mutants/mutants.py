@@ -1,0 +1,183 @@
+"""Planted bugs: for each law of the house one that breaks it, and the tests that must notice."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ROOMS = (
+    "domain",
+    "db",
+    "integrations",
+    "activities",
+    "workflows",
+    "api",
+    "console",
+    "runtime",
+    "local",
+    "templates",
+    "tests",
+)
+_PATIENCE_SECONDS = 240
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One bug: in the file ``path`` the text ``before``, which stands there once, becomes ``after``.
+
+    Each of ``tests`` (node ids) must fail of it.
+    """
+
+    law: str
+    path: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What pytest said: 0 all passed, 1 some failed, anything else that it could not even ask."""
+
+    code: int
+    text: str
+
+
+def copy_house(to: Path) -> Path:
+    """A copy of the sources that a bug can be planted in."""
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, to / room, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    shutil.copy(ROOT / "pyproject.toml", to / "pyproject.toml")
+    return to
+
+
+def plant(house: Path, mutant: Mutant) -> None:
+    """Put the bug in. Where its place is not found exactly once the code has changed, and the mutant must follow."""
+    path = house / mutant.path
+    text = path.read_text(encoding="utf-8")
+    found = text.count(mutant.before)
+    assert found == 1, f"{mutant.path} has {found} places for the mutant “{mutant.law}”"
+    path.write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
+
+
+def judge(house: Path, tests: tuple[str, ...]) -> Verdict:
+    """Run these tests in a copy, against the run's own PostgreSQL."""
+    # The copy is no xdist worker, and must find its own sources first.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PYTHON"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=line", "-rf", *tests],
+        cwd=house,
+        env={**inherited, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE_SECONDS,
+        check=False,
+    )
+    return Verdict(done.returncode, done.stdout + done.stderr)
+
+
+PAYMENTS, SHIPMENTS = "activities/payments.py", "integrations/carriers/easypost/adapter.py"
+
+# One in each of three rooms, with the quickest tests: they can be planted in one copy, and each test sees but its own.
+QUICK = (
+    Mutant(
+        "the same step has the same key, whichever attempt it is",
+        PAYMENTS,
+        "return step_key(self.order_id, purpose, self.n)",
+        'return step_key(self.order_id, f"{purpose}-{id(object())}-{datetime.now().timestamp()}", self.n)',
+        ("tests/activities/test_payments.py::test_a_refund_whose_answer_was_lost_is_made_once",),
+    ),
+    Mutant(
+        "an event is applied only once its order was told",
+        "activities/inbox.py",
+        "woken = await self._wake(payment.order_id, wake)",
+        "woken = wake is not None",
+        ("tests/activities/test_inbox.py::test_an_order_that_waits_for_its_customer_is_woken",),
+    ),
+    Mutant(
+        "an attempt to tell the customer is counted before it is made",
+        "activities/notifications.py",
+        "            await records.begin_attempt(connection, notice.id)\n",
+        "",
+        (
+            "tests/activities/test_notifications.py"
+            "::test_however_often_the_answer_is_lost_the_customer_gets_two_mails_at_most",
+        ),
+    ),
+)
+
+THOROUGH = (
+    Mutant(
+        "before a label is bought the carrier is asked whether it was",
+        SHIPMENTS,
+        "        if before.label is not None:\n            return before\n        try:",
+        "        try:",
+        ("tests/integrations/test_easypost_adapter.py::test_what_is_bought_is_not_bought_again",),
+    ),
+    Mutant(
+        "a purchase that may have been made is looked up before another is made",
+        "activities/shipments.py",
+        "        if not first:\n",
+        "        if not step:\n",
+        ("tests/activities/test_shipments.py::test_a_shipment_whose_answer_was_lost_is_found_and_used",),
+    ),
+    Mutant(
+        "after a spent key the provider's books are read before a new key is used",
+        PAYMENTS,
+        "made = await self._live(provider, step) if step.n > 1 else None",
+        "made = None",
+        ("tests/activities/test_payments.py::test_a_second_decision_finds_what_the_first_one_did_before_it_charges",),
+    ),
+    Mutant(
+        "a refund decided again finds the first one",
+        PAYMENTS,
+        "refund = await self._refunded(provider, reference) if step.n > 1 else None",
+        "refund = None",
+        ("tests/activities/test_payments.py::test_a_second_decision_to_refund_finds_the_first_refund",),
+    ),
+    Mutant(
+        "levels are locked before they are read",
+        "activities/stock.py",
+        "            await stock_records.lock(connection, [(sku, p.warehouse) for sku in skus for p in places])\n",
+        "",
+        ("tests/activities/test_stock.py::test_of_fifty_orders_for_the_last_ten_units_exactly_ten_get_one",),
+    ),
+    Mutant(
+        "a reservation made before is found",
+        "activities/stock.py",
+        "        if not mine:\n            return None\n",
+        "        if mine or not mine:\n            return None\n",
+        ("tests/activities/test_stock.py::test_an_order_whose_reservation_is_made_twice_at_once_holds_its_units_once",),
+    ),
+    Mutant(
+        "an accepted cancel is heeded",
+        "workflows/orders/desk.py",
+        "        if self._cancel is not None:\n            reason =",
+        "        if False and self._cancel is not None:\n            reason =",
+        ("tests/workflows/test_cancel.py::test_a_cancelled_order_gives_back_label_money_and_stock",),
+    ),
+    Mutant(
+        "nothing leaves before its money is taken",
+        "workflows/orders/fulfilment.py",
+        "self._refused = await self._payment.capture()",
+        "self._refused = None",
+        ("tests/workflows/test_hand_over.py::test_a_hand_over_is_refused_while_the_capture_is_declined",),
+    ),
+    Mutant(
+        "while a hand-over runs nobody can cancel",
+        "workflows/orders/desk.py",
+        "self._journal.status in CANCELLABLE and not self.handing_over",
+        "self._journal.status in CANCELLABLE",
+        ("tests/faults/test_people.py::test_a_cancel_that_comes_while_a_hand_over_runs_is_refused",),
+    ),
+    Mutant(
+        "what has left before is not given back, whichever run of the workflow knows of it",
+        "activities/stock.py",
+        "(), (), tuple(left))",
+        "(), ())",
+        ("tests/faults/test_people.py::test_ended_workflows_are_taken_up_where_they_stood_and_nothing_is_done_twice",),
+    ),
+)
