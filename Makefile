@@ -16,7 +16,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo up test format lint types contracts unit integration replay e2e fuzz fix lock clean
+.PHONY: help setup setup-dev demo up test format lint types contracts unit integration replay e2e fuzz test-mutants fix lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,7 +54,10 @@ e2e: setup-dev ## test the whole stack from outside
 	$(BIN)/pytest tests/end_to_end tests/production/test_town.py
 
 fuzz: setup-dev ## the long permutations, which `make test` leaves out
-	$(BIN)/pytest -n $(PYTEST_WORKERS) -m fuzz tests
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m fuzz --ignore=tests/mutants tests
+
+test-mutants: setup-dev ## plant bugs in a copy of the sources; the tests must notice
+	$(BIN)/pytest -m "fuzz or not fuzz" tests/mutants
 
 fix: setup-dev ## format, and repair what the linter can
 	$(BIN)/ruff check --quiet --fix .

@@ -99,8 +99,11 @@ class Relay:
         if chore.name != "inbox":
             await asyncio.sleep(chore.seconds)
             return
+        # On Python 3.11 `asyncio.wait_for` swallows a cancellation that comes just as it is woken: a relay told to stop
+        # in the moment in which an event comes in would go on for ever.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), chore.seconds)
+            async with asyncio.timeout(chore.seconds):
+                await self._rung.wait()
         self._rung.clear()
 
     async def _listen(self) -> None:

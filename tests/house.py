@@ -27,6 +27,8 @@ from tests.findings import Findings
 from tests.street import EASYPOST_KEY, EASYPOST_SECRET, KEY_RING_SETTING, STRIPE_KEY, STRIPE_SECRET, Street
 from workflows.gateway import OrderGateway
 
+_MOST_SECONDS = 60
+"""in which time must have passed for an order"""
 _PLACES = {
     "EAST": {"street1": "417 Montgomery St", "city": "San Francisco", "state": "CA", "postal_code": "94104"},
     "WEST": {"street1": "179 N Harbor Dr", "city": "Redondo Beach", "state": "CA", "postal_code": "90277"},
@@ -212,7 +214,8 @@ class House(Findings):
 
     async def pass_time(self, order: str, **span: float) -> None:
         """Let time pass for one order (``days=8``), with all that its timers start; the rest stands still."""
-        await self.street.temporal.fast_forward(self.handle(order), timedelta(**span))
+        async with asyncio.timeout(_MOST_SECONDS):
+            await self.street.temporal.fast_forward(self.handle(order), timedelta(**span))
 
     async def start_again(self, order: str) -> None:
         """Somebody starts the order's workflow once more, as the relay does where it is not sure."""

@@ -12,11 +12,12 @@ from integrations.carriers.easypost.adapter import EasyPost
 from integrations.http import new_client
 from integrations.mail.smtp import Smtp, Tls
 from integrations.payments.stripe.adapter import Stripe
+from tests.activities.till import payments, step
 from tests.activities.world import database, shop_url, world
 from tests.integrations.stand_ins import process
 from tests.sandbox.servers import KEY, RunningSandbox, free_port
 
-__all__ = ["database", "shop_url", "world"]
+__all__ = ["database", "payments", "shop_url", "step", "world"]
 
 EASYPOST_SECRET = "easypost-secret-0123456789"
 SHORT = timedelta(seconds=3)

@@ -1,64 +1,16 @@
-"""Payments: whatever happens to an answer, the customer is charged and refunded once, and the record says so."""
+"""Payments: whatever happens to an answer, the customer is charged once, and the record says so."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import KEY_SPENT, REJECTED
 from activities.payments import Payments, PayStep
-from db.base import Database
-from domain.money import Money
-from domain.orders import PaymentSource
-from domain.payments import PaymentState, PaymentStatus, RefundStatus
-from integrations.payments.stripe.adapter import Stripe
+from domain.payments import PaymentStatus
+from tests.activities.till import OWED, intents, of, step_for, sums, told
 from tests.activities.world import World
 from tests.sandbox.servers import RunningSandbox
-
-OWED = Money(2000, "USD")
-
-
-@pytest.fixture
-def payments(database: Database, stripe: Stripe) -> Payments:
-    return Payments(database, {stripe.name: stripe})
-
-
-@pytest.fixture
-async def step(world: World) -> PayStep:
-    """The first decision about the payment of an order, by a good card."""
-    return await step_for(world, "pm_card_visa")
-
-
-async def step_for(world: World, method: str | None, *, intent: str | None = None) -> PayStep:
-    source = PaymentSource("stripe", method, intent)
-    return PayStep(await world.order("1"), "WB-1", source, OWED, datetime.now(UTC))
-
-
-def of(step: PayStep, state: PaymentState, *, n: int = 1) -> PayStep:
-    """A later step of the same payment."""
-    return replace(step, reference=state.reference, n=n)
-
-
-async def told(world: World) -> list[tuple[str, int, bool]]:
-    """The record's steps: kind, amount, whether it is known to be done."""
-    rows = await world.rows("SELECT kind, amount, at FROM payment_events ORDER BY intended_at, key")
-    return [(row.kind, row.amount, row.at is not None) for row in rows]
-
-
-def intents(sandbox: RunningSandbox) -> list[dict[str, Any]]:
-    """The payments in the provider's books, without those that were cancelled."""
-    found: list[dict[str, Any]] = sandbox.view("books/payment_intent")["data"]
-    return [intent for intent in found if intent["status"] != "canceled"]
-
-
-def sums(sandbox: RunningSandbox) -> tuple[Any, Any, Any]:
-    """Held, captured and refunded in the provider's books, in cents."""
-    books = sandbox.view("summary")["stripe"]
-    held, taken, given_back = (books[part].get("usd", 0) for part in ("authorised", "captured", "refunded"))
-    return held, taken, given_back
-
 
 # --- authorise -------------------------------------------------------------------------------------------------------
 
@@ -291,140 +243,3 @@ async def test_a_hold_that_lapsed_cannot_be_captured_and_nothing_is_recorded_as_
     row = await world.row("SELECT * FROM payments")
     assert (row.status, row.authorised, row.captured) == ("cancelled", 0, 0)
     assert (await told(world))[-1] == ("captured", 2000, False)
-
-
-# --- void ------------------------------------------------------------------------------------------------------------
-
-
-async def test_a_void_gives_the_hold_up(
-    world: World, sandbox: RunningSandbox, payments: Payments, step: PayStep
-) -> None:
-    held = await payments.authorise(step)
-    state = await payments.void(of(step, held))
-    assert state is not None
-    assert state.status is PaymentStatus.CANCELLED
-    assert await told(world) == [("authorised", 2000, True), ("voided", 2000, True)]
-    assert sums(sandbox) == (0, 0, 0)
-
-
-async def test_a_void_whose_answer_was_lost_is_recorded_once(
-    world: World, sandbox: RunningSandbox, payments: Payments, step: PayStep
-) -> None:
-    held = await payments.authorise(step)
-    sandbox.fail_next("payment_intents.cancel", "lost_answer")
-    with pytest.raises(ApplicationError):
-        await payments.void(of(step, held))
-    state = await payments.void(of(step, held))
-    assert state is not None
-    assert state.status is PaymentStatus.CANCELLED
-    assert await told(world) == [("authorised", 2000, True), ("voided", 2000, True)]
-
-
-@pytest.mark.parametrize("deed", [True, False])
-async def test_behind_a_stored_failure_the_provider_is_asked_whether_it_gave_the_hold_up(
-    sandbox: RunningSandbox, payments: Payments, step: PayStep, deed: bool
-) -> None:
-    held = await payments.authorise(step)
-    sandbox.fail_next("payment_intents.cancel", 500, deed=deed)
-    with pytest.raises(ApplicationError):
-        await payments.void(of(step, held))
-    if not deed:
-        with pytest.raises(ApplicationError) as caught:
-            await payments.void(of(step, held))
-        assert caught.value.type == KEY_SPENT
-    state = await payments.void(of(step, held, n=1 if deed else 2))
-    assert state is not None
-    assert state.status is PaymentStatus.CANCELLED
-
-
-async def test_a_void_that_comes_too_late_tells_that_the_money_was_taken(
-    world: World, payments: Payments, step: PayStep
-) -> None:
-    held = await payments.authorise(step)
-    await payments.capture(of(step, held))
-    state = await payments.void(of(step, held))
-    assert state is not None
-    assert (state.status, state.captured) == (PaymentStatus.CAPTURED, OWED)
-    assert (await told(world))[-1] == ("voided", 2000, False)
-
-
-async def test_where_nothing_was_ever_held_there_is_nothing_to_give_up(payments: Payments, step: PayStep) -> None:
-    assert await payments.void(step) is None
-
-
-async def test_a_hold_of_which_nobody_heard_is_found_and_given_up(
-    sandbox: RunningSandbox, payments: Payments, step: PayStep
-) -> None:
-    sandbox.fail_next("payment_intents.create", "lost_answer")
-    with pytest.raises(ApplicationError):
-        await payments.authorise(step)
-    state = await payments.void(step)
-    assert state is not None
-    assert state.status is PaymentStatus.CANCELLED
-    assert not intents(sandbox)
-
-
-# --- refund ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def captured(payments: Payments, step: PayStep) -> PayStep:
-    """A payment that was captured."""
-    held = await payments.authorise(step)
-    await payments.capture(of(step, held))
-    return of(step, held)
-
-
-async def test_a_refund_gives_everything_back(
-    world: World, sandbox: RunningSandbox, payments: Payments, captured: PayStep
-) -> None:
-    refund = await payments.refund(captured)
-    assert (refund.status, refund.amount) == (RefundStatus.SUCCEEDED, OWED)
-    assert (await world.row("SELECT refunded FROM payments")).refunded == 2000
-    assert (await told(world))[-1] == ("refunded", 2000, True)
-    assert sums(sandbox) == (0, 2000, 2000)
-
-
-async def test_a_refund_whose_answer_was_lost_is_made_once(
-    world: World, sandbox: RunningSandbox, payments: Payments, captured: PayStep
-) -> None:
-    sandbox.fail_next("refunds.create", "lost_answer")
-    with pytest.raises(ApplicationError):
-        await payments.refund(captured)
-    await payments.refund(captured)
-    assert sums(sandbox) == (0, 2000, 2000)
-    assert [kind for kind, *_ in await told(world)].count("refunded") == 1
-
-
-@pytest.mark.parametrize("deed", [True, False])
-async def test_behind_a_stored_failure_the_providers_list_tells_whether_it_refunded(
-    sandbox: RunningSandbox, payments: Payments, captured: PayStep, deed: bool
-) -> None:
-    sandbox.fail_next("refunds.create", 500, deed=deed)
-    with pytest.raises(ApplicationError):
-        await payments.refund(captured)
-    if not deed:
-        with pytest.raises(ApplicationError) as caught:
-            await payments.refund(captured)
-        assert caught.value.type == KEY_SPENT
-    await payments.refund(replace(captured, n=1 if deed else 2))
-    assert sums(sandbox) == (0, 2000, 2000)
-
-
-async def test_a_second_decision_to_refund_finds_the_first_refund(
-    sandbox: RunningSandbox, payments: Payments, captured: PayStep
-) -> None:
-    sandbox.fail_next("refunds.create", "lost_answer")
-    with pytest.raises(ApplicationError):
-        await payments.refund(captured)
-    await payments.refund(replace(captured, n=2))
-    assert sums(sandbox) == (0, 2000, 2000)
-
-
-async def test_more_than_was_taken_is_not_given_back(
-    sandbox: RunningSandbox, payments: Payments, captured: PayStep
-) -> None:
-    with pytest.raises(ApplicationError) as caught:
-        await payments.refund(replace(captured, amount=Money(2001, "USD")))
-    assert (caught.value.type, caught.value.non_retryable) == (REJECTED, True)
-    assert sums(sandbox) == (0, 2000, 0)

@@ -99,6 +99,10 @@ class Town:
         finally:
             await self.stack.supervisor.bring_back(name)
 
+    async def closed(self, ids: list[str]) -> bool:
+        """Whether all these orders are closed, their last mails sent."""
+        return not await self.rows("SELECT 1 FROM orders WHERE id = ANY($1) AND closed_at IS NULL", ids)
+
     async def rows(self, query: str, *arguments: Any) -> list[Any]:
         """What the database itself holds."""
         connection = await asyncpg.connect(self.stack.database_url)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 Input = TypeVar("Input")
 Result = TypeVar("Result")
@@ -31,7 +31,8 @@ async def keep_record(
             retry_policy=_QUICK_RETRY,
             summary=summary,
         )
-    except ActivityError:
+    except FailureError:
+        # An ActivityError at first, but on replay the bare cause of a local activity that ran out of time.
         return await workflow.execute_activity_method(
             method,
             argument,
