@@ -1,7 +1,7 @@
 """Payments: every step that moves money is intended, called, confirmed; its outcome is always the provider's word."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -71,7 +71,7 @@ class Payments:
     async def inspect(self, step: PayStep) -> PaymentState:
         """What the provider says now, written down."""
         with provider_failures():
-            state = await self._providers[step.source.provider].retrieve(_reference(step))
+            state = await self._retrieve(self._providers[step.source.provider], step)
         async with self._database.reading() as connection:
             # The customer has paid since: that was the last authorisation's doing, whichever decision it belonged to.
             key = await records.last_open(connection, step.payment_id, "authorised")
@@ -152,20 +152,30 @@ class Payments:
             return made
 
     async def _adopt(self, provider: PaymentProvider, step: PayStep) -> PaymentState:
-        state = await provider.retrieve(_reference(step))
-        if state.status is PaymentStatus.PENDING:  # the shop has chosen a way to pay, but left it unconfirmed
+        state = await self._retrieve(provider, step)
+        unconfirmed = state.status is PaymentStatus.PENDING  # the shop has chosen a way to pay, and no more
+        if unconfirmed and not _foreign(step, state):
             return await provider.confirm(state.reference, key=step.key("confirm"), method=step.source.method)
         return state
 
     async def _ours(self, provider: PaymentProvider, step: PayStep) -> str | None:
         """The payment of this order, if there is one; an intent that the shop gave us may be another order's."""
         if step.source.intent is not None:
-            state = await provider.retrieve(step.source.intent)
-            return state.reference if state.order_id in {None, step.order_id} else None
+            state = await self._retrieve(provider, step)
+            return None if _foreign(step, state) else state.reference
         if step.reference is not None:
             return step.reference
         made = await self._live(provider, step)
         return made.reference if made else None
+
+    async def _retrieve(self, provider: PaymentProvider, step: PayStep) -> PaymentState:
+        """What the provider says; of an intent that pays for another order already, that it belongs to that order."""
+        reference, holder = _reference(step), None
+        if step.source.intent is not None:
+            async with self._database.transaction() as connection:
+                holder = await records.claim(connection, step.payment_id, step.source.provider, reference)
+        state = await provider.retrieve(reference)
+        return state if holder is None else replace(state, order_id=holder)
 
     async def _known(self, step: PayStep) -> str | None:
         async with self._database.reading() as connection:
@@ -192,7 +202,7 @@ class Payments:
             "id": step.payment_id,
             "order_id": step.order_id,
             "provider": step.source.provider,
-            "reference": step.reference or step.source.intent,
+            "reference": None if step.source.intent else step.reference,  # an intent must be claimed first
             "status": PaymentStatus.PENDING.value,
             "currency": step.amount.currency,
             "amount": step.amount.minor,
@@ -208,6 +218,8 @@ class Payments:
             await records.intend(connection, payment, event)
 
     async def _confirm(self, step: PayStep, state: PaymentState, events: list[dict[str, Any]]) -> None:
+        if _foreign(step, state):
+            return
         values = {
             "reference": state.reference,
             "status": state.status.value,
@@ -222,6 +234,11 @@ class Payments:
         }
         async with self._database.transaction() as connection:
             await records.confirm(connection, step.payment_id, values=values, events=events)
+
+
+def _foreign(step: PayStep, state: PaymentState) -> bool:
+    """Whether it is another order's payment: nothing of it may be touched, nor written down as ours."""
+    return state.order_id not in {None, step.order_id}
 
 
 def _held(state: PaymentState) -> bool:

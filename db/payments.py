@@ -89,6 +89,19 @@ async def find(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
     return (await connection.execute(select(Payment.__table__).where(Payment.order_id == order_id))).first()
 
 
+async def claim(connection: AsyncConnection, payment_id: str, provider: str, reference: str) -> str | None:
+    """Let a payment be the only one with this reference; the order whose payment has it already, if there is one."""
+    # Two orders that claim it at once wait for each other: neither may see the reference free and both take it.
+    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{provider}:{reference}", 0))))
+    held = select(Payment.order_id).where(
+        Payment.provider == provider, Payment.reference == reference, Payment.id != payment_id
+    )
+    holder = (await connection.execute(held.limit(1))).scalar_one_or_none()
+    if holder is None:
+        await connection.execute(update(Payment).where(Payment.id == payment_id).values(reference=reference))
+    return holder
+
+
 async def find_by_reference(connection: AsyncConnection, provider: str, reference: str) -> Row[Any] | None:
     """The payment that a provider knows by ``reference``."""
     query = select(Payment.__table__).where(Payment.provider == provider, Payment.reference == reference)

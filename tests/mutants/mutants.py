@@ -88,7 +88,7 @@ QUICK = (
         PAYMENTS,
         "return step_key(self.order_id, purpose, self.n)",
         'return step_key(self.order_id, f"{purpose}-{id(object())}-{datetime.now().timestamp()}", self.n)',
-        ("tests/activities/test_payments.py::test_a_refund_whose_answer_was_lost_is_made_once",),
+        ("tests/activities/test_refunds.py::test_a_refund_whose_answer_was_lost_is_made_once",),
     ),
     Mutant(
         "an event is applied only once its order was told",
@@ -136,7 +136,7 @@ THOROUGH = (
         PAYMENTS,
         "refund = await self._refunded(provider, reference) if step.n > 1 else None",
         "refund = None",
-        ("tests/activities/test_payments.py::test_a_second_decision_to_refund_finds_the_first_refund",),
+        ("tests/activities/test_refunds.py::test_a_second_decision_to_refund_finds_the_first_refund",),
     ),
     Mutant(
         "levels are locked before they are read",

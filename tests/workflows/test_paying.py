@@ -143,6 +143,21 @@ async def test_another_orders_payment_is_neither_used_nor_touched(house: House) 
     assert await house.charges(first) == [2900]
 
 
+async def test_money_that_the_shop_has_taken_pays_for_one_order(house: House) -> None:
+    await house.receive("MUG", 10)
+    intent = await house.shop_makes_intent(2900, capture="automatic")
+    first = await house.place(intent=intent)
+    await house.labelled(first)
+    second = await house.place(intent=intent)
+    exception = await house.exception(second, ExceptionKind.PAYMENT_MISMATCH)
+    assert "another order" in exception.reason
+    await house.cancel(second)
+    await house.closed(second, OrderStatus.CANCELLED)
+    assert await house.refunds(first) == []
+    await house.advance(first, 9)
+    await house.closed(first, OrderStatus.DELIVERED)
+
+
 async def test_a_payment_cancelled_at_the_provider_is_authorised_again_by_a_decision(house: House) -> None:
     await house.receive("MUG", 10)
     order = await house.place(method="pm_card_authenticationRequired")

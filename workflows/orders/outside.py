@@ -78,7 +78,7 @@ async def _run(method: Method[Input, Result], argument: Input, summary: str, ret
         method,
         argument,
         start_to_close_timeout=timedelta(seconds=40),
-        heartbeat_timeout=timedelta(seconds=4),  # the worker beats by itself: a killed one is missed this soon
+        heartbeat_timeout=timedelta(seconds=3),  # the worker beats by itself: a killed one is missed this soon
         schedule_to_close_timeout=PATIENCE,
         retry_policy=retry,
         summary=summary,

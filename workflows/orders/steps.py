@@ -37,7 +37,7 @@ async def keep_record(
             method,
             argument,
             start_to_close_timeout=timedelta(seconds=10),
-            heartbeat_timeout=timedelta(seconds=4),  # the worker beats by itself: a killed one is missed this soon
+            heartbeat_timeout=timedelta(seconds=3),  # the worker beats by itself: a killed one is missed this soon
             retry_policy=_RECORD_RETRY,
             summary=summary,
         )
