@@ -73,7 +73,7 @@ class Crew:
             ],
             interceptors=[Heartbeats()],
             # A killed worker's cached workflows go to another one after this long.
-            sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
             graceful_shutdown_timeout=timedelta(seconds=8),
             # The SDK would hold beats back for four fifths of their timeout, which leaves little for a busy machine.
             max_heartbeat_throttle_interval=timedelta(seconds=1),
