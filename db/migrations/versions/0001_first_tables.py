@@ -42,10 +42,12 @@ def upgrade() -> None:
     _inbox()
     _catalogue()
     _orders()
+    _order_lines()
     _exceptions()
     _stock()
     _payments()
     _shipments()
+    _parcels()
 
 
 def downgrade() -> None:
@@ -203,6 +205,9 @@ def _orders() -> None:
         ["status", sa.literal_column("placed_at DESC"), sa.literal_column("id DESC")],
         unique=False,
     )
+
+
+def _order_lines() -> None:
     op.create_table(
         "order_lines",
         sa.Column("order_id", sa.String(), nullable=False),
@@ -396,6 +401,9 @@ def _shipments() -> None:
         sa.ForeignKeyConstraint(["fulfilment_id"], ["fulfilments.id"], name=op.f("fk_fulfilment_lines_fulfilment_id")),
         sa.PrimaryKeyConstraint("fulfilment_id", "line", name=op.f("pk_fulfilment_lines")),
     )
+
+
+def _parcels() -> None:
     op.create_table(
         "parcels",
         sa.Column("id", sa.String(), nullable=False),
