@@ -139,6 +139,7 @@ async def test_orders_are_accepted_while_temporal_is_gone_and_start_once_it_is_b
     await temporal_away(town, "down", 6)
 
 
+@pytest.mark.fuzz
 async def test_without_postgres_callers_are_told_when_to_come_back_and_nothing_is_half_done(town: Town) -> None:
     await postgres_away(town, "down", 12)
 
