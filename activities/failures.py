@@ -6,10 +6,14 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError
 
-from integrations.errors import ProviderDown, ProviderError, Rejected, Throttled
+from integrations.errors import OutcomeUnknown, ProviderDown, ProviderError, Rejected, Throttled, Unreachable
 
 REJECTED = "Rejected"
 KEY_SPENT = "KeySpent"
+TOLD = frozenset(
+    {REJECTED, KEY_SPENT, *(kind.__name__ for kind in (Unreachable, OutcomeUnknown, Throttled, ProviderDown))}
+)
+"""The types of failure whose text was written for people; any other is a failure of our own."""
 
 
 @contextmanager

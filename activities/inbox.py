@@ -1,12 +1,15 @@
 """The inbox: what providers told is applied to the orders that it concerns, in any order, any number of times."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.quiet_events import ends_wait, record_quiet, together
 from activities.shipments import record_tracking
 from db import exceptions as exception_records
 from db import inbox as records
@@ -18,12 +21,15 @@ from domain.exceptions import Action, ExceptionKind
 from domain.inbox import EventTopic, InboxStatus, Wake
 from domain.orders import derived_id
 from domain.payments import PaymentStatus
-from domain.shipments import ENDING, SCANNED, FulfilmentStatus, TrackingStatus
+from domain.shipments import SCANNED, FulfilmentStatus, Tracking
 from integrations.carriers.carrier import Carrier
 from integrations.errors import BadPayload, ProviderError
 from integrations.payments.provider import PaymentProvider
 
 _PARKED_FOR = timedelta(hours=24)
+_LANES = 4
+# A carrier's own record may lag behind what it has just told: it is asked again for about a minute.
+_LAG_ATTEMPTS = 6
 
 
 class Inbox:
@@ -35,25 +41,48 @@ class Inbox:
         providers: Mapping[str, PaymentProvider],
         carriers: Mapping[str, Carrier],
         wake: Callable[[str, Wake], Awaitable[bool]],
+        within: Callable[[str | None], AbstractContextManager[object]] = nullcontext,
     ) -> None:
+        """``within`` is where an event is applied: in the trace of the request that brought it."""
         self._database = database
         self._providers = providers
         self._carriers = carriers
         self._wake = wake
+        self._within = within
 
     async def apply_due(self, *, limit: int = 50) -> int:
         """Apply what is due; how many events were looked at. Raises Unavailable while Temporal is away.
 
-        Each event has a transaction of its own and stays locked until it is settled, so that several workers share the
-        work and one bad event holds up no other. A crash between a signal and the commit signals again: harmless.
+        What concerns nobody is recorded together. Each other event has a transaction of its own and stays locked until
+        it is settled, so that several workers share the work and one bad event holds up no other. A crash between a
+        signal and the commit signals again: harmless.
         """
+        async with self._database.transaction() as connection:
+            rows = await records.claim(connection, limit=limit)
+            quiet = await record_quiet(connection, rows, self._carriers)
+        if quiet == len(rows):
+            return quiet
+        # Some events have a provider asked: side by side, since one answer may take as long as many events come in.
+        lanes = (self._apply_some(limit // _LANES) for _ in range(_LANES))
+        ends = await asyncio.gather(*lanes, return_exceptions=True)
+        failures = [end for end in ends if isinstance(end, BaseException)]
+        if failures:
+            raise failures[0]  # only now that no lane is at work any more
+        return quiet + sum(end for end in ends if isinstance(end, int))
+
+    async def _apply_some(self, limit: int) -> int:
         for done in range(limit):
-            async with self._database.transaction() as connection:
-                row = await records.claim_next(connection)
-                if row is None:
-                    return done
-                await self._apply(connection, row)
+            if not await self._apply_next():
+                return done
         return limit
+
+    async def _apply_next(self) -> bool:
+        async with self._database.transaction() as connection:
+            row = await records.claim_next(connection)
+            if row is not None:
+                with self._within(row.traceparent):
+                    await self._apply(connection, row)
+        return row is not None
 
     async def _apply(self, connection: AsyncConnection, row: Row[Any]) -> None:
         try:
@@ -128,17 +157,33 @@ class Inbox:
         if parcel.bought_at is None:
             await _soon(connection, row, note="the label's own step is running")
             return
-        await record_tracking(connection, parcel.id, tracking)
-        note = "recorded"
-        if _ends_wait(parcel, tracking.status):
-            wake = Wake(row.provider, row.event_id, EventTopic.TRACKING, parcel.id)
+        note, said = "recorded", None
+        if ends_wait(parcel, tracking.status):
+            said = await self._ask(carrier, parcel)
+        await record_tracking(connection, parcel.id, tracking if said is None else together([tracking, said]))
+        if said is not None and not ends_wait(parcel, said.status) and row.attempts < _LAG_ATTEMPTS:
+            await _soon(connection, row, note=f"the carrier, asked, says {said.status}")
+            return
+        status = tracking.status if said is None else said.status
+        if ends_wait(parcel, status):
+            where = None if said is None else said.where
+            wake = Wake(row.provider, row.event_id, EventTopic.TRACKING, parcel.id, where)
             note = _woken(await self._wake(parcel.order_id, wake))
+            if said is not None:  # without his word the order may still fail to get it, and more news help
+                await shipment_records.set_parcel(connection, parcel.id, {"woken_status": status.value})
         if parcel.fulfilment_status == FulfilmentStatus.CANCELLED and tracking.status in SCANNED:
             reason = f"Parcel {tracking.tracking_code} was scanned by the carrier although the order is cancelled."
             kind = ExceptionKind.SHIPPED_AFTER_CANCEL
             await self._open(connection, parcel.order_id, f"scan:{parcel.id}", kind, reason)
             note = "scanned although cancelled: an operator is told"
         await _settle(connection, row, InboxStatus.APPLIED, order_id=parcel.order_id, note=note)
+
+    async def _ask(self, carrier: Carrier, parcel: Row[Any]) -> Tracking | None:
+        """What the carrier himself says; None if he does not answer now: the order will ask, and say that it waits."""
+        try:
+            return await carrier.track(parcel.tracker)
+        except ProviderError:
+            return None
 
     async def _open(
         self, connection: AsyncConnection, order_id: str, purpose: str, kind: ExceptionKind, reason: str
@@ -154,13 +199,6 @@ class Inbox:
         }
         await exception_records.open_exception(connection, values)
         await exception_records.refresh_attention(connection, order_id)
-
-
-def _ends_wait(parcel: Row[Any], status: TrackingStatus) -> bool:
-    """Whether the order's workflow waits for just this: the first scan, or the end of the journey."""
-    if parcel.fulfilment_status in {FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED}:
-        return status in SCANNED
-    return parcel.fulfilment_status == FulfilmentStatus.HANDED_OVER and status in ENDING
 
 
 def _woken(woken: bool) -> str:

@@ -53,6 +53,27 @@ class Links:
     workflow: Callable[[str], str]
 
 
+class _SentMeanwhile(Exception):
+    """Another attempt at the same mail, given up for lost, has sent it after all."""
+
+
+class _Attempt:
+    """One attempt at a mail, which counts from the moment in which the server may have it."""
+
+    def __init__(self, database: Database, notice_id: str) -> None:
+        self.number = 0
+        self._database = database
+        self._notice_id = notice_id
+
+    async def begin(self) -> None:
+        """The server is ready for the mail. Raises _SentMeanwhile."""
+        async with self._database.statement() as connection:
+            number = await records.begin_attempt(connection, self._notice_id, most=_MOST_ATTEMPTS)
+        if number is None:
+            raise _SentMeanwhile
+        self.number = number
+
+
 class Notifications:
     """Sends e-mails and keeps account of them."""
 
@@ -77,7 +98,7 @@ class Notifications:
 
     @activity.defn(name="notify_customer")
     async def notify(self, notice: Notice) -> NotificationStatus:
-        """Send one e-mail. The attempt is counted before it is made and taken back if it surely failed.
+        """Send one e-mail. The attempt is counted just before the server may have it, and taken back if it refuses it.
 
         So after a crash or a lost answer it is known that the mail may have gone: it is sent once more, under the same
         Message-ID and recorded as repeated, and never a third time.
@@ -89,20 +110,30 @@ class Notifications:
             "kind": notice.kind.value,
             "message_id": mail.message_id,
         }
+        before = await self._how_it_ended(values)
+        if before is not None:
+            return before
+        attempt = _Attempt(self._database, notice.id)
+        with provider_failures():
+            try:
+                await self._hand_in(notice, mail, attempt)
+            except _SentMeanwhile:
+                return await self._how_it_ended(values) or NotificationStatus.REPEATED
+        status = NotificationStatus.REPEATED if attempt.number > 1 else NotificationStatus.SENT
+        async with self._database.statement() as connection:
+            await records.finish(connection, notice.id, status)
+        return status
+
+    async def _how_it_ended(self, values: dict[str, Any]) -> NotificationStatus | None:
+        """How the mail was sent before, if nothing more is to be done; else it is written down as intended."""
         async with self._database.transaction() as connection:
             row = await records.intend(connection, values)
             if row.status in _FINAL:
                 return NotificationStatus(row.status)
-            if row.attempts >= _MOST_ATTEMPTS:
-                await records.finish(connection, notice.id, NotificationStatus.REPEATED)
-                return NotificationStatus.REPEATED
-            await records.begin_attempt(connection, notice.id)
-        with provider_failures():
-            await self._hand_in(notice, mail)
-        status = NotificationStatus.REPEATED if row.attempts else NotificationStatus.SENT
-        async with self._database.transaction() as connection:
-            await records.finish(connection, notice.id, status)
-        return status
+            if row.attempts < _MOST_ATTEMPTS:
+                return None
+            await records.finish(connection, values["id"], NotificationStatus.REPEATED)
+        return NotificationStatus.REPEATED
 
     async def tell_operators(self, *, limit: int = 20) -> int:
         """Mail the operators about exceptions that they have not been told of; the number of mails."""
@@ -115,14 +146,15 @@ class Notifications:
                 await exception_records.mark_told(connection, row.id)
         return limit
 
-    async def _hand_in(self, notice: Notice, mail: Mail) -> None:
+    async def _hand_in(self, notice: Notice, mail: Mail, attempt: "_Attempt") -> None:
         try:
-            await self._mailer.send(mail)
+            await self._mailer.send(mail, about_to=attempt.begin)
         except OutcomeUnknown:
             raise
         except ProviderError as error:
             async with self._database.transaction() as connection:
-                await records.forget_attempt(connection, notice.id)
+                if attempt.number:
+                    await records.forget_attempt(connection, notice.id)
                 if isinstance(error, Rejected) and error.code == "recipient":
                     await records.finish(connection, notice.id, NotificationStatus.REFUSED)
             raise

@@ -1,15 +1,13 @@
 """The order's record: what its workflow knows, written where everybody can read it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import Row
 from temporalio import activity
 
-from activities.stock import ship_fulfilment
+from activities.projections import Projection, exception_row, waiting_json, write
 from db import exceptions as exception_records
 from db import orders as order_records
 from db import shipments as shipment_records
@@ -27,62 +25,7 @@ from domain.orders import (
     Policy,
     derived_id,
 )
-from domain.shipments import FulfilmentStatus
 from domain.waiting import Party, Waiting
-
-WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of the timeline. ``key`` is unique within the order."""
-
-    key: str
-    at: datetime
-    kind: str
-    text: str
-    actor: str = "waybill"
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """How an exception ended."""
-
-    exception_id: str
-    resolution: str
-    by: str
-    note: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class FulfilmentChange:
-    """A fulfilment's new status since ``at``."""
-
-    fulfilment_id: str
-    status: FulfilmentStatus
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Projection:
-    """The workflow's newest view of an order, and what has happened since the last one.
-
-    ``open`` are the exceptions that the workflow still waits for: another one that the record shows as open belongs to
-    a run that was ended or reset from outside, and nobody waits for it any more.
-    """
-
-    order_id: str
-    revision: int
-    status: OrderStatus
-    waiting: Waiting
-    entries: tuple[Entry, ...] = ()
-    open: tuple[str, ...] = ()
-    opened: tuple[OrderException, ...] = ()
-    resolved: tuple[Resolved, ...] = ()
-    fulfilments: tuple[FulfilmentChange, ...] = ()
-    delivered_at: datetime | None = None
-    closed_at: datetime | None = None
 
 
 class OrderRecords:
@@ -98,29 +41,7 @@ class OrderRecords:
         A fulfilment that is handed over takes its units out of stock in the same transaction.
         """
         async with self._database.transaction() as connection:
-            values = {
-                "status": projection.status.value,
-                "waiting": waiting_json(projection.waiting),
-                "delivered_at": projection.delivered_at,
-                "closed_at": projection.closed_at,
-            }
-            entries = [vars(entry) for entry in projection.entries]
-            newest = await order_records.project(
-                connection, projection.order_id, revision=projection.revision, values=values, entries=entries
-            )
-            for exception in projection.opened:
-                await exception_records.open_exception(connection, _exception_row(projection.order_id, exception))
-            for end in projection.resolved:
-                await exception_records.resolve(
-                    connection, end.exception_id, resolution=end.resolution, by=end.by, note=end.note, at=end.at
-                )
-            if newest:
-                await exception_records.supersede(connection, projection.order_id, keep=projection.open)
-            await exception_records.refresh_attention(connection, projection.order_id)
-            for change in projection.fulfilments:
-                if change.status is FulfilmentStatus.HANDED_OVER:
-                    await ship_fulfilment(connection, projection.order_id, change.fulfilment_id)
-                await shipment_records.advance(connection, change.fulfilment_id, change.status, at=change.at)
+            await write(connection, projection)
 
     async def workflow_ended(self, order_id: str, *, run_id: str, how: str, runs: bool, at: datetime) -> bool:
         """Somebody ended a run of an open order's workflow in Temporal: have a person decide; whether that was news.
@@ -146,7 +67,7 @@ class OrderRecords:
                 actions=(Action.RETRY, Action.CANCEL) if cancellable else (Action.RETRY,),
                 opened_at=at,
             )
-            if not await exception_records.open_exception(connection, _exception_row(order_id, exception)):
+            if not await exception_records.open_exception(connection, exception_row(order_id, exception)):
                 return False
             waiting = Waiting(f"a decision ({', '.join(exception.actions)}): {exception.reason}", Party.OPERATOR, at)
             await order_records.project(
@@ -163,11 +84,6 @@ def _entry(key: str, at: datetime, kind: str, text: str) -> dict[str, Any]:
     return {"key": key, "at": at, "kind": kind, "text": text, "actor": "waybill"}
 
 
-def waiting_json(waiting: Waiting) -> dict[str, object]:
-    """A waiting as the record keeps it: its parts and its sentence."""
-    return {**WAITING.dump_python(waiting, mode="json"), "sentence": waiting.sentence}
-
-
 def placed_order(row: Row[Any], lines: Sequence[Row[Any]], policy: Policy) -> PlacedOrder:
     """An accepted order as its record tells it: what its workflow is started with."""
     request = OrderRequest(
@@ -182,16 +98,4 @@ def placed_order(row: Row[Any], lines: Sequence[Row[Any]], policy: Policy) -> Pl
         total=row.total,
         payment=PaymentSource(**row.payment),
     )
-    return PlacedOrder(row.id, row.number, row.placed_at, request, policy)
-
-
-def _exception_row(order_id: str, exception: OrderException) -> dict[str, object]:
-    return {
-        "id": exception.id,
-        "order_id": order_id,
-        "fulfilment_id": exception.fulfilment_id,
-        "kind": exception.kind.value,
-        "reason": exception.reason,
-        "actions": [action.value for action in exception.actions],
-        "opened_at": exception.opened_at,
-    }
+    return PlacedOrder(row.id, row.number, row.placed_at, request, policy, promised_at=row.promised_first)

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import activity
 
 from activities.failures import provider_failures
 from db import payments as records
+from db import restores
 from db.base import Database
 from domain.money import Money
 from domain.orders import PaymentSource, derived_id
@@ -22,6 +23,8 @@ _WAITS_FOR_CUSTOMER = frozenset(
 _REFUND_STANDS = frozenset({RefundStatus.PENDING, RefundStatus.SUCCEEDED})
 # The provider's clock may be behind ours: look a little further back.
 _CLOCK_SKEW = timedelta(minutes=10)
+# Stripe keeps idempotency keys for 24 hours at least.
+_KEYS_LIVE = timedelta(hours=23)
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,12 @@ class Payments:
         """Place the hold, or adopt the intent that the shop made. A decline is an answer."""
         provider = self._providers[step.source.provider]
         key = step.key("authorise")
-        await self._intend(step, "authorised", key)
+        begun = await self._intend(step, "authorised", key)
         with provider_failures():
-            state = await self._adopt(provider, step) if step.source.intent else await self._hold(provider, step, key)
+            if step.source.intent:
+                state = await self._adopt(provider, step)
+            else:
+                state = await self._hold(provider, step, key, begun=begun)
         await self._confirm(step, state, _secured(step, key, state))
         return state
 
@@ -117,9 +123,10 @@ class Payments:
     async def refund(self, step: PayStep) -> RefundState:
         """Give ``step.amount`` back. After a failure stored under the key the provider's own list decides."""
         provider, key, reference = self._providers[step.source.provider], step.key("refund"), _reference(step)
-        await self._intend(step, "refunded", key)
+        begun = await self._intend(step, "refunded", key)
         with provider_failures():
-            refund = await self._refunded(provider, reference) if step.n > 1 else None
+            look = step.n > 1 or await self._unknown_since(step, begun) is not None
+            refund = await self._refunded(provider, reference) if look else None
             try:
                 refund = refund or await provider.refund(reference, step.amount, order_id=step.order_id, key=key)
             except ProviderDown as error:
@@ -131,7 +138,7 @@ class Payments:
         await self._confirm(step, state, [_event(step, key, "refunded", refund.amount, state)] if kept else [])
         return refund
 
-    async def _hold(self, provider: PaymentProvider, step: PayStep, key: str) -> PaymentState:
+    async def _hold(self, provider: PaymentProvider, step: PayStep, key: str, *, begun: datetime) -> PaymentState:
         if step.source.method is None:
             raise Rejected(provider.name, "the order names neither a payment method nor an intent", status=422)
         request = Authorisation(step.order_id, step.order_number, step.amount, step.source.method)
@@ -140,7 +147,7 @@ class Payments:
         known = await self._known(step)
         if known is not None and step.n == 1:
             return await provider.retrieve(known)
-        made = await self._live(provider, step) if step.n > 1 else None
+        made = await (self._forgotten(provider, step, begun) if step.n == 1 else self._live(provider, step))
         if made is not None:
             return made
         try:
@@ -182,6 +189,23 @@ class Payments:
             row = await records.find(connection, step.order_id)
         return None if row is None else row.reference
 
+    async def _forgotten(self, provider: PaymentProvider, step: PayStep, begun: datetime) -> PaymentState | None:
+        """The order's payment of which we know nothing. A person must see one that was cancelled."""
+        since = await self._unknown_since(step, begun)
+        made = [] if since is None else await provider.find(step.order_id, since=since - _CLOCK_SKEW)
+        live = (state for state in made if state.status is not PaymentStatus.CANCELLED)
+        return next(live, made[0] if made else None)
+
+    async def _unknown_since(self, step: PayStep, begun: datetime) -> datetime | None:
+        """From when on the step may have been done without our knowing, and beyond what its key guards; None if not.
+
+        Either the database was put back to what it held before, or the step was begun long ago and taken up again.
+        """
+        if datetime.now(UTC) - begun > _KEYS_LIVE:
+            return step.since
+        async with self._database.reading() as connection:
+            return await restores.forgotten_since(connection, step.since)
+
     async def _live(self, provider: PaymentProvider, step: PayStep) -> PaymentState | None:
         made = await provider.find(step.order_id, since=step.since - _CLOCK_SKEW)
         return next((state for state in made if state.status is not PaymentStatus.CANCELLED), None)
@@ -197,7 +221,8 @@ class Payments:
             raise error
         return state
 
-    async def _intend(self, step: PayStep, kind: str, key: str) -> None:
+    async def _intend(self, step: PayStep, kind: str, key: str) -> datetime:
+        """Write down that the step is about to be made; since when."""
         payment = {
             "id": step.payment_id,
             "order_id": step.order_id,
@@ -215,7 +240,7 @@ class Payments:
             "currency": step.amount.currency,
         }
         async with self._database.transaction() as connection:
-            await records.intend(connection, payment, event)
+            return await records.intend(connection, payment, event)
 
     async def _confirm(self, step: PayStep, state: PaymentState, events: list[dict[str, Any]]) -> None:
         if _foreign(step, state):

@@ -9,18 +9,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.failures import provider_failures
+from activities.routing import learn_cost
 from db import catalogue as catalogue_records
+from db import restores
 from db import shipments as records
 from db.base import Database
 from domain.orders import Address
-from domain.shipments import Item, ParcelSize, Rate, Shipment, ShipmentRequest, Tracking, TrackingStatus, pack
+from domain.shipments import (
+    Item,
+    Label,
+    ParcelSize,
+    Shipment,
+    ShipmentRequest,
+    Tracking,
+    TrackingStatus,
+    Whereabouts,
+    cheapest,
+    pack,
+)
 from domain.stock import Allocation
 from integrations.carriers.carrier import Carrier
 
 
 @dataclass(frozen=True)
-class ParcelStep:
-    """One step of a parcel. ``attempt`` is part of the parcel's id: a new decision makes a new parcel."""
+class Book:
+    """Buy a parcel's label from the cheapest carrier that takes no more than ``max_days``, if that is given.
+
+    ``attempt`` is part of the parcel's id: a new decision makes a new parcel.
+    """
 
     parcel_id: str
     fulfilment_id: str
@@ -31,25 +47,7 @@ class ParcelStep:
     recipient: Address
     allocations: tuple[Allocation, ...]
     since: datetime
-
-
-@dataclass(frozen=True)
-class Quote:
-    """What the carriers offer for a parcel; ``messages`` say why some offer nothing."""
-
-    shipment: str
-    rates: tuple[Rate, ...]
-    messages: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Buy:
-    """Buy ``rate`` for a shipment."""
-
-    parcel_id: str
-    provider: str
-    shipment: str
-    rate: Rate
+    max_days: int | None
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,18 @@ class Bought:
     tracking_url: str | None
     carrier: str
     service: str
+
+
+@dataclass(frozen=True)
+class Booking:
+    """What came of it: the label, or, where no offer is fast enough, what the carriers say to that.
+
+    ``found`` says that an earlier attempt bought the label: the parcel may have been scanned since.
+    """
+
+    bought: Bought | None
+    messages: tuple[str, ...] = ()
+    found: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,15 +103,6 @@ class Follow:
     tracker: str
 
 
-@dataclass(frozen=True)
-class Whereabouts:
-    """Where a parcel is: no more than the workflow needs to decide."""
-
-    status: TrackingStatus
-    at: datetime | None
-    message: str
-
-
 class Shipments:
     """Books parcels with the carriers by name."""
 
@@ -109,47 +110,34 @@ class Shipments:
         self._database = database
         self._carriers = carriers
 
-    @activity.defn(name="quote_parcel")
-    async def quote(self, step: ParcelStep) -> Quote:
-        """Create the shipment and get its rates; one created before under our reference is used again."""
+    @activity.defn(name="book_parcel")
+    async def book(self, step: Book) -> Booking:
+        """Create the shipment, choose a rate, buy the label. What was created or bought before is found, and used."""
         carrier = self._carriers[step.provider]
-        sender, size = await self._contents(step)
-        first, shipment = await self._intended(step, size)
-        with provider_failures():
-            if shipment is not None:
-                found = await carrier.retrieve(shipment)
-            else:
-                found = await self._create(carrier, step, sender, size, first=first)
-        async with self._database.transaction() as connection:
-            await records.set_parcel(connection, step.parcel_id, {"shipment": found.reference})
-        return Quote(found.reference, found.rates, found.messages)
+        shipment = await self._created(carrier, step)
+        found = shipment.label is not None
+        if not found:
+            rate = cheapest(shipment.rates, max_days=step.max_days)
+            intent = {"shipment": shipment.reference, "rate": rate.reference if rate else None}
+            async with self._database.statement() as connection:
+                await records.set_parcel(connection, step.parcel_id, intent)
+            if rate is None:
+                return Booking(None, shipment.messages)
+            with provider_failures():
+                shipment = await carrier.buy(shipment.reference, rate.reference)
+        return Booking(await self._keep(carrier, step, shipment), found=found)
 
-    @activity.defn(name="buy_label")
-    async def buy(self, step: Buy) -> Bought:
-        """Buy the label, unless the shipment already has one."""
-        carrier = self._carriers[step.provider]
-        async with self._database.transaction() as connection:
-            await records.set_parcel(connection, step.parcel_id, {"rate": step.rate.reference})
+    async def _keep(self, carrier: Carrier, step: Book, shipment: Shipment) -> Bought:
+        label = shipment.label
+        if label is None:
+            raise ValueError("a carrier's adapter answered a purchase without a label")
         with provider_failures():
-            shipment = await carrier.buy(step.shipment, step.rate.reference)
-            label = shipment.label
-            if label is None:
-                raise ValueError("a carrier's adapter answered a purchase without a label")
             tracker = label.tracker or (await carrier.start_tracking(label.tracking_code, label.carrier)).tracker
-        values = {
-            "carrier": label.carrier,
-            "service": label.service,
-            "price": label.price.minor,
-            "currency": label.price.currency,
-            "tracking_code": label.tracking_code,
-            "tracking_url": label.tracking_url,
-            "tracker": tracker,
-            "label_url": label.url,
-            "bought_at": datetime.now(UTC),
-            "tracking_status": TrackingStatus.LABEL_CREATED.value,
-        }
+        row = {"shipment": shipment.reference, **_bought_row(label, tracker)}
         async with self._database.transaction() as connection:
-            await records.set_bought(connection, step.parcel_id, values)
+            grams = await records.set_bought(connection, step.parcel_id, row)
+            if grams is not None:
+                await learn_cost(connection, label, warehouse=step.warehouse, recipient=step.recipient, grams=grams)
         return Bought(tracker, label.tracking_code, label.tracking_url, label.carrier, label.service)
 
     @activity.defn(name="void_label")
@@ -163,7 +151,7 @@ class Shipments:
             if shipment.refund_status is None:
                 shipment = await carrier.void(step.shipment)
         status = shipment.refund_status or "submitted"
-        async with self._database.transaction() as connection:
+        async with self._database.statement() as connection:
             await records.set_parcel(connection, step.parcel_id, {"void_status": status})
         return status
 
@@ -186,28 +174,37 @@ class Shipments:
             tracking = await self._carriers[step.provider].track(step.tracker)
         async with self._database.transaction() as connection:
             await record_tracking(connection, step.parcel_id, tracking)
-        last = tracking.events[-1] if tracking.events else None
-        return Whereabouts(tracking.status, last.at if last else None, last.message if last else "")
+        return tracking.where
 
-    async def _create(
-        self, carrier: Carrier, step: ParcelStep, sender: Address, size: ParcelSize, *, first: bool
-    ) -> Shipment:
-        # The row was written before the call: where an earlier attempt may have reached the carrier, look first.
-        if not first:
-            made = await carrier.find(step.parcel_id, since=step.since - timedelta(minutes=10))
-            if made:
-                return made[0]
-        request = ShipmentRequest(step.parcel_id, sender, step.recipient, size, step.order_number)
-        return await carrier.create(request)
+    async def _created(self, carrier: Carrier, step: Book) -> Shipment:
+        sender, size = await self._contents(step)
+        first, reference = await self._intended(step, size)
+        with provider_failures():
+            if reference is not None:
+                return await carrier.retrieve(reference)
+            # The row is written before the call: where an earlier attempt may have reached the carrier, look first.
+            since = await self._forgotten_since(step) if first else step.since
+            made = [] if since is None else await carrier.find(step.parcel_id, since=since - timedelta(minutes=10))
+            usable = [shipment for shipment in made if shipment.refund_status is None]
+            if usable:
+                return next((shipment for shipment in usable if shipment.label is not None), usable[0])
+            return await carrier.create(
+                ShipmentRequest(step.parcel_id, sender, step.recipient, size, step.order_number)
+            )
 
-    async def _contents(self, step: ParcelStep) -> tuple[Address, ParcelSize]:
+    async def _forgotten_since(self, step: Book) -> datetime | None:
+        """From when on the carrier may know of a parcel of which a restored database knows nothing."""
+        async with self._database.reading() as connection:
+            return await restores.forgotten_since(connection, step.since)
+
+    async def _contents(self, step: Book) -> tuple[Address, ParcelSize]:
         async with self._database.reading() as connection:
             skus = await catalogue_records.find_skus(connection, [a.sku for a in step.allocations])
             warehouse = (await catalogue_records.find_warehouses(connection, [step.warehouse]))[step.warehouse]
         items = [Item(a.sku, a.quantity, _size(skus[a.sku])) for a in step.allocations]
         return Address(**warehouse.address), pack(items)
 
-    async def _intended(self, step: ParcelStep, size: ParcelSize) -> tuple[bool, str | None]:
+    async def _intended(self, step: Book, size: ParcelSize) -> tuple[bool, str | None]:
         """Write that the shipment is about to be created: whether for the first time, and what was created before."""
         parcel = {
             "id": step.parcel_id,
@@ -233,6 +230,21 @@ async def record_tracking(connection: AsyncConnection, parcel_id: str, tracking:
         if value is not None:
             values[name] = value
     await records.follow(connection, parcel_id, scans=tracking.events, values=values)
+
+
+def _bought_row(label: Label, tracker: str) -> dict[str, Any]:
+    return {
+        "carrier": label.carrier,
+        "service": label.service,
+        "price": label.price.minor,
+        "currency": label.price.currency,
+        "tracking_code": label.tracking_code,
+        "tracking_url": label.tracking_url,
+        "tracker": tracker,
+        "label_url": label.url,
+        "bought_at": datetime.now(UTC),
+        "tracking_status": TrackingStatus.LABEL_CREATED.value,
+    }
 
 
 def _size(row: Any) -> ParcelSize:

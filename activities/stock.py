@@ -9,7 +9,8 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from db import catalogue as catalogue_records
+from activities import routing
+from activities.projections import Entry, Projection, write
 from db import orders as order_records
 from db import shipments as shipment_records
 from db import stock as stock_records
@@ -17,22 +18,26 @@ from db.base import Database
 from db.stock import Change
 from domain.orders import Address, Line, derived_id
 from domain.shipments import FulfilmentStatus
-from domain.stock import Allocation, MovementKind, Place, Plan, ReservationStatus, route
+from domain.stock import LIVE, Allocation, MovementKind, Plan, ReservationStatus
 
-_LIVE = (ReservationStatus.HELD, ReservationStatus.COMMITTED)
 # What a workflow that starts anew may find: units that have left already stand as well.
-_STANDS = (*_LIVE, ReservationStatus.SHIPPED)
+_STANDS = (*LIVE, ReservationStatus.SHIPPED)
 
 
 @dataclass(frozen=True)
 class Reserve:
-    """Route an order and hold its units until ``expires_at``. ``round`` rises when a lost hold is made anew."""
+    """Route an order and hold its units until ``expires_at``. ``round`` rises when a lost hold is made anew.
+
+    ``then`` is what holds from ``at`` on if they are held.
+    """
 
     order_id: str
     round: int
     lines: tuple[Line, ...]
     address: Address
+    at: datetime
     expires_at: datetime
+    then: Projection | None = None
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,11 @@ class PlannedFulfilment:
 
 @dataclass(frozen=True)
 class Commit:
-    """The order is paid: make its holds firm and write its fulfilments."""
+    """The order is paid: make its holds firm and write its fulfilments. ``then`` is what holds if they are firm."""
 
     order_id: str
     fulfilments: tuple[PlannedFulfilment, ...]
+    then: Projection | None = None
 
 
 @dataclass(frozen=True)
@@ -76,16 +82,19 @@ class StockKeeper:
         """
         async with self._database.transaction() as connection:
             skus = {line.sku for line in request.lines}
-            places = await _places(connection)
-            await stock_records.lock(connection, [(sku, p.warehouse) for sku in skus for p in places])
+            wish = routing.Request(request.order_id, request.round, request.lines, request.address, request.at)
+            prepared = await routing.prepare(connection, wish)
+            keys = [(sku, place.warehouse) for sku in skus for place in prepared.scene.places]
+            await stock_records.lock(connection, keys)
             # Only under the locks: an attempt given up for lost may still be at work, and would be passed unseen.
-            made = await self._made_before(connection, request)
-            if made is not None:
-                return made
-            units = await stock_records.available(connection, skus)
-            plan = route(request.lines, places=places, available=units, address=request.address)
-            if plan.allocations:
-                await self._hold(connection, request, plan)
+            plan = await self._made_before(connection, request)
+            if plan is None:
+                units = await stock_records.available(connection, skus)
+                plan = (await routing.route_order(connection, prepared, available=units)).plan
+                if plan.allocations:
+                    await self._hold(connection, request, plan)
+            if plan.allocations and request.then is not None:
+                await write(connection, request.then)
             return plan
 
     @activity.defn(name="commit_stock")
@@ -99,6 +108,8 @@ class StockKeeper:
             held = [row.id for row in rows if row.status == ReservationStatus.HELD]
             await stock_records.turn(connection, held, ReservationStatus.COMMITTED)
             await shipment_records.add_fulfilments(connection, *_fulfilment_rows(request))
+            if request.then is not None:
+                await write(connection, request.then)
         return True
 
     @activity.defn(name="release_stock")
@@ -106,7 +117,7 @@ class StockKeeper:
         """Give back every unit that the order still holds, and close its fulfilments; the number of units."""
         async with self._database.transaction() as connection:
             await shipment_records.cancel_fulfilments(connection, request.order_id)
-            rows = await stock_records.reservations(connection, request.order_id, statuses=_LIVE, lock=True)
+            rows = await stock_records.reservations(connection, request.order_id, statuses=LIVE, lock=True)
             await _give_back(connection, rows, reason=request.reason)
             return sum(row.quantity for row in rows)
 
@@ -147,30 +158,8 @@ class StockKeeper:
             )
         await stock_records.move(connection, changes)
         await stock_records.add_reservations(connection, rows)
-        await order_records.set_routing(connection, request.order_id, list(plan.explanation))
-
-
-async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment_id: str) -> None:
-    """Take a fulfilment's units out of stock: they have left the warehouse."""
-    fulfilment = await shipment_records.find_fulfilment(connection, fulfilment_id)
-    rows = await stock_records.reservations(connection, order_id, statuses=_LIVE, lock=True)
-    mine = [row for row in rows if fulfilment is not None and row.warehouse == fulfilment.warehouse]
-    await stock_records.lock(connection, [(row.sku, row.warehouse) for row in mine])
-    changes = [
-        Change(
-            key=f"ship:{row.id}",
-            sku=row.sku,
-            warehouse=row.warehouse,
-            kind=MovementKind.SHIPPED,
-            on_hand=-row.quantity,
-            reserved=-row.quantity,
-            cause=f"order:{order_id}",
-            actor="waybill",
-        )
-        for row in mine
-    ]
-    await stock_records.move(connection, changes)
-    await stock_records.turn(connection, [row.id for row in mine], ReservationStatus.SHIPPED)
+        entry = Entry(f"reserved:{request.round}", request.at, "reserved", " ".join(plan.explanation))
+        await order_records.add_entries(connection, request.order_id, [vars(entry)])
 
 
 async def _give_back(connection: AsyncConnection, rows: Sequence[Row[Any]], *, reason: str) -> None:
@@ -204,11 +193,6 @@ def _change(key: str, a: Allocation, kind: MovementKind, order_id: str) -> Chang
         cause=f"order:{order_id}",
         actor="waybill",
     )
-
-
-async def _places(connection: AsyncConnection) -> list[Place]:
-    rows = await catalogue_records.list_warehouses(connection, after=None, limit=1000)
-    return [Place(r.code, r.address["country"], r.address.get("state"), r.priority) for r in rows if r.active]
 
 
 def _fulfilment_rows(request: Commit) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

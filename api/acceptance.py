@@ -9,7 +9,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.orders import waiting_json
+from activities.projections import waiting_json
+from activities.routing import first_promise
+from api.context import concerns
 from api.errors import Fault, InvalidRequest
 from api.keys import Caller
 from api.schemas.orders import PlaceOrder
@@ -52,7 +54,8 @@ async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempoten
         if known is not None:
             return known
         names = await _check(connection, request, wired.payments)
-        placed = await _number(connection, wired, request)
+        placed = await _placed(connection, wired, request)
+        concerns(placed.id, placed.number)
         row = _order_row(placed, digest, idempotency_key)
         first = {
             "key": "0000",
@@ -123,13 +126,17 @@ def _raise_all(errors: Sequence[InvalidOrder]) -> None:
         raise InvalidRequest([Fault(error.field, error.detail, error.code) for error in errors])
 
 
-async def _number(connection: AsyncConnection, wired: Services, request: OrderRequest) -> PlacedOrder:
+async def _placed(connection: AsyncConnection, wired: Services, request: OrderRequest) -> PlacedOrder:
+    at = wired.now()
     return PlacedOrder(
         id=order_id(request.channel, request.external_reference),
         number=await orders.next_number(connection),
-        placed_at=wired.now(),
+        placed_at=at,
         request=request,
         policy=wired.policy,
+        promised_at=await first_promise(
+            connection, placed_at=at, country=request.shipping_address.country, service=request.shipping_service
+        ),
     )
 
 
@@ -161,6 +168,8 @@ def _order_row(placed: PlacedOrder, digest: str, idempotency_key: str | None) ->
         "payment": _PAYMENT.dump_python(request.payment, mode="json"),
         "search": " ".join(sought).lower(),
         "placed_at": placed.placed_at,
+        "promised_first": placed.promised_at,
+        "promised_current": placed.promised_at,
     }
 
 
@@ -183,6 +192,6 @@ async def _started(wired: Services, placed: PlacedOrder) -> bool:
         async with asyncio.timeout(START_WITHIN_SECONDS):
             await wired.gateway.start(placed)
     except Exception as error:  # noqa: BLE001 - the order is accepted already: the worker's relay starts it instead
-        _LOG.warning("order_not_started", order_id=placed.id, error=type(error).__name__)
+        _LOG.warning("order_not_started", error=type(error).__name__)
         return False
     return True

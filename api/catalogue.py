@@ -75,7 +75,9 @@ async def put_warehouse(
 ) -> WarehouseOut:
     """Write a warehouse whole. One that is not active ships nothing new."""
     async with wired.database.transaction() as connection:
-        new = await catalogue.put_warehouse(connection, {"code": code, **body.model_dump()})
+        days = [day.isoformat() for day in sorted(set(body.holidays))]
+        values = {"code": code, **body.model_dump(), "holidays": days}
+        new = await catalogue.put_warehouse(connection, values)
         row = (await catalogue.find_warehouses(connection, [code]))[code]
     response.status_code = 201 if new else 200
     return _warehouse(row)

@@ -57,11 +57,17 @@ class RequestShell:
                 if answer.status is None:
                     await internal_error(Request(scope))(scope, receive, answer.send)
             self._note(scope, answer.status, time.perf_counter() - began)
+            structlog.contextvars.unbind_contextvars("order", "order_id")
 
     def _note(self, scope: Scope, status: int | None, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
         self._metrics.request(scope["method"], route, status or 0, seconds)
         _LOG.info("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))
+
+
+def concerns(order_id: str, number: str) -> None:
+    """All further log lines of this request name the order."""
+    structlog.contextvars.bind_contextvars(order_id=order_id, order=number)
 
 
 class _Answer:

@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from activities.orders import placed_order
 from api.auth import ReadsExceptions, WritesExceptions
+from api.context import concerns
 from api.describing import problems
 from api.errors import not_running
 from api.headers import IdempotencyKey
@@ -128,6 +129,7 @@ async def _find(wired: Services, exception: str) -> Row[Any]:
         row = await exceptions.find(connection, exception)
     if row is None:
         raise NotFound("exception", exception)
+    concerns(row.order_id, row.number)
     return row
 
 

@@ -1,15 +1,16 @@
 """Make sure that the first API key is there: `python -m api.first_key`, with DATABASE_URL and FIRST_API_KEY set.
 
-The key has every scope. Running it again changes nothing; a key that was revoked stays revoked.
+Either may be a file in SECRETS_DIR instead. The key has every scope. Running it again changes nothing; a key that
+was revoked stays revoked.
 """
 
 import asyncio
-import os
 import sys
 import uuid
 
 from db import identity
 from db.base import Database
+from db.settings import setting
 from domain.identity import Scope, hash_api_key
 
 _SHORTEST = 32
@@ -30,7 +31,7 @@ async def store_first_key(dsn: str, key: str) -> None:
 
 def main() -> int:
     """Store the key that FIRST_API_KEY holds."""
-    dsn, key = os.environ.get("DATABASE_URL", ""), os.environ.get("FIRST_API_KEY", "")
+    dsn, key = setting("DATABASE_URL"), setting("FIRST_API_KEY")
     if not dsn or len(key) < _SHORTEST:
         sys.stderr.write(f"Set DATABASE_URL, and FIRST_API_KEY to at least {_SHORTEST} random characters.\n")
         return 2

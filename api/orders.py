@@ -10,6 +10,7 @@ from sqlalchemy import Row
 from activities.orders import placed_order
 from api.acceptance import accept
 from api.auth import ReadsOrders, WritesOrders
+from api.context import concerns
 from api.describing import answers, problems
 from api.errors import not_running
 from api.headers import IdempotencyKey
@@ -21,9 +22,10 @@ from api.schemas.views import AcceptedOut, AnswerOut, OrderListOut, OrderOut
 from api.services import Services, Wired
 from api.viewing import WAITING, accepted_out, order_out, summary_out
 from db import order_lists, order_view, orders, shipments
-from db.order_lists import OrderFilter
+from db.order_lists import Due, OrderFilter
 from domain.errors import NotFound, TooLate
 from domain.orders import Answer, CancelRequest, OrderStatus
+from domain.promises import Standing
 from templates.slips import packing_slips
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
@@ -44,6 +46,7 @@ async def place(
 ) -> AcceptedOut:
     """Accept an order and start it. Sent again with the same channel, reference and body it is the same order."""
     order = await accept(wired, body, caller=caller, idempotency_key=idempotency_key)
+    concerns(order.id, order.number)
     response.headers["Location"] = f"/v1/orders/{order.id}"
     return accepted_out(order, wired.links)
 
@@ -63,18 +66,24 @@ async def index(
         Reference | None,
         Query(description="Words that all occur in number, reference, customer's name or e-mail, or SKUs."),
     ] = None,
+    promise: Annotated[
+        Standing | None,
+        Query(description="Open orders that are within, nearing (a day or less) or past what they were promised for."),
+    ] = None,
     oldest_first: Annotated[bool, Query(description="Oldest first instead of newest first.")] = False,
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
 ) -> OrderListOut:
     """Orders by the time they were placed. Pages stay stable while orders arrive."""
-    wanted = OrderFilter(status or (), channel, customer, sku, needs_attention, placed_from, placed_to, q)
+    now = wired.now()
+    due = None if promise is None else Due(promise, now)
+    wanted = OrderFilter(status or (), channel, customer, sku, needs_attention, placed_from, placed_to, q, due)
     async with wired.database.reading() as connection:
         rows = await order_lists.page(
             connection, wanted, newest_first=not oldest_first, after=_NEWEST.read(cursor), limit=limit + 1
         )
     page = page_of(rows, limit=limit, cursor=lambda row: _NEWEST.write((row.placed_at, row.id)))
-    return OrderListOut(items=[summary_out(row) for row in page.items], next_cursor=page.next_cursor)
+    return OrderListOut(items=[summary_out(row, now) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{order}", response_model=OrderOut, summary="Read an order", responses=problems(404))
@@ -84,7 +93,8 @@ async def show(order: OrderKey, caller: ReadsOrders, wired: Wired) -> OrderOut:
         view = await order_view.read(connection, order)
     if view is None:
         raise NotFound("order", order)
-    return order_out(view, wired.links)
+    concerns(view.order.id, view.order.number)
+    return order_out(view, wired.links, wired.now())
 
 
 @router.post(
@@ -142,6 +152,7 @@ async def _find(wired: Services, order: str) -> Row[Any]:
         row = await orders.find(connection, order)
     if row is None:
         raise NotFound("order", order)
+    concerns(row.id, row.number)
     return row
 
 

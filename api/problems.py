@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from api.errors import Fault, InvalidJson, InvalidRequest, OfHttp, UnsupportedMediaType
 from db.faults import FAULTS, is_away
-from domain.errors import PayloadTooLarge, Unauthorised, Unavailable, WaybillError
+from domain.errors import NotEnoughUnits, PayloadTooLarge, Unauthorised, Unavailable, WaybillError
 
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = "waybill.request_id"
@@ -75,7 +75,6 @@ def problem_response(
     request: Request, error: WaybillError, *, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """The answer to ``error``."""
-    faults = error.faults if isinstance(error, InvalidRequest) else ()
     problem = Problem(
         type=f"urn:waybill:problem:{error.code}",
         title=error.title,
@@ -83,7 +82,7 @@ def problem_response(
         detail=_printable(error.detail),
         code=error.code,
         field=None if error.field is None else _printable(error.field),
-        errors=[Detail(field=_printable(f.field or "") or None, detail=f.detail, code=f.code) for f in faults],
+        errors=[Detail(field=_printable(f.field or "") or None, detail=f.detail, code=f.code) for f in _faults(error)],
         instance=_printable(request.url.path),
         request_id=str(request.scope.get(REQUEST_ID, "")),
     )
@@ -93,6 +92,12 @@ def problem_response(
         headers={**_headers(error), **(headers or {})},
         media_type=MEDIA_TYPE,
     )
+
+
+def _faults(error: WaybillError) -> Sequence[Fault]:
+    if isinstance(error, NotEnoughUnits):
+        return [Fault(f"lines[{index}]", text, error.code) for index, text in error.lines]
+    return error.faults if isinstance(error, InvalidRequest) else ()
 
 
 def internal_error(request: Request) -> JSONResponse:

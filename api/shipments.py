@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import Row
 
 from api.auth import ReadsOrders, WritesFulfilments
+from api.context import concerns
 from api.describing import answers, problems
 from api.errors import NothingToPrint, not_running
 from api.headers import IdempotencyKey
@@ -14,7 +15,7 @@ from api.schemas.views import AnswerOut
 from api.services import Services, Wired
 from api.viewing import WAITING
 from db import orders, shipments
-from domain.errors import NotFound, TooLate, Unavailable
+from domain.errors import NotFound, TooEarly, TooLate, Unavailable
 from domain.orders import HandOver
 from domain.shipments import FulfilmentStatus, LabelFormat
 from integrations.errors import ProviderError, Rejected, Throttled
@@ -51,6 +52,11 @@ async def hand_over(
         answer = await wired.gateway.hand_over(order.id, HandOver(fulfilment, caller.actor), key=key)
     except NotFound as error:
         raise not_running(order.number) from error
+    except TooEarly as error:
+        if row.status != FulfilmentStatus.LABELLED:
+            raise
+        # The label is on record and the order is about to know: whoever scans it this very moment may try again.
+        raise Unavailable("The order is taking note of its label; nothing was handed over.") from error
     return AnswerOut(order_id=order.id, status=answer.status, waiting=answer.waiting)
 
 
@@ -60,6 +66,7 @@ async def _find(wired: Services, fulfilment: str) -> tuple[Row[Any], Row[Any]]:
         order = None if row is None else await orders.find(connection, row.order_id)
     if row is None or order is None:
         raise NotFound("fulfilment", fulfilment)
+    concerns(order.id, order.number)
     return row, order
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -18,6 +19,7 @@ from api.schemas.views import (
     ParcelOut,
     PaymentEventOut,
     PaymentOut,
+    PromiseOut,
     SummaryOut,
     WaitingOut,
 )
@@ -25,6 +27,7 @@ from api.services import Links
 from db.order_view import OrderView, Rows
 from domain.orders import Address, Customer, Line
 from domain.payments import PaymentStatus
+from domain.promises import standing
 from domain.waiting import Waiting
 
 # What the database keeps as JSON may be older than a field of today: it is read as the rules know it.
@@ -55,22 +58,36 @@ def accepted_out(order: Row[Any], links: Links) -> AcceptedOut:
     )
 
 
-def summary_out(order: Row[Any]) -> SummaryOut:
+def promise_out(order: Row[Any], now: datetime) -> PromiseOut | None:
+    """What an order was promised for, and how it stands to that; None for one from before there were promises."""
+    if order.promised_first is None:
+        return None
+    ended = order.delivered_at or order.closed_at
+    return PromiseOut(
+        first=order.promised_first,
+        current=order.promised_current,
+        standing=standing(order.promised_first, at=ended or now, under_way=ended is None),
+    )
+
+
+def summary_out(order: Row[Any], now: datetime) -> SummaryOut:
     """An order in a list."""
     values = {
         **order._mapping,
         "waiting": waiting_out(order),
+        "promise": promise_out(order, now),
         "customer_name": order.customer["name"],
         "customer_email": order.customer["email"],
     }
     return SummaryOut.model_validate(values)
 
 
-def order_out(view: OrderView, links: Links) -> OrderOut:
+def order_out(view: OrderView, links: Links, now: datetime) -> OrderOut:
     """Everything about one order."""
     values = {
         **view.order._mapping,
         "waiting": waiting_out(view.order),
+        "promise": promise_out(view.order, now),
         "customer": CUSTOMER.validate_python(view.order.customer),
         "shipping_address": ADDRESS.validate_python(view.order.shipping_address),
         "lines": [_line(row) for row in view.lines],

@@ -35,8 +35,8 @@ async def receive(
 ) -> Response:
     """Take an event that a provider has signed. Anything else is refused."""
     event, body = await _read(provider, request, wired)
-    async with wired.database.transaction() as connection:
-        new = await inbox.store(connection, {**_row(event), "body": body})
+    async with wired.database.statement() as connection:
+        new = await inbox.store(connection, {**_row(event), "body": body, "traceparent": wired.traceparent()})
     wired.metrics.webhook(provider, "stored" if new else "duplicate")
     return Response()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
+import structlog
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import TypeAdapter
@@ -80,6 +81,7 @@ class OrderPages:
             view = await order_view.read(connection, order)
         if view is None:
             raise NotFound("order", order)
+        structlog.contextvars.bind_contextvars(order_id=view.order.id, order=view.order.number)
         nonce = secrets.token_urlsafe(16)
         html = self.templates.order_page(self._page(view, nonce))
         return HTMLResponse(html, headers={"Content-Security-Policy": _policy(nonce), "X-Robots-Tag": "noindex"})

@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, MetaData, text
+import asyncpg
+from sqlalchemy import BigInteger, DateTime, MetaData, event, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -36,23 +39,41 @@ class Base(DeclarativeBase):
     }
 
 
+@dataclass(frozen=True)
+class Patience:
+    """Seconds to wait for a free connection, for a new one, and for a statement, before the database counts as away."""
+
+    pool: float = 5
+    connect: float = 5
+    command: float = 15
+
+
+A_CALLERS = Patience(pool=3, connect=3, command=4)
+"""for whoever has a caller waiting: even one after the other they are over before he gives up"""
+
+
 class Database:
     """A pool of connections. Whoever opens a transaction commits it, at the edge: a request or an activity."""
 
-    def __init__(self, dsn: str, *, pool_size: int = 10, application: str = "waybill") -> None:
+    def __init__(
+        self, dsn: str, *, pool_size: int = 10, application: str = "waybill", patience: Patience = Patience()
+    ) -> None:
         self.engine: AsyncEngine = create_async_engine(
             DRIVER,
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=5,
-            pool_pre_ping=True,
+            pool_timeout=patience.pool,
+            hide_parameters=True,  # an error's text reaches logs and histories, and parameters are customers' data
             connect_args={
                 "dsn": checked_dsn(dsn),
-                "timeout": 5,
-                "command_timeout": 15,
+                "timeout": patience.connect,
+                "command_timeout": patience.command,
                 "server_settings": {"application_name": application, "timezone": "UTC"},
             },
         )
+        event.listen(self.engine.sync_engine, "checkout", _refuse_lost)
+        # The same pool. Reads and single statements need no BEGIN and no end around them, which would be two journeys.
+        self._alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -62,8 +83,14 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for queries that write nothing."""
-        async with self.engine.connect() as connection:
+        """A connection for queries that write nothing. Each sees what was committed when it began."""
+        async with self._alone.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for one statement that writes: it is a transaction by itself, over when it is executed."""
+        async with self._alone.connect() as connection:
             yield connection
 
     async def answers(self) -> bool:
@@ -78,6 +105,16 @@ class Database:
     async def close(self) -> None:
         """Give all connections back."""
         await self.engine.dispose()
+
+
+def _refuse_lost(connection: DBAPIConnection, *_: object) -> None:
+    """Have the pool replace its connections once the server has closed one.
+
+    The driver has been told of that by then, so looking costs nothing; a ping would be three journeys each time.
+    """
+    driver: asyncpg.Connection[Any] = connection.driver_connection
+    if driver.is_closed():
+        raise InvalidatePoolError
 
 
 def checked_dsn(dsn: str) -> str:

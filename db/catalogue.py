@@ -1,10 +1,10 @@
 """SKUs and warehouses: the reference data that orders name."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Row, Select, func, literal_column, or_, select
+from sqlalchemy import CheckConstraint, Row, Select, func, literal_column, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -29,6 +29,7 @@ class Sku(Base):
     price: Mapped[int]
     currency: Mapped[str]
     active: Mapped[bool] = mapped_column(default=True)
+    hazardous: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -43,6 +44,14 @@ class Warehouse(Base):
     address: Mapped[dict[str, Any]]
     priority: Mapped[int] = mapped_column(default=100)
     active: Mapped[bool] = mapped_column(default=True)
+    capacity_per_day: Mapped[int | None]
+    cut_off: Mapped[time | None]
+    """local time: what comes later counts for the next open day"""
+    time_zone: Mapped[str] = mapped_column(default="UTC", server_default=text("'UTC'"))
+    holidays: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
+    closed_weekdays: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
+    handling_days: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    hazardous_allowed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

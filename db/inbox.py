@@ -1,9 +1,23 @@
 """The inbox of provider events: each stored once, then applied, parked or ignored."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, Row, func, select, text, update
+from sqlalchemy import (
+    Index,
+    LargeBinary,
+    Row,
+    String,
+    bindparam,
+    column,
+    func,
+    select,
+    text,
+    update,
+    values,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -39,33 +53,73 @@ class InboxEvent(Base):
     received_at: Mapped[datetime] = mapped_column(server_default=func.now())
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
     applied_at: Mapped[datetime | None]
+    traceparent: Mapped[str | None]
+    """the trace of the request that brought it, where requests are traced"""
+
+
+# Composed once: it is asked far more often than anything else.
+_DUE = (
+    select(InboxEvent.__table__)
+    .where(
+        InboxEvent.status.in_([InboxStatus.STORED.value, InboxStatus.PARKED.value]),
+        InboxEvent.due_at <= func.now(),
+    )
+    .order_by(InboxEvent.due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """That an event needs nothing more, and why."""
+
+    provider: str
+    event_id: str
+    status: InboxStatus
+    note: str
+    order_id: str | None
 
 
 async def store(connection: AsyncConnection, values: dict[str, Any]) -> bool:
     """Store an event; False if it was there already. Whoever listens on the channel is told at commit."""
     row = {**values, "status": InboxStatus.STORED.value}
-    inserted = await connection.execute(
-        insert(InboxEvent).values(row).on_conflict_do_nothing().returning(InboxEvent.event_id)
-    )
-    if inserted.first() is None:
-        return False
-    await connection.execute(select(func.pg_notify(CHANNEL, "")))
-    return True
+    stored = insert(InboxEvent).values(row).on_conflict_do_nothing().returning(InboxEvent.event_id).cte("stored")
+    told = await connection.execute(select(func.pg_notify(CHANNEL, "")).select_from(stored))
+    return told.first() is not None
+
+
+async def claim(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
+    """Events that are due, the longest due first, locked until the transaction ends; other claimants pass over them."""
+    return list(await connection.execute(_DUE, {"most": limit}))
 
 
 async def claim_next(connection: AsyncConnection) -> Row[Any] | None:
     """The event that has been due longest, locked until the transaction ends; other claimants pass over it."""
-    query = (
-        select(InboxEvent.__table__)
-        .where(
-            InboxEvent.status.in_([InboxStatus.STORED.value, InboxStatus.PARKED.value]),
-            InboxEvent.due_at <= func.now(),
+    return next(iter(await claim(connection, limit=1)), None)
+
+
+async def settle_all(connection: AsyncConnection, settled: Sequence[Settled]) -> None:
+    """Record that events need nothing more."""
+    told = values(
+        column("provider", String),
+        column("event_id", String),
+        column("status", String),
+        column("note", String),
+        column("order_id", String),
+        name="told",
+    ).data([(s.provider, s.event_id, s.status.value, s.note, s.order_id) for s in settled])
+    await connection.execute(
+        update(InboxEvent)
+        .where(InboxEvent.provider == told.c.provider, InboxEvent.event_id == told.c.event_id)
+        .values(
+            status=told.c.status,
+            note=told.c.note,
+            order_id=func.coalesce(told.c.order_id, InboxEvent.order_id),
+            applied_at=func.now(),
+            attempts=InboxEvent.attempts + 1,
         )
-        .order_by(InboxEvent.due_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
     )
-    return (await connection.execute(query)).first()
 
 
 async def settle(

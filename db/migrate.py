@@ -1,11 +1,12 @@
-"""Bring the database to the newest schema: `python -m db.migrate`, with DATABASE_URL set."""
+"""Bring the database to the newest schema: `python -m db.migrate`, with DATABASE_URL set or in a file (SECRETS_DIR)."""
 
-import os
 import sys
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+
+from db.settings import setting
 
 
 def migrate(dsn: str) -> None:
@@ -18,7 +19,7 @@ def migrate(dsn: str) -> None:
 
 def main() -> int:
     """Migrate the database that DATABASE_URL names."""
-    dsn = os.environ.get("DATABASE_URL")
+    dsn = setting("DATABASE_URL")
     if not dsn:
         sys.stderr.write("DATABASE_URL is not set: which database should be migrated?\n")
         return 2

@@ -36,11 +36,22 @@ async def intend(connection: AsyncConnection, values: dict[str, Any]) -> Row[Any
     return (await connection.execute(query)).one()
 
 
-async def begin_attempt(connection: AsyncConnection, notification_id: str) -> None:
-    """Count an attempt before it is made: after a crash it is known that one may have been made."""
-    await connection.execute(
-        update(Notification).where(Notification.id == notification_id).values(attempts=Notification.attempts + 1)
+async def begin_attempt(connection: AsyncConnection, notification_id: str, *, most: int) -> int | None:
+    """Count an attempt just before it is made: which one it is, or None if it must not be made any more.
+
+    After a crash it is known that it may have been made.
+    """
+    statement = (
+        update(Notification)
+        .where(
+            Notification.id == notification_id,
+            Notification.status.not_in([NotificationStatus.SENT.value, NotificationStatus.REPEATED.value]),
+            Notification.attempts < most,
+        )
+        .values(attempts=Notification.attempts + 1)
+        .returning(Notification.attempts)
     )
+    return (await connection.execute(statement)).scalar_one_or_none()
 
 
 async def forget_attempt(connection: AsyncConnection, notification_id: str) -> None:

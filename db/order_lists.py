@@ -5,14 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, String, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, String, func, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.orders import Order, OrderLine
 from domain.orders import OrderStatus
+from domain.promises import NEARING, Standing
 
+_SHORT = 2
 # Spelled as in its index, without parameters, so that every plan can use it.
 _EMAIL: ColumnElement[str] = literal_column("lower(orders.customer ->> 'email')", String)
+
+
+@dataclass(frozen=True)
+class Due:
+    """Open orders that stand so to what they were promised for, ``at`` that moment."""
+
+    standing: Standing
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -20,7 +30,7 @@ class OrderFilter:
     """Which orders are wanted; what is None does not matter.
 
     ``customer`` is an e-mail address in any case, ``text`` words that must all occur in number, reference, customer or
-    SKUs; ``placed_from`` is inclusive, ``placed_to`` exclusive.
+    SKUs, those of one or two characters at the beginning of a word; ``placed_from`` is inclusive, ``placed_to`` is not.
     """
 
     statuses: Sequence[OrderStatus] = ()
@@ -31,6 +41,7 @@ class OrderFilter:
     placed_from: datetime | None = None
     placed_to: datetime | None = None
     text: str | None = None
+    due: Due | None = None
 
 
 async def page(
@@ -66,14 +77,35 @@ def _matching(wanted: OrderFilter) -> Select[Any]:
     if wanted.sku is not None:
         query = query.where(Order.id.in_(select(OrderLine.order_id).where(OrderLine.sku == wanted.sku)))
     if wanted.needs_attention is not None:
-        query = query.where(Order.needs_attention == wanted.needs_attention)
+        # Spelled without a parameter, like its index's condition.
+        query = query.where(Order.needs_attention if wanted.needs_attention else ~Order.needs_attention)
     if wanted.placed_from is not None:
         query = query.where(Order.placed_at >= wanted.placed_from)
     if wanted.placed_to is not None:
         query = query.where(Order.placed_at < wanted.placed_to)
+    if wanted.due is not None:
+        query = query.where(Order.closed_at.is_(None), _stands(wanted.due))
     for word in (wanted.text or "").lower().split():
-        query = query.where(Order.search.contains(word, autoescape=True))
+        query = query.where(_occurs(word))
     return query
+
+
+def _stands(due: Due) -> ColumnElement[bool]:
+    if due.standing is Standing.PAST:
+        return Order.promised_first < due.at
+    if due.standing is Standing.NEARING:
+        return Order.promised_first.between(due.at, due.at + NEARING)
+    return Order.promised_first > due.at + NEARING
+
+
+def _occurs(word: str) -> ColumnElement[bool]:
+    """Anywhere; but one or two characters, a Chinese name among them, only where a word begins.
+
+    The index knows three characters in a row, and two at the beginning of a word. Without it every order is read.
+    """
+    if len(word) > _SHORT:
+        return Order.search.contains(word, autoescape=True)
+    return or_(Order.search.startswith(word, autoescape=True), Order.search.contains(f" {word}", autoescape=True))
 
 
 async def awaiting_stock(connection: AsyncConnection, skus: Sequence[str], *, limit: int) -> list[str]:

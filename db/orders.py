@@ -1,5 +1,6 @@
 """Orders, their lines and their timeline."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +38,9 @@ class Order(Base):
         UniqueConstraint("channel", "external_reference"),
         CheckConstraint("total >= 0", name="total"),
         Index("ix_orders_not_started", "placed_at", postgresql_where=text("started_at IS NULL")),
+        Index("ix_orders_open", "id", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_orders_promised", "promised_first", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_orders_attention", text("placed_at DESC"), text("id DESC"), postgresql_where=text("needs_attention")),
         Index("ix_orders_newest", text("placed_at DESC"), text("id DESC")),
         Index("ix_orders_status_newest", "status", text("placed_at DESC"), text("id DESC")),
         Index("ix_orders_channel_newest", "channel", text("placed_at DESC"), text("id DESC")),
@@ -67,6 +71,12 @@ class Order(Base):
     total: Mapped[int]
     payment: Mapped[dict[str, Any]]
     routing: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    rule_set_id: Mapped[str | None]
+    """the rules that routed it; None for those that Waybill brings along"""
+    promised_first: Mapped[datetime | None]
+    """when the customer was told at acceptance that it would be at the door"""
+    promised_current: Mapped[datetime | None]
+    """when it should be, by where it ships from"""
     search: Mapped[str]
     """what free text is matched against: number, reference, customer's name and e-mail, SKUs; lower case"""
     placed_at: Mapped[datetime]
@@ -180,6 +190,23 @@ async def not_started(connection: AsyncConnection, *, older_than_seconds: float,
     return list(await connection.execute(query))
 
 
+async def open_after(connection: AsyncConnection, order_id: str, *, limit: int) -> list[str]:
+    """The next ids, after ``order_id``, of open orders whose workflow started a minute ago or longer."""
+    started = Order.started_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 1)
+    query = (
+        select(Order.id).where(Order.closed_at.is_(None), started, Order.id > order_id).order_by(Order.id).limit(limit)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+@dataclass(frozen=True)
+class Projected:
+    """What a projection met: whether it was newer than the one stored, and whether exceptions may be open."""
+
+    newest: bool
+    needs_attention: bool
+
+
 async def project(
     connection: AsyncConnection,
     order_id: str,
@@ -187,8 +214,8 @@ async def project(
     revision: int,
     values: dict[str, Any],
     entries: list[dict[str, Any]],
-) -> bool:
-    """Write the workflow's newest view of the order; whether it was newer than the one stored, else no column changes.
+) -> Projected:
+    """Write the workflow's newest view of the order; where a newer one is stored, no column changes.
 
     ``entries`` are added to the timeline in any case; one written before (same key) stays as it is.
     """
@@ -196,19 +223,16 @@ async def project(
         update(Order)
         .where(Order.id == order_id, Order.revision < revision)
         .values(revision=revision, **values)
-        .returning(Order.id)
+        .returning(Order.needs_attention)
     )
+    attention = written.scalar_one_or_none()
     await add_entries(connection, order_id, entries)
-    return written.first() is not None
+    return Projected(attention is not None, attention is not False)
 
 
 async def add_entries(connection: AsyncConnection, order_id: str, entries: list[dict[str, Any]]) -> None:
     """Add timeline entries; one written before (same key) stays as it is."""
     if entries:
         rows = [{**entry, "order_id": order_id} for entry in entries]
-        await connection.execute(insert(TimelineEntry).values(rows).on_conflict_do_nothing())
-
-
-async def set_routing(connection: AsyncConnection, order_id: str, explanation: list[str]) -> None:
-    """Keep why the order ships from where it ships."""
-    await connection.execute(update(Order).where(Order.id == order_id).values(routing=explanation))
+        # Rows beside the statement, here and elsewhere: within it, it would be composed anew for every number of them.
+        await connection.execute(insert(TimelineEntry).on_conflict_do_nothing(), rows)

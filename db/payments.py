@@ -1,5 +1,6 @@
 """Payments and what happened to their money."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.orders import Order
 
 
 class Payment(Base):
@@ -54,10 +56,14 @@ class PaymentEvent(Base):
     """when it was known to be done; None while it is only intended"""
 
 
-async def intend(connection: AsyncConnection, payment: dict[str, Any], event: dict[str, Any]) -> None:
-    """Record, before the call, that a step is about to be made (and the payment, if it is the first)."""
+async def intend(connection: AsyncConnection, payment: dict[str, Any], event: dict[str, Any]) -> datetime:
+    """Record, before the call, that a step is about to be made (and the payment, if it is the first); since when."""
     await connection.execute(insert(Payment).values(payment).on_conflict_do_nothing())
-    await connection.execute(insert(PaymentEvent).values(**event, intended_at=func.now()).on_conflict_do_nothing())
+    statement = insert(PaymentEvent).values(**event, intended_at=func.now())
+    first = statement.on_conflict_do_update(index_elements=["key"], set_={"key": statement.excluded.key})
+    since = first.returning(func.coalesce(PaymentEvent.intended_at, func.now()))
+    begun: datetime = (await connection.execute(since)).scalar_one()
+    return begun
 
 
 async def confirm(
@@ -106,6 +112,19 @@ async def find_by_reference(connection: AsyncConnection, provider: str, referenc
     """The payment that a provider knows by ``reference``."""
     query = select(Payment.__table__).where(Payment.provider == provider, Payment.reference == reference)
     return (await connection.execute(query)).first()
+
+
+async def open_by_reference(
+    connection: AsyncConnection, references: Sequence[str]
+) -> dict[tuple[str, str | None], Row[Any]]:
+    """Payments of orders that are not closed, by provider and reference."""
+    query = (
+        select(Payment.__table__)
+        .join(Order, Order.id == Payment.order_id)
+        .where(Payment.reference.in_(references), Order.closed_at.is_(None))
+    )
+    rows = await connection.execute(query) if references else ()
+    return {(row.provider, row.reference): row for row in rows}
 
 
 async def events(connection: AsyncConnection, payment_id: str) -> list[Row[Any]]:

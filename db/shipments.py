@@ -71,6 +71,8 @@ class Parcel(Base):
     tracking_status: Mapped[str] = mapped_column(server_default=text("'unknown'"))
     estimated_delivery: Mapped[datetime | None]
     signed_by: Mapped[str | None]
+    woken_status: Mapped[str | None]
+    """the carrier's word of which the order's workflow was last told"""
 
 
 class ParcelEvent(Base):
@@ -85,6 +87,12 @@ class ParcelEvent(Base):
     place: Mapped[str | None]
 
 
+# A tracking tells all scans so far again and again: one statement for all of them.
+_ADD_SCANS = text(
+    "INSERT INTO tracking_events (parcel_id, at, status, message, place) SELECT CAST(:parcel AS text), scan.* "
+    "FROM unnest(CAST(:at AS timestamptz[]), CAST(:status AS text[]), CAST(:message AS text[]), CAST(:place AS text[]))"
+    " AS scan ON CONFLICT DO NOTHING"
+)
 # Scans within one second are told in the order in which a parcel travels.
 _JOURNEY = case({status.value: place for place, status in enumerate(TrackingStatus)}, value=ParcelEvent.status)
 
@@ -94,8 +102,8 @@ async def add_fulfilments(
 ) -> None:
     """Write fulfilments with their lines; those written before stay as they are."""
     if fulfilments:
-        await connection.execute(insert(Fulfilment).values(fulfilments).on_conflict_do_nothing())
-        await connection.execute(insert(FulfilmentLine).values(lines).on_conflict_do_nothing())
+        await connection.execute(insert(Fulfilment).on_conflict_do_nothing(), fulfilments)
+        await connection.execute(insert(FulfilmentLine).on_conflict_do_nothing(), lines)
 
 
 async def advance(connection: AsyncConnection, fulfilment_id: str, status: FulfilmentStatus, *, at: datetime) -> None:
@@ -130,9 +138,16 @@ async def set_parcel(connection: AsyncConnection, parcel_id: str, values: dict[s
     await connection.execute(update(Parcel).where(Parcel.id == parcel_id).values(values))
 
 
-async def set_bought(connection: AsyncConnection, parcel_id: str, values: dict[str, Any]) -> None:
-    """Note what was bought for a parcel, once: by a repetition the carrier may have told more already."""
-    await connection.execute(update(Parcel).where(Parcel.id == parcel_id, Parcel.bought_at.is_(None)).values(values))
+async def set_bought(connection: AsyncConnection, parcel_id: str, values: dict[str, Any]) -> int | None:
+    """Note what was bought for a parcel, once: by a repetition the carrier may have told more already.
+
+    The parcel's weight in grams; None if it was noted before.
+    """
+    new = Parcel.id == parcel_id, Parcel.bought_at.is_(None)
+    grams: int | None = (
+        await connection.execute(update(Parcel).where(*new).values(values).returning(Parcel.weight_grams))
+    ).scalar()
+    return grams
 
 
 async def find_parcel(connection: AsyncConnection, parcel_id: str) -> Row[Any] | None:
@@ -163,6 +178,17 @@ async def find_tracked(
         .limit(1)
     )
     return (await connection.execute(query)).first()
+
+
+async def by_tracker(connection: AsyncConnection, trackers: Sequence[str]) -> dict[tuple[str, str | None], Row[Any]]:
+    """Parcels by provider and tracker, each with its order's id and its fulfilment's status."""
+    query = (
+        select(Parcel.__table__, Fulfilment.order_id, Fulfilment.status.label("fulfilment_status"))
+        .join(Fulfilment, Fulfilment.id == Parcel.fulfilment_id)
+        .where(Parcel.tracker.in_(trackers))
+    )
+    rows = await connection.execute(query) if trackers else ()
+    return {(row.provider, row.tracker): row for row in rows}
 
 
 async def find_fulfilment(connection: AsyncConnection, fulfilment_id: str) -> Row[Any] | None:
@@ -230,12 +256,14 @@ async def follow(
     """
     # The next two statements must see what another tracking of this parcel has written: one after the other.
     await connection.execute(select(Parcel.id).where(Parcel.id == parcel_id).with_for_update())
-    rows = [
-        {"parcel_id": parcel_id, "at": s.at, "status": s.status.value, "message": s.message, "place": s.place}
-        for s in scans
-    ]
-    if rows:
-        await connection.execute(insert(ParcelEvent).values(rows).on_conflict_do_nothing())
+    if scans:
+        columns = {
+            "at": [scan.at for scan in scans],
+            "status": [scan.status.value for scan in scans],
+            "message": [scan.message for scan in scans],
+            "place": [scan.place for scan in scans],
+        }
+        await connection.execute(_ADD_SCANS, {"parcel": parcel_id, **columns})
     known = select(ParcelEvent.at).where(ParcelEvent.parcel_id == parcel_id)
     latest = max((scan.at for scan in scans), default=None)
     older: ColumnElement[bool] = known.exists()

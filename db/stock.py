@@ -2,35 +2,60 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Row, func, select, text, tuple_, update
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, Row, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.catalogue import Warehouse
-from domain.stock import MovementKind, ReservationStatus
+from domain.stock import FOUND_ON_THE_SHELF, MovementKind, ReservationStatus
 
 
 class StockLevel(Base):
-    """Units of a SKU in a warehouse. The database itself refuses to reserve more than is there."""
+    """Units of a SKU in a warehouse. The database itself refuses to promise more than is there.
+
+    ``on_hand`` are all units on the shelf, damaged ones included. ``short`` are promised units that a count, or damage
+    that was found, showed to be missing: only those may be promised beyond what is there. ``changed`` says that the
+    watch has not looked since the last movement; ``seen_available`` is what it saw then, or the least there was since:
+    whoever waits for units is told of every rise above that.
+    """
 
     __tablename__ = "stock_levels"
-    __table_args__ = (CheckConstraint("reserved >= 0 AND reserved <= on_hand", name="not_oversold"),)
+    __table_args__ = (
+        CheckConstraint("reserved >= 0 AND reserved + damaged <= on_hand + short", name="not_oversold"),
+        CheckConstraint("damaged >= 0 AND incoming >= 0 AND safety_stock >= 0 AND short >= 0", name="counted"),
+        Index("ix_stock_levels_changed", "sku", "warehouse", postgresql_where=text("changed")),
+    )
 
     sku: Mapped[str] = mapped_column(ForeignKey("skus.sku"), primary_key=True)
     warehouse: Mapped[str] = mapped_column(ForeignKey("warehouses.code"), primary_key=True)
     on_hand: Mapped[int] = mapped_column(default=0)
     reserved: Mapped[int] = mapped_column(default=0)
+    damaged: Mapped[int] = mapped_column(server_default=text("0"))
+    incoming: Mapped[int] = mapped_column(server_default=text("0"))
+    safety_stock: Mapped[int] = mapped_column(server_default=text("0"))
+    short: Mapped[int] = mapped_column(server_default=text("0"))
+    available: Mapped[int] = mapped_column(
+        Computed("GREATEST(0, on_hand - reserved - damaged - safety_stock)", persisted=True)
+    )
+    """what may be promised: the one place where this is reckoned"""
+    low_at: Mapped[int | None]
+    """an alert opens when no more than this is available; None: the installation's default"""
+    cover_days: Mapped[int | None]
+    """an alert opens when what is available lasts for fewer days; None: the installation's default"""
+    changed: Mapped[bool] = mapped_column(server_default=text("true"))
+    seen_available: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class Movement(Base):
-    """One change of a level. On hand is the sum of ``on_hand_change``, reserved the sum of ``reserved_change``.
+    """One change of a level, with the level after it. On hand is the sum of ``on_hand_change``, and so on.
 
-    ``key`` is unique: the same cause moves units once. ``cause`` names it (`order:…`, `receipt:…`).
+    ``key`` is unique: the same cause moves units once. ``cause`` names it (`order:…`, `receipt:…`). ``entered`` is what
+    a person or program gave, where it was one.
     """
 
     __tablename__ = "movements"
@@ -43,10 +68,30 @@ class Movement(Base):
     kind: Mapped[str]
     on_hand_change: Mapped[int]
     reserved_change: Mapped[int]
+    damaged_change: Mapped[int] = mapped_column(server_default=text("0"))
+    incoming_change: Mapped[int] = mapped_column(server_default=text("0"))
+    safety_change: Mapped[int] = mapped_column(server_default=text("0"))
+    on_hand_after: Mapped[int] = mapped_column(server_default=text("0"))
+    reserved_after: Mapped[int] = mapped_column(server_default=text("0"))
+    damaged_after: Mapped[int] = mapped_column(server_default=text("0"))
+    incoming_after: Mapped[int] = mapped_column(server_default=text("0"))
+    safety_after: Mapped[int] = mapped_column(server_default=text("0"))
     cause: Mapped[str]
     actor: Mapped[str]
     reason: Mapped[str] = mapped_column(server_default="")
+    entered: Mapped[str | None]
     at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Sale(Base):
+    """Units of a SKU that left a warehouse for customers in one day (UTC): the rate of sale without the ledger."""
+
+    __tablename__ = "stock_sales"
+
+    sku: Mapped[str] = mapped_column(primary_key=True)
+    warehouse: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    units: Mapped[int]
 
 
 class Reservation(Base):
@@ -57,6 +102,12 @@ class Reservation(Base):
         CheckConstraint("quantity > 0", name="quantity"),
         Index("ix_reservations_held", "expires_at", postgresql_where=text("status = 'held'")),
         Index("ix_reservations_order_id", "order_id"),
+        Index(
+            "ix_reservations_live",
+            "sku",
+            "warehouse",
+            postgresql_where=text("status IN ('held', 'committed')"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -85,96 +136,132 @@ class Change:
     cause: str
     actor: str
     reason: str = ""
+    damaged: int = 0
+    incoming: int = 0
+    safety: int = 0
+    entered: str | None = None
 
 
 async def available(connection: AsyncConnection, skus: Iterable[str]) -> dict[tuple[str, str], int]:
     """Units that can be promised, by (SKU, warehouse), in active warehouses."""
     query = (
-        select(StockLevel.sku, StockLevel.warehouse, StockLevel.on_hand - StockLevel.reserved)
+        select(StockLevel.sku, StockLevel.warehouse, StockLevel.available)
         .join(Warehouse, Warehouse.code == StockLevel.warehouse)
         .where(StockLevel.sku.in_(set(skus)), Warehouse.active)
     )
     return {(sku, warehouse): units for sku, warehouse, units in await connection.execute(query)}
 
 
-async def lock(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> None:
-    """Lock levels in the order of their keys, so that two transactions never wait for each other in a ring."""
-    query = (
-        select(StockLevel.sku)
-        .where(tuple_(StockLevel.sku, StockLevel.warehouse).in_(sorted(set(keys))))
-        .order_by(StockLevel.sku, StockLevel.warehouse)
-        .with_for_update()
-    )
-    await connection.execute(query)
+_KEYS = "(SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])))"
+_LEVELS = text(f"SELECT * FROM stock_levels WHERE (sku, warehouse) IN {_KEYS} ORDER BY sku, warehouse")  # noqa: S608
+_LOCK = text(f"{_LEVELS.text} FOR UPDATE")
+_ENSURE = text(
+    "INSERT INTO stock_levels (sku, warehouse, on_hand, reserved) SELECT k.sku, k.warehouse, 0, 0 "
+    "FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])) AS k(sku, warehouse) "
+    "ORDER BY 1, 2 ON CONFLICT DO NOTHING"
+)
+_WOKEN = text("""
+UPDATE stock_levels SET seen_available = available WHERE (sku, warehouse) IN (
+    SELECT sku, warehouse FROM stock_levels
+    WHERE (sku, warehouse) IN (SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])))
+    ORDER BY sku, warehouse FOR UPDATE SKIP LOCKED)
+""")
+# The newest of each warehouse, merged: no movement is read that could not be on the page.
+HISTORY = text("""
+SELECT m.* FROM stock_levels l CROSS JOIN LATERAL (
+    SELECT * FROM movements WHERE sku = l.sku AND warehouse = l.warehouse
+        AND id < coalesce(CAST(:before AS bigint), 9223372036854775807) ORDER BY id DESC LIMIT :limit) m
+WHERE l.sku = :sku AND (CAST(:warehouse AS text) IS NULL OR l.warehouse = :warehouse)
+ORDER BY m.id DESC LIMIT :limit
+""")
+_MOVE = text("""
+WITH given AS (
+    SELECT * FROM unnest(CAST(:key AS text[]), CAST(:sku AS text[]), CAST(:warehouse AS text[]), CAST(:kind AS text[]),
+        CAST(:on_hand AS bigint[]), CAST(:reserved AS bigint[]), CAST(:damaged AS bigint[]),
+        CAST(:incoming AS bigint[]), CAST(:safety AS bigint[]), CAST(:cause AS text[]), CAST(:actor AS text[]),
+        CAST(:reason AS text[]), CAST(:entered AS text[]))
+    WITH ORDINALITY AS g(key, sku, warehouse, kind, on_hand, reserved, damaged, incoming, safety, cause, actor, reason,
+        entered, nth)
+    WHERE NOT EXISTS (SELECT FROM movements m WHERE m.key = g.key)
+), made AS (
+    INSERT INTO movements (key, sku, warehouse, kind, on_hand_change, reserved_change, damaged_change, incoming_change,
+        safety_change, on_hand_after, reserved_after, damaged_after, incoming_after, safety_after, cause, actor, reason,
+        entered)
+    SELECT g.key, g.sku, g.warehouse, g.kind, g.on_hand, g.reserved, g.damaged, g.incoming, g.safety,
+        l.on_hand + sum(g.on_hand) OVER w, l.reserved + sum(g.reserved) OVER w, l.damaged + sum(g.damaged) OVER w,
+        l.incoming + sum(g.incoming) OVER w, l.safety_stock + sum(g.safety) OVER w, g.cause, g.actor, g.reason,
+        g.entered
+    FROM given g JOIN stock_levels l USING (sku, warehouse)
+    WINDOW w AS (PARTITION BY g.sku, g.warehouse ORDER BY g.nth)
+    ORDER BY g.nth
+    ON CONFLICT (key) DO NOTHING
+    RETURNING *
+), sums AS (
+    SELECT sku, warehouse, sum(on_hand_change) AS on_hand, sum(reserved_change) AS reserved,
+        sum(damaged_change) AS damaged, sum(incoming_change) AS incoming, sum(safety_change) AS safety,
+        -sum(on_hand_change) FILTER (WHERE kind = 'shipped') AS sold, bool_or(kind = ANY(:shelf)) AS shelf
+    FROM made GROUP BY sku, warehouse
+), sold AS (
+    INSERT INTO stock_sales AS s (sku, warehouse, day, units)
+    SELECT sku, warehouse, (now() AT TIME ZONE 'UTC')::date, sold FROM sums WHERE sold > 0
+    ON CONFLICT (sku, warehouse, day) DO UPDATE SET units = s.units + excluded.units
+), applied AS (
+    UPDATE stock_levels l SET on_hand = l.on_hand + s.on_hand, reserved = l.reserved + s.reserved,
+        damaged = l.damaged + s.damaged, incoming = l.incoming + s.incoming,
+        safety_stock = l.safety_stock + s.safety, changed = true,
+        seen_available = LEAST(l.seen_available, GREATEST(0, l.on_hand + s.on_hand - l.reserved - s.reserved
+            - l.damaged - s.damaged - l.safety_stock - s.safety)),
+        short = GREATEST(0, LEAST(CASE WHEN s.shelf THEN NULL ELSE l.short END,
+            l.reserved + s.reserved + l.damaged + s.damaged - l.on_hand - s.on_hand))
+    FROM sums s WHERE l.sku = s.sku AND l.warehouse = s.warehouse
+)
+SELECT count(*) FROM made
+""")
+
+
+def columns(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """(SKU, warehouse) pairs as the two arrays that statements take."""
+    ordered = sorted(set(keys))
+    return {"skus": [sku for sku, _ in ordered], "warehouses": [warehouse for _, warehouse in ordered]}
+
+
+async def lock(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> list[Row[Any]]:
+    """Lock levels in the order of their keys, so that two transactions never wait for each other in a ring.
+
+    Gives them as they are now, in that order.
+    """
+    return list(await connection.execute(_LOCK, columns(keys)))
 
 
 async def move(connection: AsyncConnection, changes: Sequence[Change]) -> int:
     """Write movements and apply them to their levels; those made before (same key) are passed over.
 
     The levels must exist and be locked. Returns how many were new. Raises IntegrityError if a level would promise more
-    than it has.
+    than it has; only what a person found on the shelf may make it so.
     """
     if not changes:
         return 0
-    rows = [
-        {
-            "key": c.key,
-            "sku": c.sku,
-            "warehouse": c.warehouse,
-            "kind": c.kind.value,
-            "on_hand_change": c.on_hand,
-            "reserved_change": c.reserved,
-            "cause": c.cause,
-            "actor": c.actor,
-            "reason": c.reason,
-        }
-        for c in changes
-    ]
-    inserted = (
-        insert(Movement)
-        .values(rows)
-        .on_conflict_do_nothing(index_elements=["key"])
-        .returning(Movement.sku, Movement.warehouse, Movement.on_hand_change, Movement.reserved_change)
-    )
-    made = list(await connection.execute(inserted))
-    sums: dict[tuple[str, str], tuple[int, int]] = {}
-    for sku, warehouse, on_hand, reserved in made:
-        before = sums.get((sku, warehouse), (0, 0))
-        sums[sku, warehouse] = (before[0] + on_hand, before[1] + reserved)
-    await _apply(connection, sums)
-    return len(made)
-
-
-async def _apply(connection: AsyncConnection, sums: dict[tuple[str, str], tuple[int, int]]) -> None:
-    if not sums:
-        return
-    keys = list(sums)
-    statement = text(
-        "UPDATE stock_levels l SET on_hand = l.on_hand + c.on_hand, reserved = l.reserved + c.reserved "
-        "FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[]), CAST(:on_hand AS bigint[]), "
-        "CAST(:reserved AS bigint[])) AS c(sku, warehouse, on_hand, reserved) "
-        "WHERE l.sku = c.sku AND l.warehouse = c.warehouse"
-    )
-    await connection.execute(
-        statement,
-        {
-            "skus": [k[0] for k in keys],
-            "warehouses": [k[1] for k in keys],
-            "on_hand": [sums[k][0] for k in keys],
-            "reserved": [sums[k][1] for k in keys],
-        },
-    )
+    given = {
+        name: [getattr(change, name) for change in changes]
+        for name in (
+            *("key", "sku", "warehouse", "on_hand", "reserved", "damaged", "incoming", "safety"),
+            *("cause", "actor", "reason", "entered"),
+        )
+    }
+    kinds = [change.kind.value for change in changes]
+    shelf = [kind.value for kind in FOUND_ON_THE_SHELF]
+    made: int = (await connection.execute(_MOVE, {**given, "kind": kinds, "shelf": shelf})).scalar_one()
+    return made
 
 
 async def ensure_levels(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> None:
     """Make sure that the levels exist (at zero)."""
-    rows = [{"sku": sku, "warehouse": warehouse, "on_hand": 0, "reserved": 0} for sku, warehouse in sorted(set(keys))]
-    await connection.execute(insert(StockLevel).values(rows).on_conflict_do_nothing())
+    await connection.execute(_ENSURE, columns(keys))
 
 
 async def add_reservations(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
     """Write reservations; one written before (same id) stays as it is."""
-    await connection.execute(insert(Reservation).values(rows).on_conflict_do_nothing())
+    await connection.execute(insert(Reservation).on_conflict_do_nothing(), rows)
 
 
 async def reservations(
@@ -241,22 +328,13 @@ async def movements(
     connection: AsyncConnection, *, sku: str, warehouse: str | None, before: int | None, limit: int
 ) -> list[Row[Any]]:
     """A page of a SKU's movements, newest first."""
-    query = select(Movement.__table__).where(Movement.sku == sku).order_by(Movement.id.desc()).limit(limit)
-    if warehouse is not None:
-        query = query.where(Movement.warehouse == warehouse)
-    if before is not None:
-        query = query.where(Movement.id < before)
-    return list(await connection.execute(query))
+    given = {"sku": sku, "warehouse": warehouse, "before": before, "limit": limit}
+    return list(await connection.execute(HISTORY, given))
 
 
 async def find_levels(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> list[Row[Any]]:
     """The levels with these (SKU, warehouse), in the order of their keys."""
-    query = (
-        select(StockLevel.__table__)
-        .where(tuple_(StockLevel.sku, StockLevel.warehouse).in_(sorted(set(keys))))
-        .order_by(StockLevel.sku, StockLevel.warehouse)
-    )
-    return list(await connection.execute(query))
+    return list(await connection.execute(_LEVELS, columns(keys)))
 
 
 async def find_movements(connection: AsyncConnection, cause: str, *, most: int) -> list[Row[Any]]:
@@ -264,3 +342,19 @@ async def find_movements(connection: AsyncConnection, cause: str, *, most: int) 
     keys = [f"{cause}:{number}" for number in range(1, most + 1)]
     rows = {row.key: row for row in await connection.execute(select(Movement.__table__).where(Movement.key.in_(keys)))}
     return [rows[key] for key in keys if key in rows]
+
+
+async def set_alerts(
+    connection: AsyncConnection, sku: str, warehouse: str, *, low_at: int | None, cover_days: int | None
+) -> None:
+    """Set when people are told that a level is low; the watch looks at it anew."""
+    await connection.execute(
+        update(StockLevel)
+        .where(StockLevel.sku == sku, StockLevel.warehouse == warehouse)
+        .values(low_at=low_at, cover_days=cover_days, changed=True)
+    )
+
+
+async def mark_woken(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> None:
+    """Note that orders were told of what is available now, so that the watch does not tell them again."""
+    await connection.execute(_WOKEN, columns(keys))

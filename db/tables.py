@@ -9,17 +9,23 @@ from db.inbox import InboxEvent
 from db.notifications import Notification
 from db.orders import Order, OrderLine, TimelineEntry
 from db.payments import Payment, PaymentEvent
+from db.restores import Restore
+from db.routing import LabelCost, PostalRegion, Routed, RoutingDecision, RuleSetRecord
 from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
-from db.stock import Movement, Reservation, StockLevel
+from db.stock import Movement, Reservation, Sale, StockLevel
+from db.stock_alerts import StockAlert
+from db.stock_checks import Checkpoint
 
 __all__ = [
     "ApiKey",
     "Base",
+    "Checkpoint",
     "Decode",
     "ExceptionRecord",
     "Fulfilment",
     "FulfilmentLine",
     "InboxEvent",
+    "LabelCost",
     "Movement",
     "Notification",
     "Order",
@@ -28,8 +34,15 @@ __all__ = [
     "ParcelEvent",
     "Payment",
     "PaymentEvent",
+    "PostalRegion",
     "Reservation",
+    "Restore",
+    "Routed",
+    "RoutingDecision",
+    "RuleSetRecord",
+    "Sale",
     "Sku",
+    "StockAlert",
     "StockLevel",
     "TimelineEntry",
     "Warehouse",

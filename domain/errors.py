@@ -11,6 +11,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── AlreadyPlaced            same channel and reference, another body
 │   ├── KeyReused                same idempotency key, another body
 │   ├── TooLate                  the order's stage no longer allows it
+│   ├── NotEnoughUnits           a level has not the units that an entry takes
 │   └── NotPaid                  hand-over refused: the money could not be captured
 ├── Unauthorised            401
 ├── Forbidden               403  the key lacks a scope
@@ -21,6 +22,8 @@ WaybillError                     code, HTTP status, the field at fault
 Each carries a stable ``code`` (never changed once published) and its HTTP status; the API renders them as RFC 9457
 problem details and the guide lists them.
 """
+
+from collections.abc import Sequence
 
 
 class WaybillError(Exception):
@@ -107,6 +110,10 @@ class KeyReused(Conflict):
     title = "The idempotency key was used for another request"
 
 
+class TooEarly(Conflict):
+    """The order or fulfilment has not come to the stage in which this can be done."""
+
+
 class TooLate(Conflict):
     """The order or fulfilment has passed the stage in which this could be done."""
 
@@ -119,6 +126,17 @@ class NotPaid(Conflict):
 
     code = "not_paid"
     title = "The payment could not be captured"
+
+
+class NotEnoughUnits(Conflict):
+    """Lines of an entry take units that are promised, or not there. ``lines`` has the index and the reason of each."""
+
+    code = "not_enough_units"
+    title = "The level has not enough units"
+
+    def __init__(self, lines: Sequence[tuple[int, str]]) -> None:
+        super().__init__(lines[0][1], field=f"lines[{lines[0][0]}]")
+        self.lines = tuple(lines)
 
 
 class Unauthorised(WaybillError):

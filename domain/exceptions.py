@@ -18,6 +18,7 @@ class ExceptionKind(StrEnum):
     NO_RATE = "no_rate"
     CARRIER_REFUSED = "carrier_refused"
     CARRIER_SILENT = "carrier_silent"
+    DELIVERY_LATE = "delivery_late"
     PARCEL_RETURNING = "parcel_returning"
     PARCEL_FAILED = "parcel_failed"
     SHIPPED_AFTER_CANCEL = "shipped_after_cancel"

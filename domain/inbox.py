@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.shipments import Whereabouts
+
 
 class EventTopic(StrEnum):
     """What an event is about."""
@@ -42,9 +44,14 @@ class ProviderEvent:
 
 @dataclass(frozen=True)
 class Wake:
-    """The signal that an event sends to an order's workflow. It carries no facts: the workflow asks the provider."""
+    """The signal that an event sends to an order's workflow.
+
+    The event itself is not believed: ``where`` is what the carrier said when it was asked on account of it. Without
+    that, the workflow asks.
+    """
 
     provider: str
     event_id: str
     topic: EventTopic
     parcel_id: str | None = None
+    where: Whereabouts | None = None

@@ -158,7 +158,8 @@ class Policy:
 class PlacedOrder:
     """An accepted order: what its workflow starts with.
 
-    ``restart`` is what a person decided after an earlier run was ended from outside.
+    ``restart`` is what a person decided after an earlier run was ended from outside. ``promised_at`` is when it should
+    be at the door, as the customer was told; None for orders accepted before there were promises.
     """
 
     id: str
@@ -167,6 +168,7 @@ class PlacedOrder:
     request: OrderRequest
     policy: Policy = field(default_factory=Policy)
     restart: Resolution | None = None
+    promised_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,21 @@ ENDING = frozenset(
 """Statuses that end the wait for delivery, one way or another."""
 
 
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where a parcel is: no more than is needed to decide. ``at`` is when it was last scanned."""
+
+    status: TrackingStatus
+    at: datetime | None
+    message: str
+
+    def supersedes(self, other: "Whereabouts") -> bool:
+        """Whether this was seen after ``other``, or ends the journey where ``other`` does not."""
+        if self.at is None or other.at is None or self.at == other.at:
+            return self.status in ENDING or other.status not in ENDING
+        return self.at > other.at
+
+
 class LabelFormat(StrEnum):
     """File formats of a shipping label."""
 
@@ -200,6 +215,12 @@ class Tracking:
     signed_by: str | None = None
     url: str | None = None
     events: tuple[TrackingEvent, ...] = field(default=())
+
+    @property
+    def where(self) -> Whereabouts:
+        """What the last scan says."""
+        last = self.events[-1] if self.events else None
+        return Whereabouts(self.status, last.at if last else None, last.message if last else "")
 
 
 def promised_by(placed_at: datetime, service: str) -> datetime:

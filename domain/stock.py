@@ -1,20 +1,34 @@
-"""Stock: movements, reservations, and which warehouse ships what."""
+"""Stock: movements, reservations, and what routing decides."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain.orders import Address, Line
-
 
 class MovementKind(StrEnum):
-    """Why units on hand or reserved changed."""
+    """Why a level changed."""
 
     RECEIVED = "received"
     RESERVED = "reserved"
     RELEASED = "released"
     SHIPPED = "shipped"
+    TRANSFERRED_OUT = "transferred_out"
+    TRANSFERRED_IN = "transferred_in"
+    RETURNED = "returned"
     ADJUSTED = "adjusted"
+    WRITTEN_OFF = "written_off"
+    COUNTED = "counted"
+    DAMAGED = "damaged"
+    MENDED = "mended"
+    """damaged units that can be sold after all"""
+    ANNOUNCED = "announced"
+    """units that are on their way, or are not any more"""
+    SAFETY_SET = "safety_set"
+    CORRECTED = "corrected"
+    """the repair of a drift that the nightly check found"""
+
+
+FOUND_ON_THE_SHELF = (MovementKind.COUNTED, MovementKind.DAMAGED)
+"""What a person saw. The shelf is right, also where less is left than was promised; everything else is refused then."""
 
 
 class ReservationStatus(StrEnum):
@@ -26,14 +40,8 @@ class ReservationStatus(StrEnum):
     RELEASED = "released"
 
 
-@dataclass(frozen=True)
-class Place:
-    """A warehouse as routing sees it. Smaller ``priority`` is preferred."""
-
-    warehouse: str
-    country: str
-    state: str | None
-    priority: int
+LIVE = (ReservationStatus.HELD, ReservationStatus.COMMITTED)
+"""Where a reservation's units are still in the warehouse, and spoken for."""
 
 
 @dataclass(frozen=True)
@@ -71,78 +79,3 @@ class Plan:
     def warehouses(self) -> tuple[str, ...]:
         """The warehouses that ship, in the order in which they were chosen."""
         return tuple(dict.fromkeys(a.warehouse for a in self.allocations))
-
-
-def route(
-    lines: Sequence[Line],
-    *,
-    places: Sequence[Place],
-    available: Mapping[tuple[str, str], int],
-    address: Address,
-) -> Plan:
-    """Choose warehouses for ``lines``: one that has everything, else as few as a greedy walk finds.
-
-    ``available`` maps (SKU, warehouse) to units that can be promised. Among equals the warehouse in the same country,
-    then in the same state, then of the smallest priority number wins; the code breaks ties.
-    """
-    ranked = sorted(places, key=lambda p: _distance(p, address))
-    wanted = _units(lines)
-    shortages = _shortages(wanted, ranked, available)
-    if shortages:
-        return Plan((), shortages, tuple(f"No warehouse has {s.missing} of {s.sku}." for s in shortages))
-    for place in ranked:
-        if all(available.get((sku, place.warehouse), 0) >= units for sku, units in wanted.items()):
-            why = f"{place.warehouse} has everything and {_reason(place, address)}."
-            return Plan(
-                tuple(Allocation(line.number, line.sku, place.warehouse, line.quantity) for line in lines),
-                (),
-                (why,),
-            )
-    return _split(lines, ranked, available)
-
-
-def _split(lines: Sequence[Line], ranked: Sequence[Place], available: Mapping[tuple[str, str], int]) -> Plan:
-    left = dict(available)
-    allocations = []
-    # The warehouse that can serve the most units goes first, so that the order falls into few parcels.
-    order = sorted(ranked, key=lambda p: -sum(min(n, left.get((s, p.warehouse), 0)) for s, n in _units(lines).items()))
-    for line in lines:
-        missing = line.quantity
-        for place in order:
-            key = (line.sku, place.warehouse)
-            take = min(missing, left.get(key, 0))
-            if take > 0:
-                allocations.append(Allocation(line.number, line.sku, place.warehouse, take))
-                left[key] -= take
-                missing -= take
-    names = " and ".join(dict.fromkeys(a.warehouse for a in allocations))
-    return Plan(tuple(allocations), (), (f"No single warehouse has everything; split over {names}.",))
-
-
-def _units(lines: Sequence[Line]) -> dict[str, int]:
-    units: dict[str, int] = {}
-    for line in lines:
-        units[line.sku] = units.get(line.sku, 0) + line.quantity
-    return units
-
-
-def _shortages(
-    wanted: Mapping[str, int], places: Sequence[Place], available: Mapping[tuple[str, str], int]
-) -> tuple[Shortage, ...]:
-    missing = {
-        sku: units - sum(max(0, available.get((sku, p.warehouse), 0)) for p in places) for sku, units in wanted.items()
-    }
-    return tuple(Shortage(sku, units) for sku, units in missing.items() if units > 0)
-
-
-def _distance(place: Place, address: Address) -> tuple[bool, bool, int, str]:
-    abroad = place.country != address.country
-    return (abroad, abroad or place.state != address.state, place.priority, place.warehouse)
-
-
-def _reason(place: Place, address: Address) -> str:
-    if place.country != address.country:
-        return "comes first by priority"
-    if place.state is not None and place.state == address.state:
-        return f"lies in {place.state}, where the parcel goes"
-    return f"comes first by priority in {place.country}"

@@ -63,7 +63,7 @@ def new_client(*, connections: int = 20, connect: timedelta = CONNECT) -> httpx2
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request. ``url`` is absolute; ``form`` or ``json`` is the body."""
+    """One request. ``url`` is absolute; ``form``, ``json`` or ``content`` is the body."""
 
     operation: str
     method: str
@@ -72,6 +72,7 @@ class Request:
     params: Mapping[str, str] | None = None
     form: Mapping[str, str] | None = None
     json: Any = None
+    content: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ class Caller:
             params=request.params,
             data=request.form,
             json=request.json,
+            content=request.content,
             follow_redirects=False,
         ) as response:
             body = bytearray()

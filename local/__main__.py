@@ -1,10 +1,10 @@
-"""`python -m local up` or `python -m local demo`, with a Ctrl-C that stays quiet while their imports take a second."""
+"""`python -m local COMMAND`, with a Ctrl-C that stays quiet while the command's imports take a second."""
 
 import runpy
 import signal
 import sys
 
-COMMANDS = ("up", "demo")
+COMMANDS = ("up", "demo", "backup", "restore")
 
 
 def main(arguments: list[str]) -> None:

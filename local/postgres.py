@@ -25,14 +25,16 @@ from local.processes import Child, LocalError, Service, shown
 USER = "waybill"
 FIRST_BUILTIN_LOCALE = 17  # --locale-provider=builtin came with PostgreSQL 17
 LEFTOVERS_END_WITHIN = timedelta(seconds=10)
-NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# Whoever was told of a commit may go on to charge a card: what is off here is lost with the machine's power only, never
+# with the process. With synchronous_commit=off a killed server would forget what it had just confirmed.
+NOT_DURABLE = ("fsync=off", "full_page_writes=off")
 
 
 class Postgres:
     """A PostgreSQL server whose data and password live under `folder`.
 
-    Without `port` it takes a free one. `durable=False` trades safety for speed and is for tests only. Works as root and
-    as an ordinary user; see postgres_home.
+    Without `port` it takes a free one. With `durable=False`, for tests only, what was confirmed survives a kill, but no
+    power cut. Works as root and as an ordinary user; see postgres_home.
     """
 
     def __init__(self, folder: Path, *, port: int | None = None, durable: bool = True, log: Path | None = None) -> None:
@@ -177,7 +179,8 @@ def _locale(home: Home) -> list[str]:
     version = home.run(home.program("postgres"), "-V").stdout
     found = re.search(r"\d+", version)
     if found and int(found.group()) >= FIRST_BUILTIN_LOCALE:
-        return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        # pg_trgm asks the C library what a letter is: under plain C it would index no Chinese name.
+        return ["--locale=C", "--lc-ctype=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     return ["--locale=C.UTF-8"]  # such a server is Debian's, and so is this locale
 
 

@@ -2,7 +2,7 @@
 
 Run by the machine's own Python with nothing installed, so: standard library only.
 
-    python3 -I local/setup.py            what running needs (requirements.lock)
+    python3 -I local/setup.py            what the stack on this machine needs (requirements-local.lock)
     python3 -I local/setup.py --dev      what developing and testing need too (requirements-dev.lock)
 """
 
@@ -17,13 +17,13 @@ OLDEST = (3, 11)
 VENV = Path(".venv")
 VENV_PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".installed"
-RUNTIME_LOCK = Path("requirements.lock")
+LOCAL_LOCK = Path("requirements-local.lock")
 DEV_LOCK = Path("requirements-dev.lock")
 
 
 def main() -> None:
     """Ends the process with one line on standard error where something is missing."""
-    locks = [RUNTIME_LOCK, DEV_LOCK] if "--dev" in sys.argv[1:] else [RUNTIME_LOCK]
+    locks = [LOCAL_LOCK, DEV_LOCK] if "--dev" in sys.argv[1:] else [LOCAL_LOCK]
     wanted = {digest(lock) for lock in locks}
     works = venv_works()
     if works and wanted <= installed():

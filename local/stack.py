@@ -25,13 +25,15 @@ from local.ports import LOOPBACK, Ports
 from local.postgres import Postgres
 from local.processes import LocalError, Ready, Say, Service, Supervisor, answers, run_to_end, shown
 from local.secrets import Secrets
-from local.temporal import NAMESPACE, register_search_attributes, temporal_service
+from local.temporal import NAMESPACE, temporal_service
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "waybill"
 PRIVATE = ("logs", "mail", "sandbox", "secrets", "temporal")
 ORDERS_ONLY = 'WorkflowType="Order"'
+RESTORING = "restoring"
+"""the file that marks a folder on which a restore has begun and not ended"""
 MIGRATE_WITHIN = timedelta(seconds=60)
 # more than web and worker give what is in hand before they end by themselves
 GRACE = timedelta(seconds=15)
@@ -88,7 +90,7 @@ class Stack:
     @property
     def addresses(self) -> Addresses:
         """Where to look."""
-        ui = self.environment.get("TEMPORAL_UI_URL") if self._temporal_is_given else None
+        ui = self.environment.get("TEMPORAL_UI_URL") if self.temporal_is_given else None
         return Addresses(
             web=_at(self.ports.web),
             sandbox=_at(self.ports.sandbox),
@@ -117,6 +119,8 @@ class Stack:
     async def _start(self) -> None:
         self._make_folders()
         self._exits.callback(hold(self.folder))
+        if (self.folder / RESTORING).exists():
+            raise LocalError(f"A restore of {shown(self.folder)} was interrupted; run it again, with REPLACE=yes.")
         self.check_ports()
         self.secrets = Secrets.kept_in(self.folder / "secrets")
         self._exits.push_async_callback(self.supervisor.stop)
@@ -141,7 +145,7 @@ class Stack:
     def check_ports(self) -> None:
         """Raises LocalError where a port that this stack needs is in use."""
         given = {"postgres"} if self._database_is_given else set()
-        given |= {"temporal", "temporal_ui"} if self._temporal_is_given else set()
+        given |= {"temporal", "temporal_ui"} if self.temporal_is_given else set()
         self.ports.check_free(without=frozenset(given))
 
     @property
@@ -149,7 +153,8 @@ class Stack:
         return bool(self.environment.get("DATABASE_URL"))
 
     @property
-    def _temporal_is_given(self) -> bool:
+    def temporal_is_given(self) -> bool:
+        """Whether TEMPORAL_ADDRESS names a server of the person's own."""
         return bool(self.environment.get("TEMPORAL_ADDRESS"))
 
     async def _start_database(self) -> str:
@@ -167,9 +172,9 @@ class Stack:
         return await postgres.ensure_database(DATABASE)
 
     async def _start_temporal(self) -> None:
-        if self._temporal_is_given:
-            namespace = self.environment.get("TEMPORAL_NAMESPACE", NAMESPACE)
-            await register_search_attributes(self.environment["TEMPORAL_ADDRESS"], namespace, SEARCH_ATTRIBUTES)
+        if self.temporal_is_given:
+            given = {"TEMPORAL_NAMESPACE": self.environment.get("TEMPORAL_NAMESPACE") or NAMESPACE}
+            await run_to_end(self._python("namespace", "-m", "runtime.namespace", environment=given))
             return
         service = temporal_service(
             self.folder / "temporal",

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -80,22 +78,3 @@ async def serves(address: str) -> bool:
         return await client.service_client.check_health(timeout=timedelta(seconds=2))
     except (RPCError, RuntimeError):  # the client raises RuntimeError where nothing listens
         return False
-
-
-async def register_search_attributes(address: str, namespace: str, search_attributes: Mapping[str, str]) -> None:
-    """Adds what is missing to a server of the person's own. Raises LocalError where it cannot be reached or refuses."""
-    try:
-        client = await Client.connect(address, namespace=namespace)
-        service = client.operator_service
-        known = await service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
-        missing = {name: _kind(kind) for name, kind in search_attributes.items() if name not in known.custom_attributes}
-        if missing:
-            request = AddSearchAttributesRequest(namespace=namespace, search_attributes=missing)
-            await service.add_search_attributes(request)
-    except (RPCError, RuntimeError) as error:
-        raise LocalError(f"Temporal at {address} (TEMPORAL_ADDRESS) cannot be used: {error}") from error
-
-
-def _kind(name: str) -> "IndexedValueType.ValueType":
-    spelled = "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in name)
-    return IndexedValueType.Value(f"INDEXED_VALUE_TYPE{spelled}")

@@ -2,24 +2,41 @@
 
 No personal data: our events carry ids, kinds and counts; of an exception its class and the places it passed are kept,
 never its text, since a text may quote what a customer typed or what the database was sent.
+
+A line that belongs to an order says so: ``order_id``, and ``order`` (its number) where that is known; to a request:
+``request_id``; to an activity: ``activity`` and ``attempt``; to a trace: ``trace_id`` and ``span_id``.
 """
 
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
+from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-_QUIET = ("httpx2", "httpcore2", "asyncio", "sqlalchemy")
+from domain.orders import workflow_id
+
+_QUIET = ("httpx2", "httpcore2", "asyncio", "sqlalchemy", "urllib3")
 """Libraries whose lines below WARNING would repeat ours, or show addresses with ids in them."""
 
 
-def configure_logs(level: str) -> None:
+Also = Callable[[], Mapping[str, str]]
+"""What a line says besides, asked when it is written: where in which trace it is."""
+
+
+def configure_logs(level: str, *, also: Also = dict) -> None:
     """Send everything at or above ``level`` (`DEBUG`, `INFO`, …) to standard output. Raises ValueError for another."""
+
+    def add(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {**also(), **event}
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add,
+        _with_order,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -46,6 +63,47 @@ def configure_logs(level: str) -> None:
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+class NamedInLogs(Interceptor):
+    """Every line of an activity names it and its order, also those that Temporal writes of it."""
+
+    def __init__(self, also: Also = dict) -> None:
+        self._also = also
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """See the base class."""
+        return _Named(next, self._also)
+
+
+class _Named(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, also: Also) -> None:
+        super().__init__(next)
+        self._also = also
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        info = activity.info()
+        named = {"activity": info.activity_type, "attempt": info.attempt, **_order(info.workflow_id), **self._also()}
+        number = getattr(input.args[0], "order_number", None) if input.args else None
+        if isinstance(number, str):
+            named["order"] = number
+        # Left in place: each activity is a task with a context of its own, in which Temporal says how it ended.
+        structlog.contextvars.bind_contextvars(**named)
+        return await super().execute_activity(input)
+
+
+def _with_order(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What Temporal itself writes of a workflow or an activity has beside it whose it is."""
+    for kind in ("temporal_workflow", "temporal_activity"):
+        details = getattr(event.get("_record"), kind, None)
+        if isinstance(details, Mapping):
+            event.update(_order(details.get("workflow_id")))
+    return event
+
+
+def _order(workflow: str | None) -> dict[str, str]:
+    prefix = workflow_id("")
+    return {"order_id": workflow.removeprefix(prefix)} if workflow and workflow.startswith(prefix) else {}
 
 
 def _without_error_text(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,13 +1,16 @@
 """The adapters to the outside world, as the settings say; the same in every process."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import httpx2
 
 from integrations.breaker import Breaker, OnChange, unheard
 from integrations.carriers.carrier import Carrier
 from integrations.carriers.registry import carrier
-from integrations.http import new_client
+from integrations.hooks import NAME as HOOK
+from integrations.hooks import Hook, WebHook
+from integrations.http import Caller, new_client
 from integrations.mail.smtp import Smtp, Tls
 from integrations.observing import Observe, unobserved
 from integrations.payments.provider import PaymentProvider
@@ -63,3 +66,12 @@ def mail_server(settings: Settings, observe: Observe = unobserved) -> Smtp:
         sender=settings.mail_from,
         observe=observe,
     )
+
+
+def alert_hooks(settings: Settings, outside: Outside, observe: Observe = unobserved) -> list[Hook]:
+    """Who is told of alerts about stock: the address that the settings name, or nobody."""
+    if not settings.alert_webhook_url:
+        return []
+    caller = Caller(provider=HOOK, client=outside.client, breaker=Breaker(HOOK), observe=observe)
+    secret = settings.alert_webhook_secret
+    return [WebHook(settings.alert_webhook_url, secret=secret, caller=caller, now=lambda: datetime.now(UTC))]

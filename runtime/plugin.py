@@ -1,41 +1,48 @@
 """The one Temporal plugin: converter, codec and sandbox, the same for client, worker and replayer."""
 
-import dataclasses
 import sys
 
 from temporalio.client import Client, TLSConfig
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from runtime.codec import EncryptionCodec
-from runtime.settings import Settings
+from runtime.converter import WaybillPayloadConverter
+from runtime.kept_code import keep_workflow_code
+from runtime.settings import Settings, TemporalSettings
+from runtime.traces import UNTRACED, Traces
 
 
-def waybill_plugin(codec: EncryptionCodec) -> SimplePlugin:
+def waybill_plugin(codec: EncryptionCodec, traces: Traces = UNTRACED) -> SimplePlugin:
     """The plugin under which Waybill's workflows run, are called and are replayed."""
-    return SimplePlugin("waybill", data_converter=data_converter(codec), workflow_runner=_runner)
+    return SimplePlugin(
+        "waybill",
+        data_converter=data_converter(codec),
+        workflow_runner=_runner,
+        interceptors=traces.interceptors,
+    )
 
 
 def data_converter(codec: EncryptionCodec) -> DataConverter:
     """Dataclasses as JSON through pydantic, encrypted; failure texts and stack traces encrypted as well."""
-    return dataclasses.replace(
-        pydantic_data_converter,
+    return DataConverter(
+        payload_converter_class=WaybillPayloadConverter,
         payload_codec=codec,
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
 
 
 def _runner(_: WorkflowRunner | None) -> WorkflowRunner:
+    keep_workflow_code()
     # Only our own workflow files are loaded anew for every workflow, where the sandbox catches clocks and randomness;
     # reloading the libraries as well would cost 30 ms and 0.8 MB a workflow.
     passed = {name.partition(".")[0] for name in sys.modules} - {"workflows", "__main__", "__mp_main__"}
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed))
 
 
-async def connect(settings: Settings, *, lazy: bool = True) -> Client:
+async def connect(settings: Settings, *, lazy: bool = True, traces: Traces = UNTRACED) -> Client:
     """A client of Temporal. A ``lazy`` one connects at its first call: its process can start while Temporal is away.
 
     Workers need one that is connected; connecting raises RuntimeError while Temporal is away.
@@ -45,14 +52,25 @@ async def connect(settings: Settings, *, lazy: bool = True) -> Client:
         namespace=settings.temporal_namespace,
         api_key=settings.temporal_api_key or None,
         tls=_tls(settings),
-        plugins=[waybill_plugin(EncryptionCodec(settings.key_ring))],
+        plugins=[waybill_plugin(EncryptionCodec(settings.key_ring), traces)],
         lazy=lazy,
     )
 
 
-def _tls(settings: Settings) -> TLSConfig | bool:
-    if settings.temporal_tls_cert or settings.temporal_tls_ca:
+async def connect_bare(settings: TemporalSettings) -> Client:
+    """A connected client for questions without payloads. Raises RuntimeError while Temporal is away."""
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        api_key=settings.temporal_api_key or None,
+        tls=_tls(settings),
+    )
+
+
+def _tls(settings: TemporalSettings) -> TLSConfig | bool:
+    if settings.temporal_tls_cert or settings.temporal_tls_ca or settings.temporal_tls_server_name:
         return TLSConfig(
+            domain=settings.temporal_tls_server_name or None,
             server_root_ca_cert=settings.temporal_tls_ca.encode() or None,
             client_cert=settings.temporal_tls_cert.encode() or None,
             client_private_key=settings.temporal_tls_key.encode() or None,

@@ -1,11 +1,12 @@
 """The relay: in every worker, it moves on what would otherwise wait for ever.
 
-It starts orders that were accepted while Temporal was away, applies what came into the inbox, gives lapsed holds back
-and tells the operators of exceptions. Everything it does may be done by several relays at once, and twice.
+It starts orders that were accepted while Temporal was away, applies what came into the inbox, gives lapsed holds back,
+watches stock and tells the operators of exceptions and alerts. Everything it does may be done by several relays at
+once, and twice.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,13 +27,16 @@ from db.inbox import CHANNEL
 from domain.errors import Unavailable
 from domain.orders import Policy
 from integrations.errors import ProviderError
-from workflows.gateway import OrderGateway
+from workflows.gateway import Ended, OrderGateway
 
 log = structlog.get_logger("relay")
 
 _START_AFTER_SECONDS = 3.0
 _BATCH = 100
 _LOOK_BACK = timedelta(days=2)
+_ROLL = 200
+# Events come in swarms; those that come within this time are looked at together.
+_GATHER_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Relay:
         policy: Policy,
         *,
         dsn: str,
+        more: Sequence[Chore] = (),
     ) -> None:
         self._database = database
         self._gateway = gateway
@@ -65,12 +70,15 @@ class Relay:
         self._dsn = dsn
         self._records = records
         self._rung = asyncio.Event()
+        self._called = ""
         self._chores = (
             Chore("inbox", 1.0, inbox.apply_due),
             Chore("start_orders", 2.0, self._start_orders),
             Chore("tell_operators", 2.0, notifications.tell_operators),
             Chore("release_expired", 30.0, stock.release_expired),
             Chore("ended_from_outside", 5.0, self._look_for_ended),
+            Chore("roll_call", 60.0, self._call_roll),
+            *more,
         )
 
     async def run(self) -> None:
@@ -104,6 +112,7 @@ class Relay:
         with suppress(TimeoutError):
             async with asyncio.timeout(chore.seconds):
                 await self._rung.wait()
+                await asyncio.sleep(_GATHER_SECONDS)
         self._rung.clear()
 
     async def _listen(self) -> None:
@@ -131,12 +140,23 @@ class Relay:
         """Workflows that an operator terminated or reset in Temporal: their orders' records must say so."""
         now = datetime.now(UTC)
         for ended in await self._gateway.ended_from_outside(since=now - _LOOK_BACK):
-            runs = await self._gateway.runs(ended.order_id)
-            if await self._records.workflow_ended(
-                ended.order_id, run_id=ended.run_id, how=ended.how, runs=runs, at=now
-            ):
-                log.warning("workflow_ended_from_outside", order_id=ended.order_id, how=ended.how)
+            await self._tell_of(ended, runs=await self._gateway.runs(ended.order_id), at=now)
         return 0
+
+    async def _call_roll(self) -> int:
+        """Ask Temporal for some open orders in turn: a workflow that is gone, whatever became of it, is found."""
+        async with self._database.reading() as connection:
+            ids = await order_records.open_after(connection, self._called, limit=_ROLL)
+        self._called = ids[-1] if len(ids) == _ROLL else ""
+        for order_id in ids:
+            ended = await self._gateway.end_of(order_id)
+            if ended is not None:
+                await self._tell_of(ended, runs=False, at=datetime.now(UTC))
+        return 0
+
+    async def _tell_of(self, ended: Ended, *, runs: bool, at: datetime) -> None:
+        if await self._records.workflow_ended(ended.order_id, run_id=ended.run_id, how=ended.how, runs=runs, at=at):
+            log.warning("workflow_ended_from_outside", order_id=ended.order_id, how=ended.how)
 
     async def _start_orders(self) -> int:
         """Start what was not started; how many were. One order that cannot be started holds up no other."""
@@ -157,6 +177,6 @@ class Relay:
         async with self._database.reading() as connection:
             lines = await order_records.lines(connection, row.id)
         await self._gateway.start(placed_order(row, lines, self._policy))
-        async with self._database.transaction() as connection:
+        async with self._database.statement() as connection:
             await order_records.mark_started(connection, row.id)
         log.info("order_started", order=row.number)

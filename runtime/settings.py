@@ -12,7 +12,7 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from db.base import checked_dsn
 from domain.orders import Policy
+from domain.stock_alerts import Thresholds
 from integrations.mail.letters import parse_sender
 
 
@@ -39,6 +40,14 @@ class SmtpTls(StrEnum):
     TLS = "tls"
 
 
+class TracesTo(StrEnum):
+    """Where traces go."""
+
+    OFF = "off"
+    OTLP = "otlp"
+    """to a collector, which the standard variables OTEL_EXPORTER_OTLP_… name"""
+
+
 class SettingsError(Exception):
     """The settings do not allow a start; the text has one line per fault."""
 
@@ -48,21 +57,17 @@ Secrets = Annotated[tuple[str, ...], NoDecode, Field(repr=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Patience = Annotated[timedelta, Field(gt=timedelta(0))]
 
+Kind = TypeVar("Kind", bound="TemporalSettings")
+
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
+_BUILD_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-class Settings(BaseSettings):
-    """Everything that differs between installations."""
+class TemporalSettings(BaseSettings):
+    """How Temporal is reached, and as which build of the workers."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
-
-    providers: Providers
-    shop_name: str = "Waybill Demo Shop"
-    log_level: str = "INFO"
-
-    database_url: Secret
-    database_pool: int = Field(10, ge=1)
 
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
@@ -72,6 +77,40 @@ class Settings(BaseSettings):
     temporal_tls_ca: str = ""
     temporal_tls_cert: str = ""
     temporal_tls_key: Secret = ""
+    temporal_tls_server_name: str = ""
+    build_id: str = ""
+
+    @field_validator("build_id")
+    @classmethod
+    def _plain_build(cls, value: str) -> str:
+        if value and not _BUILD_ID.fullmatch(value):
+            raise ValueError("it may have up to 64 letters, digits, dots, hyphens and underscores, as a commit has")
+        return value
+
+    @field_validator("temporal_tls_ca", "temporal_tls_cert", "temporal_tls_key")
+    @classmethod
+    def _pem(cls, value: str) -> str:
+        if value and "-----BEGIN " not in value:
+            raise ValueError("it must be PEM text, not the name of a file")
+        return value
+
+    @model_validator(mode="after")
+    def _whole_certificate(self) -> Self:
+        if bool(self.temporal_tls_cert) != bool(self.temporal_tls_key):
+            raise ValueError("TEMPORAL_TLS_CERT and TEMPORAL_TLS_KEY belong together; set both or neither")
+        return self
+
+
+class Settings(TemporalSettings):
+    """Everything that differs between installations."""
+
+    providers: Providers
+    shop_name: str = "Waybill Demo Shop"
+    log_level: str = "INFO"
+    traces: TracesTo = TracesTo.OFF
+
+    database_url: Secret
+    database_pool: int = Field(10, ge=1)
 
     stripe_base_url: str = "https://api.stripe.com"
     stripe_api_key: Secret
@@ -108,6 +147,10 @@ class Settings(BaseSettings):
     hold_margin: Patience = Policy.hold_margin
     carrier_patience: Patience = Policy.carrier_patience
     check_carrier_every: Patience = Policy.check_carrier_every
+    alert_webhook_url: str = ""
+    alert_webhook_secret: Secret = ""
+    low_stock_at: int = Field(0, ge=0)
+    low_cover_days: int = Field(0, ge=0, le=365)
 
     @field_validator(
         "stripe_webhook_secrets", "easypost_webhook_secrets", "encryption_keys", "signing_secrets", mode="before"
@@ -176,21 +219,36 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _no_password_in_clear(self) -> Self:
-        if self.smtp_username and self.smtp_tls is SmtpTls.NONE and self.smtp_host not in _THIS_MACHINE:
-            raise ValueError("SMTP_TLS=none would send SMTP_PASSWORD in clear; set SMTP_TLS to starttls or tls")
+    def _signed_alerts(self) -> Self:
+        url = self.alert_webhook_url
+        if bool(url) != bool(self.alert_webhook_secret):
+            raise ValueError("ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET belong together; set both or neither")
+        if url and urlsplit(url).scheme != "https" and urlsplit(url).hostname not in _THIS_MACHINE:
+            raise ValueError("ALERT_WEBHOOK_URL must begin with https:// unless it is on this machine")
+        if url and len(self.alert_webhook_secret) < 32:
+            raise ValueError("ALERT_WEBHOOK_SECRET needs 32 characters or more")
         return self
 
     @model_validator(mode="after")
-    def _whole_certificate(self) -> Self:
-        if bool(self.temporal_tls_cert) != bool(self.temporal_tls_key):
-            raise ValueError("TEMPORAL_TLS_CERT and TEMPORAL_TLS_KEY belong together; set both or neither")
+    def _no_password_in_clear(self) -> Self:
+        if self.smtp_username and self.smtp_tls is SmtpTls.NONE and self.smtp_host not in _THIS_MACHINE:
+            raise ValueError("SMTP_TLS=none would send SMTP_PASSWORD in clear; set SMTP_TLS to starttls or tls")
         return self
 
     @property
     def key_ring(self) -> dict[str, bytes]:
         """The encryption keys by id, the encrypting one first."""
         return {key_id: _decoded(key) for key_id, _, key in (entry.partition(":") for entry in self.encryption_keys)}
+
+    @property
+    def mail_domain(self) -> str:
+        """The domain of our e-mails' Message-IDs: that of the sender."""
+        return self.mail_from.rpartition("@")[2].rstrip("> ")
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """When stock is low, where a level has no threshold of its own."""
+        return Thresholds(self.low_stock_at, self.low_cover_days)
 
     @property
     def policy(self) -> Policy:
@@ -209,11 +267,20 @@ def load_settings() -> Settings:
 
     Raises SettingsError with one line per fault.
     """
+    return _load(Settings)
+
+
+def load_temporal_settings(**given: str) -> TemporalSettings:
+    """The same, for a process that needs nothing but Temporal; what is ``given`` comes first. Raises SettingsError."""
+    return _load(TemporalSettings, **given)
+
+
+def _load(kind: type[Kind], **given: Any) -> Kind:
     folder = os.environ.get("SECRETS_DIR") or None
     if folder is not None and not Path(folder).is_dir():
         raise SettingsError(f"SECRETS_DIR: there is no folder {folder}.")
     try:
-        return Settings(_secrets_dir=folder)
+        return kind(_secrets_dir=folder, **given)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
 

@@ -16,30 +16,33 @@ from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from api.services import Decode, Services, WebhookReader
 from console.orders import OrderPages
-from db.base import Database
+from db.base import A_CALLERS, Database
 from domain.identity import Scope
 from runtime.codec import EncryptionCodec, UnknownKey
 from runtime.links import OrderLinks
 from runtime.outside import Outside, connect_outside
 from runtime.plugin import connect
 from runtime.settings import Settings
+from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
 from workflows.gateway import OrderGateway
 
 _TEMPORAL_WITHIN = timedelta(seconds=1)
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, traces: Traces = UNTRACED) -> FastAPI:
     """The application of the web process. It starts whether or not database and Temporal are there yet."""
     metrics = WebMetrics()
-    database = Database(settings.database_url, pool_size=settings.database_pool, application="waybill-web")
-    outside = connect_outside(settings, metrics.provider_call)
+    database = Database(
+        settings.database_url, pool_size=settings.database_pool, application="waybill-web", patience=A_CALLERS
+    )
+    outside = connect_outside(settings, traces.observing(metrics.provider_call))
     keys = ApiKeys(database)
     links = OrderLinks(settings.public_url, settings.signing_secrets)
 
     @asynccontextmanager
     async def serving(app: FastAPI) -> AsyncIterator[None]:
-        client = await connect(settings)
+        client = await connect(settings, traces=traces)
         app.state.services = Services(
             database=database,
             gateway=OrderGateway(client, task_queue=settings.temporal_task_queue),
@@ -55,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
             temporal_answers=lambda: _answers(client),
             policy=settings.policy,
             now=_now,
+            traceparent=traces.here,
         )
         try:
             yield
@@ -70,7 +74,9 @@ def create_app(settings: Settings) -> FastAPI:
         shop_name=settings.shop_name,
         now=_now,
     )
-    return new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=settings.max_body_bytes, lifespan=serving)
+    app = new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=settings.max_body_bytes, lifespan=serving)
+    traces.watch(app)
+    return app
 
 
 def decoder(codec: EncryptionCodec) -> Decode:

@@ -18,17 +18,26 @@ from activities.orders import OrderRecords
 from activities.payments import Payments
 from activities.shipments import Shipments
 from activities.stock import StockKeeper
+from activities.stock_check import StockCheck
+from activities.stock_news import StockLinks, StockNews, StockPosts
+from activities.stock_watch import StockWatch
 from db.base import Database
+from integrations.mail.mailer import Mailer
+from runtime.deployment import versioned
 from runtime.health import WorkerMetrics, health_app, health_server
 from runtime.heartbeats import Heartbeats
 from runtime.links import OrderLinks
-from runtime.outside import Outside, connect_outside, mail_server
+from runtime.logs import NamedInLogs
+from runtime.outside import Outside, alert_hooks, connect_outside, mail_server
 from runtime.plugin import connect
-from runtime.relay import Relay
+from runtime.relay import Chore, Relay
+from runtime.schedules import keep_schedules
 from runtime.settings import Settings
+from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
 from workflows.gateway import OrderGateway
 from workflows.orders.workflow import OrderWorkflow
+from workflows.stock.check import StockCheckWorkflow
 
 log = structlog.get_logger("worker")
 
@@ -42,82 +51,124 @@ class Crew:
     client: Client
     orders: OrderRecords
     stock: StockKeeper
+    stock_check: StockCheck
     payments: Payments
     shipments: Shipments
     notifications: Notifications
     relay: Relay
     metrics: WorkerMetrics
+    traces: Traces
 
     def worker(self, settings: Settings, *, client: Client | None = None) -> Worker:
         """The Temporal worker, over a ``client`` that is connected."""
         return Worker(
             client or self.client,
             task_queue=settings.temporal_task_queue,
-            workflows=[OrderWorkflow],
+            workflows=[OrderWorkflow, StockCheckWorkflow],
             activities=[
                 self.orders.record,
                 self.stock.reserve,
                 self.stock.commit,
                 self.stock.release,
+                self.stock_check.check,
                 self.payments.authorise,
                 self.payments.inspect,
                 self.payments.capture,
                 self.payments.void,
                 self.payments.refund,
-                self.shipments.quote,
-                self.shipments.buy,
+                self.shipments.book,
                 self.shipments.booked,
                 self.shipments.void,
                 self.shipments.track,
                 self.notifications.notify,
             ],
-            interceptors=[Heartbeats()],
+            interceptors=[Heartbeats(), NamedInLogs(self.traces.ids)],
             # A killed worker's cached workflows go to another one after this long.
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
             graceful_shutdown_timeout=timedelta(seconds=8),
             # The SDK would hold beats back for four fifths of their timeout, which leaves little for a busy machine.
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             max_concurrent_activities=100,
+            deployment_config=versioned(settings.build_id),
         )
 
 
-async def crew(settings: Settings, *, client: Client | None = None) -> Crew:
+async def crew(settings: Settings, *, client: Client | None = None, traces: Traces = UNTRACED) -> Crew:
     """Wire a worker's parts from the settings; ``client`` is one that is connected already."""
     metrics = WorkerMetrics()
+    observe = traces.observing(metrics.provider_call)
     database = Database(settings.database_url, pool_size=settings.database_pool, application="waybill-worker")
-    outside = connect_outside(settings, metrics.provider_call, metrics.breaker)
-    client = client or await connect(settings)
+    outside = connect_outside(settings, observe, metrics.breaker)
+    client = client or await connect(settings, traces=traces)
     stock = StockKeeper(database)
+    mailer, templates = mail_server(settings, observe), Templates()
     notifications = Notifications(
         database,
-        mail_server(settings, metrics.provider_call),
-        Templates(),
+        mailer,
+        templates,
         _links(settings),
         shop_name=settings.shop_name,
-        mail_domain=settings.mail_from.rpartition("@")[2].rstrip("> "),
+        mail_domain=settings.mail_domain,
         operators=settings.operators_email,
     )
     gateway = OrderGateway(client, task_queue=settings.temporal_task_queue)
-    inbox = Inbox(database, outside.payments, outside.carriers, gateway.wake)
+    inbox = Inbox(database, outside.payments, outside.carriers, gateway.wake, traces.continued)
     records = OrderRecords(database)
-    relay = Relay(database, gateway, inbox, notifications, stock, records, settings.policy, dsn=settings.database_url)
+    relay = Relay(
+        database,
+        gateway,
+        inbox,
+        notifications,
+        stock,
+        records,
+        settings.policy,
+        dsn=settings.database_url,
+        more=_stock_chores(settings, database, outside, gateway, mailer, templates),
+    )
     return Crew(
         database,
         outside,
         client,
         records,
         stock,
+        StockCheck(database),
         Payments(database, outside.payments),
         Shipments(database, outside.carriers),
         notifications,
         relay,
         metrics,
+        traces,
     )
 
 
-async def run_worker(settings: Settings) -> None:
+def _stock_chores(
+    settings: Settings,
+    database: Database,
+    outside: Outside,
+    gateway: OrderGateway,
+    mailer: Mailer,
+    templates: Templates,
+) -> tuple[Chore, ...]:
+    watch = StockWatch(database, gateway.stock_arrived, settings.thresholds)
+    news = StockNews(
+        database,
+        mailer,
+        templates,
+        _stock_links(settings),
+        shop_name=settings.shop_name,
+        mail_domain=settings.mail_domain,
+        operators=settings.operators_email,
+    )
+    return (
+        Chore("watch_stock", 2.0, watch.look),
+        Chore("tell_of_stock", 5.0, news.tell),
+        *(Chore("post_alerts", 5.0, StockPosts(database, hook).post) for hook in alert_hooks(settings, outside)),
+    )
+
+
+async def run_worker(settings: Settings, traces: Traces = UNTRACED) -> None:
     """Work until SIGTERM or SIGINT, then finish what is in hand within the grace time."""
-    parts = await crew(settings)
+    parts = await crew(settings, traces=traces)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -127,9 +178,10 @@ async def run_worker(settings: Settings) -> None:
     serving = asyncio.create_task(server.serve())
     relaying = asyncio.create_task(parts.relay.run())
     try:
-        client = await _reach_temporal(settings, stop)
+        client = await _reach_temporal(settings, traces, stop)
         if client is not None:
             async with parts.worker(settings, client=client):
+                await keep_schedules(client, task_queue=settings.temporal_task_queue, stop=stop)
                 await stop.wait()
     finally:
         relaying.cancel()
@@ -141,11 +193,11 @@ async def run_worker(settings: Settings) -> None:
         await parts.database.close()
 
 
-async def _reach_temporal(settings: Settings, stop: asyncio.Event) -> Client | None:
+async def _reach_temporal(settings: Settings, traces: Traces, stop: asyncio.Event) -> Client | None:
     """A connected client, however long Temporal takes to be there; None if the worker is told to stop meanwhile."""
     while not stop.is_set():
         try:
-            return await connect(settings, lazy=False)
+            return await connect(settings, lazy=False, traces=traces)
         except (RPCError, RuntimeError):
             log.info("temporal_away", address=settings.temporal_address)
         with contextlib.suppress(TimeoutError):
@@ -171,4 +223,12 @@ def _links(settings: Settings) -> Links:
         order=OrderLinks(settings.public_url, settings.signing_secrets).url,
         exception=lambda exception_id: f"{base}/v1/exceptions/{quote(exception_id)}",
         workflow=lambda name: f"{ui}/{quote(name)}",
+    )
+
+
+def _stock_links(settings: Settings) -> StockLinks:
+    base = f"{settings.public_url.rstrip('/')}/v1/stock"
+    return StockLinks(
+        alert=lambda alert: f"{base}/alerts/{quote(alert)}",
+        movements=lambda sku, warehouse: f"{base}/{quote(sku)}/movements?warehouse={quote(warehouse)}",
     )

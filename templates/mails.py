@@ -8,6 +8,7 @@ from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
 from domain.notifications import NoticeKind
 from domain.orders import Address
+from domain.stock_alerts import AlertKind
 from templates.language import Language
 from templates.parts import PricedLine
 
@@ -84,6 +85,34 @@ class OperatorMail:
     exception_url: str
     temporal_url: str
     fulfilment: str | None = None
+
+
+@dataclass(frozen=True)
+class ShortOrder:
+    """An order that goes short of ``units``."""
+
+    number: str
+    units: int
+
+
+@dataclass(frozen=True)
+class StockMail:
+    """An e-mail to the operators: something is to be known of a SKU in a warehouse.
+
+    ``alert_url`` is the alert in the API, ``movements_url`` the SKU's movements there. ``available`` units can be sold
+    now. ``orders`` go short where promised units are missing.
+    """
+
+    shop_name: str
+    sku: str
+    warehouse: str
+    kind: AlertKind
+    reason: str
+    available: int
+    opened_at: datetime
+    alert_url: str
+    movements_url: str
+    orders: tuple[ShortOrder, ...] = ()
 
 
 @dataclass(frozen=True)

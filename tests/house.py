@@ -2,8 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ import uvicorn
 from activities.orders import placed_order
 from db import catalogue, identity, orders, stock
 from db.base import Database
+from domain.errors import TooEarly
 from domain.exceptions import Action, ExceptionKind, Resolution
 from domain.identity import Scope, hash_api_key, new_api_key
 from domain.orders import Answer, CancelRequest, HandOver
@@ -68,6 +69,7 @@ class House(Findings):
             )
             await catalogue.put_warehouse(connection, {"code": at, "name": at, "address": address, "priority": 1})
             await stock.ensure_levels(connection, [(sku, at)])
+            await stock.lock(connection, [(sku, at)])
             change = stock.Change(key, sku, at, MovementKind.RECEIVED, units, 0, key, "the test")
             await stock.move(connection, [change])
 
@@ -148,9 +150,12 @@ class House(Findings):
     async def hand_over(self, order: str, *, number: int = 1, key: str | None = None) -> Answer:
         """The warehouse gives a fulfilment's parcel to the carrier."""
         fulfilment = (await self.fulfilments(order))[number - 1]
-        return await self.gateway.hand_over(
-            order, HandOver(fulfilment.id, by="the warehouse"), key=key or uuid.uuid4().hex
-        )
+        hand_over = HandOver(fulfilment.id, by="the warehouse")
+        async with asyncio.timeout(10):
+            while True:
+                with suppress(TooEarly):  # the label is on record before the order's workflow task ends
+                    return await self.gateway.hand_over(order, hand_over, key=key or uuid.uuid4().hex)
+                await asyncio.sleep(0.05)
 
     async def resolve(self, order: str, kind: ExceptionKind, action: Action, *, key: str | None = None) -> Answer:
         """An operator decides the open exception of this kind, once it is there."""
@@ -234,8 +239,13 @@ def total(goods: dict[str, int]) -> int:
 
 
 @asynccontextmanager
-async def open_house(street: Street, database_url: str) -> AsyncIterator[House]:
-    """A worker with its relay and the web app over a database; everything on the street is tidied first."""
+async def open_house(
+    street: Street, database_url: str, *, running: Callable[[Settings], AbstractAsyncContextManager[None]] | None = None
+) -> AsyncIterator[House]:
+    """A worker with its relay and the web app over a database; everything on the street is tidied first.
+
+    They run in this process, or as ``running`` has them run.
+    """
     await street.tidy()
     # Parcels move when a test says so, never by the clock.
     (await street.sandbox.put("/control/dials/easypost", json={"label_created_seconds": 3600})).raise_for_status()
@@ -246,7 +256,7 @@ async def open_house(street: Street, database_url: str) -> AsyncIterator[House]:
     gateway = OrderGateway(client, task_queue=settings.temporal_task_queue)
     key = await _api_key(database)
     try:
-        async with _web(settings), parts.worker(settings), _relay(parts), _shop(settings, key) as http:
+        async with running(settings) if running else _here(settings, parts), _shop(settings, key) as http:
             yield House(
                 street=street,
                 database=database,
@@ -260,6 +270,12 @@ async def open_house(street: Street, database_url: str) -> AsyncIterator[House]:
         await parts.outside.aclose()
         await parts.database.close()
         await database.close()
+
+
+@asynccontextmanager
+async def _here(settings: Settings, parts: Crew) -> AsyncIterator[None]:
+    async with _web(settings), parts.worker(settings), _relay(parts):
+        yield
 
 
 @asynccontextmanager

@@ -3,11 +3,12 @@
 import asyncio
 import base64
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,23 @@ class Street:
 @asynccontextmanager
 async def open_street(folder: Path) -> AsyncIterator[Street]:
     """Start the servers, each on a free port, and stop them at the end."""
-    web, sandbox, mailbox, smtp = (free_port() for _ in range(4))
+    with _held_port() as web:
+        async with _servers(folder, web) as street:
+            yield street
+
+
+@contextmanager
+def _held_port() -> Iterator[int]:
+    """A port for servers that come and go: bound all the time, so that no connection gets it as its own end."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@asynccontextmanager
+async def _servers(folder: Path, web: int) -> AsyncIterator[Street]:
+    sandbox, mailbox, smtp = (free_port() for _ in range(3))
     processes = [
         _python(
             *("-m", "integrations.sandbox", "--port", str(sandbox), "--data", str(folder / "sandbox")),

@@ -21,11 +21,11 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.errors import Conflict, NotFound, NotPaid, TooLate, Unavailable, WaybillError
+from domain.errors import Conflict, NotFound, NotPaid, TooEarly, TooLate, Unavailable, WaybillError
 from domain.exceptions import Resolution
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, workflow_id
-from domain.shipments import promised_by
+from domain.promises import promised_to
 from workflows.orders import attributes
 from workflows.orders.workflow import OrderWorkflow
 
@@ -45,7 +45,7 @@ _AWAY = frozenset(
 
 @dataclass(frozen=True)
 class Ended:
-    """A run of an order's workflow that was ended from outside: ``how`` is Temporal's word for it."""
+    """A run of an order's workflow that has ended: ``how`` is Temporal's word for it."""
 
     order_id: str
     run_id: str
@@ -67,14 +67,14 @@ class OrderGateway:
             return  # it ran to its end before: there is nothing to start
 
     async def restart(self, placed: PlacedOrder) -> None:
-        """Start an order anew whose workflow was ended from outside; ``placed.restart`` is what a person decided.
+        """Start an open order anew that has no workflow any more; ``placed.restart`` is what a person decided.
 
-        Raises Conflict if it runs or ended by itself, Unavailable if Temporal does not answer.
+        Raises Conflict if it has one, Unavailable if Temporal does not answer.
         """
         try:
-            await self._start(placed, WorkflowIDConflictPolicy.FAIL, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY)
+            await self._start(placed, WorkflowIDConflictPolicy.FAIL, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
         except WorkflowAlreadyStartedError as error:
-            raise Conflict("The order's workflow runs already, or has ended by itself.") from error
+            raise Conflict("The order's workflow runs already.") from error
 
     async def ended_from_outside(self, *, since: datetime) -> list[Ended]:
         """Orders whose workflow was terminated, cancelled, timed out or failed since then. Raises Unavailable."""
@@ -94,15 +94,21 @@ class OrderGateway:
 
     async def runs(self, order_id: str) -> bool:
         """Whether an order's workflow runs now. Raises Unavailable."""
+        return await self.end_of(order_id) is None
+
+    async def end_of(self, order_id: str) -> Ended | None:
+        """How an order's last run ended; None if it runs. Raises Unavailable."""
         try:
             described = await self._client.get_workflow_handle(workflow_id(order_id)).describe(
                 rpc_timeout=_UPDATE_PATIENCE
             )
         except (RPCError, RuntimeError) as error:
             if _not_found(error):
-                return False
+                return Ended(order_id, "", "it is not there any more")
             raise _unavailable(error) from error
-        return described.status is WorkflowExecutionStatus.RUNNING
+        if described.status is None or described.status is WorkflowExecutionStatus.RUNNING:
+            return None
+        return Ended(order_id, described.run_id, str(described.status.name).lower())
 
     async def cancel(self, order_id: str, request: CancelRequest, *, key: str) -> Answer:
         """Wish an order cancelled. Raises TooLate, NotFound, Unavailable."""
@@ -147,9 +153,7 @@ class OrderGateway:
                         SearchAttributePair(attributes.STATUS, OrderStatus.ACCEPTED.value),
                         SearchAttributePair(attributes.CHANNEL, request.channel),
                         SearchAttributePair(attributes.NEEDS_ATTENTION, False),
-                        SearchAttributePair(
-                            attributes.PROMISED_BY, promised_by(placed.placed_at, request.shipping_service)
-                        ),
+                        SearchAttributePair(attributes.PROMISED_BY, promised_to(placed)),
                     ]
                 ),
                 rpc_timeout=_START_PATIENCE,
@@ -158,7 +162,7 @@ class OrderGateway:
             raise _unavailable(error) from error
 
     async def _signal(self, order_id: str, signal: Any, *arguments: Any) -> bool:
-        handle = self._client.get_workflow_handle_for(OrderWorkflow.run, workflow_id(order_id))
+        handle = self._client.get_workflow_handle(workflow_id(order_id))
         try:
             await handle.signal(signal, *arguments, rpc_timeout=_START_PATIENCE)
         except (RPCError, RuntimeError) as error:
@@ -169,7 +173,7 @@ class OrderGateway:
 
     async def _update(self, order_id: str, update: Any, argument: Any, key: str) -> Answer:
         """Send an update under ``key``: repeated with the same key it gets the first one's answer."""
-        handle = self._client.get_workflow_handle_for(OrderWorkflow.run, workflow_id(order_id))
+        handle = self._client.get_workflow_handle(workflow_id(order_id))
         try:
             async with asyncio.timeout(_UPDATE_PATIENCE.total_seconds()):
                 answer: Answer = await handle.execute_update(update, argument, id=key, rpc_timeout=_UPDATE_PATIENCE)
@@ -207,7 +211,7 @@ def _unavailable(error: Exception) -> Unavailable:
 
 _REFUSALS: dict[str, type[Conflict]] = {
     "too_late": TooLate,
-    "too_early": Conflict,
+    "too_early": TooEarly,
     "not_paid": NotPaid,
     "conflict": Conflict,
 }

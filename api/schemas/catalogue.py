@@ -1,13 +1,15 @@
 """SKUs and warehouses."""
 
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Annotated, Any
+from zoneinfo import ZoneInfoNotFoundError
 
-from pydantic import ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool
 
-from api.schemas.base import Amount, Currency, Input, Output, Text
+from api.schemas.base import Amount, Currency, Input, Output, Text, Word
 from api.schemas.orders import AddressIn
 from api.schemas.views import AddressOut
+from domain.promises import zone_of
 
 _Grams = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
 _Millimetres = Annotated[int, Field(strict=True, ge=1, le=100_000)]
@@ -21,6 +23,7 @@ _SKU: dict[str, Any] = {
     "price": 6900,
     "currency": "USD",
     "active": True,
+    "hazardous": False,
 }
 _ADDRESS: dict[str, Any] = {
     "name": "Edison",
@@ -33,14 +36,38 @@ _ADDRESS: dict[str, Any] = {
 }
 _STAMPS = {"created_at": "2024-04-29T08:00:00Z", "updated_at": "2024-04-29T08:00:00Z"}
 _SKU_OUT = {"sku": "COF-KETTLE-09", **_SKU, **_STAMPS}
+_WORKS: dict[str, Any] = {
+    "capacity_per_day": 400,
+    "cut_off": "15:00:00",
+    "time_zone": "America/New_York",
+    "holidays": ["2024-12-25"],
+    "closed_weekdays": [6, 7],
+    "handling_days": 1,
+    "hazardous_allowed": False,
+}
 _WAREHOUSE_OUT: dict[str, Any] = {
     "code": "EDI",
     "name": "Edison",
     "address": {**_ADDRESS, "company": None, "street2": None},
     "priority": 10,
     "active": True,
+    **_WORKS,
     **_STAMPS,
 }
+
+
+def _zone(name: str) -> str:
+    try:
+        zone_of(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone of the IANA database, such as Europe/Berlin") from None
+    return name
+
+
+def _local(at: time) -> time:
+    if at.tzinfo is not None:
+        raise ValueError("must be local time, without an offset: the zone is in time_zone")
+    return at
 
 
 class SkuIn(Input):
@@ -56,6 +83,7 @@ class SkuIn(Input):
     price: Amount
     currency: Currency
     active: StrictBool = Field(True, description="Whether new orders may name it.")
+    hazardous: StrictBool = Field(False, description="Whether only warehouses that may ship hazardous goods ship it.")
 
 
 class SkuOut(Output):
@@ -72,6 +100,7 @@ class SkuOut(Output):
     price: int
     currency: str
     active: bool
+    hazardous: bool
     created_at: datetime
     updated_at: datetime
 
@@ -89,7 +118,9 @@ class WarehouseIn(Input):
     """A place that ships; the carrier fetches parcels at its address."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"name": "Edison", "address": _ADDRESS, "priority": 10, "active": True}]}
+        json_schema_extra={
+            "examples": [{"name": "Edison", "address": _ADDRESS, "priority": 10, "active": True, **_WORKS}]
+        }
     )
 
     name: Text
@@ -98,6 +129,23 @@ class WarehouseIn(Input):
         100, description="Among warehouses that serve an order equally well the one with the smaller number ships."
     )
     active: StrictBool = Field(True, description="Whether new orders may ship from it.")
+    capacity_per_day: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] | None = Field(
+        None, description="Orders that it takes a day, where the rules look at that; null for any number."
+    )
+    cut_off: Annotated[time, AfterValidator(_local)] | None = Field(
+        None, description="Local time; what comes later counts for the next open day.", examples=["15:00"]
+    )
+    time_zone: Annotated[Word, AfterValidator(_zone)] = Field("UTC", description="A name of the IANA database.")
+    holidays: Annotated[list[date], Field(max_length=1000)] = Field(
+        default_factory=list, description="Days on which it is closed."
+    )
+    closed_weekdays: Annotated[list[Annotated[int, Field(strict=True, ge=1, le=7)]], Field(max_length=6)] = Field(
+        default_factory=list, description="Weekdays on which it is closed; 1 is Monday."
+    )
+    handling_days: Annotated[int, Field(strict=True, ge=0, le=60)] = Field(
+        1, description="Open days from the order to the carrier; what orders are promised for counts on them."
+    )
+    hazardous_allowed: StrictBool = Field(False, description="Whether it may ship hazardous goods.")
 
 
 class WarehouseOut(Output):
@@ -110,6 +158,13 @@ class WarehouseOut(Output):
     address: AddressOut
     priority: int
     active: bool
+    capacity_per_day: int | None
+    cut_off: time | None
+    time_zone: str
+    holidays: list[date]
+    closed_weekdays: list[int]
+    handling_days: int
+    hazardous_allowed: bool
     created_at: datetime
     updated_at: datetime
 

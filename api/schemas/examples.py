@@ -90,6 +90,7 @@ _FULFILMENT_VIEW: dict[str, Any] = {
 }
 
 
+_PROMISE = {"first": "2024-05-10T09:14:05Z", "current": "2024-05-10T09:14:05Z", "standing": "within"}
 ACCEPTED: dict[str, Any] = {
     "id": ORDER_ID,
     "number": "WB-100001",
@@ -111,6 +112,7 @@ ORDER_LIST: dict[str, Any] = {
             "customer_email": "margaret.ellery@example.com",
             "currency": "USD",
             "total": 7120,
+            "promise": _PROMISE,
             "placed_at": _PLACED,
             "delivered_at": None,
             "closed_at": None,
@@ -146,7 +148,12 @@ ORDER: dict[str, Any] = {
     "shipping_charge": 790,
     "total": 7120,
     "payment": _PAYMENT,
-    "routing": ["EDI has everything and comes first by priority in US."],
+    "promise": _PROMISE,
+    "routing": [
+        "EDI: has everything; 1st by priority (priority 10).",
+        "RNO: 2nd by priority (priority 20; EDI: priority 10).",
+    ],
+    "rule_set_id": None,
     "fulfilments": [_FULFILMENT_VIEW],
     "exceptions": [],
     "notifications": [

@@ -1,19 +1,26 @@
-"""Stock levels, movements and receipts."""
+"""Stock levels and movements."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
-from api.schemas.base import Input, Output, Quantity, Reference, Word
+from api.schemas.base import MAX_QUANTITY, Input, Note, Output
 from domain.stock import MovementKind
 
-_RECEIPT: dict[str, Any] = {
+LEVEL_EXAMPLE: dict[str, Any] = {
+    "sku": "COF-KETTLE-09",
     "warehouse": "EDI",
-    "reference": "ASN-2024-0502",
-    "lines": [{"sku": "COF-KETTLE-09", "quantity": 20}],
+    "on_hand": 20,
+    "reserved": 1,
+    "damaged": 0,
+    "safety_stock": 2,
+    "available": 17,
+    "incoming": 40,
+    "short": 0,
+    "low_at": 5,
+    "cover_days": None,
 }
-_LEVEL: dict[str, Any] = {"sku": "COF-KETTLE-09", "warehouse": "EDI", "on_hand": 20, "reserved": 1, "available": 19}
 _MOVEMENT: dict[str, Any] = {
     "id": 1,
     "sku": "COF-KETTLE-09",
@@ -21,83 +28,51 @@ _MOVEMENT: dict[str, Any] = {
     "kind": "received",
     "on_hand_change": 20,
     "reserved_change": 0,
+    "damaged_change": 0,
+    "incoming_change": 0,
+    "safety_change": 0,
+    "on_hand_after": 20,
+    "reserved_after": 0,
+    "damaged_after": 0,
+    "incoming_after": 0,
+    "safety_after": 0,
     "cause": "receipt:ASN-2024-0502",
     "actor": "api:shop",
     "reason": "",
+    "entered": "quantity=20",
     "at": "2024-05-02T08:00:00Z",
 }
 
 
-class ReceiptLineIn(Input):
-    """Units that came in."""
-
-    sku: Word
-    quantity: Quantity
-
-
-class ReceiptIn(Input):
-    """A delivery to a warehouse. A reference counts once, however often it is sent."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_RECEIPT]})
-
-    warehouse: Word
-    reference: Reference | None = Field(
-        None, description="Names the delivery; the header Idempotency-Key stands in for it."
-    )
-    lines: Annotated[list[ReceiptLineIn], Field(min_length=1, max_length=1000)]
-
-    @field_validator("lines")
-    @classmethod
-    def _distinct(cls, lines: list[ReceiptLineIn]) -> list[ReceiptLineIn]:
-        seen: set[str] = set()
-        for line in lines:
-            if line.sku in seen:
-                raise ValueError(f"{line.sku} is in two lines; give it once, with the sum")
-            seen.add(line.sku)
-        return lines
-
-
 class LevelOut(Output):
-    """Units of a SKU in a warehouse; ``available`` ones can be promised."""
+    """Units of a SKU in a warehouse."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [LEVEL_EXAMPLE]})
 
     sku: str
     warehouse: str
-    on_hand: int
-    reserved: int
-    available: int
+    on_hand: int = Field(description="All units on the shelf, damaged ones included.")
+    reserved: int = Field(description="Promised to orders that have not left.")
+    damaged: int
+    safety_stock: int = Field(description="Units that are kept back.")
+    available: int = Field(description="What may be sold: on hand less reserved, damaged and safety stock; 0 at least.")
+    incoming: int = Field(description="Announced, not yet received.")
+    short: int = Field(description="Promised units that a count or damage showed to be missing.")
+    low_at: int | None = Field(description="An alert opens at this many available; null: the installation's default.")
+    cover_days: int | None = Field(description="An alert opens below this many days of sale; null: the default.")
 
 
 class LevelListOut(Output):
     """A page of stock levels."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_LEVEL], "next_cursor": None}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [LEVEL_EXAMPLE], "next_cursor": None}]})
 
     items: list[LevelOut]
     next_cursor: str | None
 
 
-class ReceiptOut(Output):
-    """A receipt, and the levels after it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "reference": "ASN-2024-0502",
-                    "warehouse": "EDI",
-                    "levels": [{**_LEVEL, "reserved": 0, "available": 20}],
-                }
-            ]
-        }
-    )
-
-    reference: str
-    warehouse: str
-    levels: list[LevelOut]
-
-
 class MovementOut(Output):
-    """One change of a level, and what caused it."""
+    """One change of a level, what caused it, and the level after it in its warehouse."""
 
     id: int
     sku: str
@@ -105,9 +80,18 @@ class MovementOut(Output):
     kind: MovementKind
     on_hand_change: int
     reserved_change: int
+    damaged_change: int
+    incoming_change: int
+    safety_change: int
+    on_hand_after: int
+    reserved_after: int
+    damaged_after: int
+    incoming_after: int
+    safety_after: int
     cause: str
     actor: str
     reason: str
+    entered: str | None = Field(description="What the person or program gave, where it was one.")
     at: datetime
 
 
@@ -118,3 +102,26 @@ class MovementListOut(Output):
 
     items: list[MovementOut]
     next_cursor: str | None
+
+
+class LimitsIn(Input):
+    """What is kept back of a SKU in a warehouse, and when people are told that it is low."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"safety_stock": 2, "low_at": 5, "cover_days": None, "reason": "Sells out before weekends."}]
+        }
+    )
+
+    safety_stock: int = Field(strict=True, ge=0, le=MAX_QUANTITY, description="Units that are never promised.")
+    low_at: int | None = Field(
+        None,
+        strict=True,
+        ge=0,
+        le=MAX_QUANTITY,
+        description="Alert at this many; 0: never, null: the default.",
+    )
+    cover_days: int | None = Field(
+        None, strict=True, ge=0, le=365, description="Alert below this many days of sale, 0: never, null: the default."
+    )
+    reason: Note = ""

@@ -10,6 +10,7 @@ from domain.exceptions import Action, ExceptionKind, ExceptionStatus
 from domain.notifications import NoticeKind, NotificationStatus
 from domain.orders import OrderStatus
 from domain.payments import PaymentStatus
+from domain.promises import Standing
 from domain.shipments import FulfilmentStatus, TrackingStatus
 from domain.waiting import Party
 
@@ -32,6 +33,17 @@ class LinksOut(Output):
     page: str
     packing_slip: str
     cancel: str
+
+
+class PromiseOut(Output):
+    """When the order should be at the door: as the customer was told at acceptance, and by where it ships from.
+
+    ``standing`` compares the first with now, or with the delivery.
+    """
+
+    first: datetime
+    current: datetime
+    standing: Standing
 
 
 class AcceptedOut(Output):
@@ -60,6 +72,7 @@ class SummaryOut(Output):
     customer_email: str
     currency: str
     total: int
+    promise: PromiseOut | None = Field(description="Null for orders accepted before there were promises.")
     placed_at: datetime
     delivered_at: datetime | None
     closed_at: datetime | None
@@ -256,7 +269,9 @@ class OrderOut(Output):
     shipping_charge: int
     total: int
     payment: PaymentOut
+    promise: PromiseOut | None = Field(description="Null for orders accepted before there were promises.")
     routing: list[str] = Field(description="Why it ships from where it ships.")
+    rule_set_id: str | None = Field(description="The rules that routed it; null for those that Waybill brings along.")
     fulfilments: list[FulfilmentOut]
     exceptions: list[ExceptionBriefOut]
     notifications: list[NotificationOut]

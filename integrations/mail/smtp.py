@@ -28,7 +28,7 @@ import aiosmtplib
 from integrations.errors import OutcomeUnknown, ProviderDown, ProviderError, Rejected, Unreachable
 from integrations.http import CONNECT, TOTAL
 from integrations.mail.letters import NAME, compose, needs_utf8, parse_recipient, parse_sender
-from integrations.mail.mailer import Mail
+from integrations.mail.mailer import AboutTo, Mail, at_once
 from integrations.observing import Observe, observed, unobserved
 
 _LEADING_DOT = re.compile(rb"(?m)^\.")
@@ -103,14 +103,14 @@ class Smtp:
         self._observe = observe
         self._line = asyncio.Lock()
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, mail: Mail, *, about_to: AboutTo = at_once) -> None:
         """Hand ``mail`` to the server. Raises as the table above says."""
         recipient = parse_recipient(mail)
         content = compose(mail, sender=self._sender, recipient=recipient, date=datetime.now(UTC))
         progress = _Progress()
         with observed(self._observe, NAME, "send"), _explained(progress):
             async with asyncio.timeout(self._timeout.total_seconds()), self._line:
-                await self._deliver(recipient, content, progress)
+                await self._deliver(recipient, content, progress, about_to)
 
     async def aclose(self) -> None:
         """Say good-bye to the server, if it is still there."""
@@ -121,11 +121,11 @@ class Smtp:
                 except (aiosmtplib.SMTPException, OSError):
                     self._client.close()
 
-    async def _deliver(self, recipient: Address, content: bytes, progress: _Progress) -> None:
+    async def _deliver(self, recipient: Address, content: bytes, progress: _Progress, about_to: AboutTo) -> None:
         try:
             await self._connected()
             progress.step = Step.ENVELOPE
-            await self._submit(recipient, content, progress)
+            await self._submit(recipient, content, progress, about_to)
         except aiosmtplib.SMTPResponseException as error:
             if error.code == _CLOSING or not 400 <= error.code < 600:
                 self._client.close()
@@ -146,7 +146,7 @@ class Smtp:
                 return
         await self._client.connect(timeout=self._connect_seconds)
 
-    async def _submit(self, recipient: Address, content: bytes, progress: _Progress) -> None:
+    async def _submit(self, recipient: Address, content: bytes, progress: _Progress, about_to: AboutTo) -> None:
         client = self._client
         options = ["SMTPUTF8"] if needs_utf8(self._sender, recipient) else []
         encoding = "utf-8" if options else "ascii"
@@ -154,7 +154,7 @@ class Smtp:
             await self._require_utf8()
         await client.mail(self._sender.addr_spec, options=options, encoding=encoding)
         await client.rcpt(recipient.addr_spec, encoding=encoding)
-        await self._data(content, progress)
+        await self._data(content, progress, about_to)
 
     async def _require_utf8(self) -> None:
         if self._client.is_ehlo_or_helo_needed:
@@ -162,11 +162,12 @@ class Smtp:
         if not self._client.supports_extension("smtputf8"):
             raise Rejected(NAME, "the server takes no addresses beyond ASCII", status=553, code="recipient")
 
-    async def _data(self, content: bytes, progress: _Progress) -> None:
+    async def _data(self, content: bytes, progress: _Progress, about_to: AboutTo) -> None:
         """DATA in two halves. `aiosmtplib.SMTP.data` is one step, in which a loss before and after look the same."""
         ready = await self._client.execute_command(b"DATA")
         if ready.code != _GO_AHEAD:
             raise aiosmtplib.SMTPDataError(ready.code, ready.message)
+        await about_to()
         protocol = self._client.protocol
         if protocol is None:
             raise aiosmtplib.SMTPServerDisconnected("connection lost")

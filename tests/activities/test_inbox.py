@@ -22,6 +22,7 @@ from tests.sandbox.servers import RunningSandbox
 
 IN_TRANSIT, DELIVERED = TrackingStatus.IN_TRANSIT, TrackingStatus.DELIVERED
 OUT, RETURNING = TrackingStatus.OUT_FOR_DELIVERY, TrackingStatus.RETURNING
+_SAID = {IN_TRANSIT: "in_transit", OUT: "out_for_delivery", DELIVERED: "delivered"}
 LABELLED, HANDED_OVER = FulfilmentStatus.LABELLED, FulfilmentStatus.HANDED_OVER
 
 
@@ -264,6 +265,61 @@ async def test_a_scan_wakes_the_order_only_if_it_can_end_its_wait(
     assert [wake.parcel_id for _, wake in post.orders.woken] == ([parcel] if wakes else [])
     assert (await post.settled("evt_1"))[0] == "applied"
     assert await where(world) == (told, [told])
+
+
+@pytest.fixture
+async def followed(world: World, easypost: EasyPost, parcel: str) -> str:
+    """The carrier system's tracker of the parcel, which it knows and can be asked about."""
+    theirs = (await easypost.start_tracking("EZ1000000001", "USPS")).tracker
+    await world.execute("UPDATE parcels SET tracker = :theirs", theirs=theirs)
+    return theirs
+
+
+async def test_a_carrier_is_asked_before_its_word_wakes_an_order(
+    post: Post, sandbox: RunningSandbox, parcel: str, followed: str
+) -> None:
+    sandbox.control(f"easypost/trackers/{followed}/set", {"status": "in_transit"})
+    await post.tracking("evt_1", {**tracker(DELIVERED), "id": followed})
+    await post.apply()
+    ((_, wake),) = post.orders.woken
+    assert wake.parcel_id == parcel
+    assert wake.where is not None
+    assert wake.where.status is IN_TRANSIT  # what it says when asked, not what the event said
+
+
+async def test_an_order_that_was_told_of_its_first_scan_is_told_next_when_the_journey_ends(
+    post: Post, sandbox: RunningSandbox, followed: str
+) -> None:
+    for number, said in enumerate((IN_TRANSIT, OUT, DELIVERED), start=1):
+        sandbox.control(f"easypost/trackers/{followed}/set", {"status": _SAID[said]})
+        await post.tracking(f"evt_{number}", {**tracker(said), "id": followed})
+        await post.apply()
+    assert [wake.where.status for _, wake in post.orders.woken if wake.where] == [IN_TRANSIT, DELIVERED]
+    assert await post.settled("evt_2") == ("applied", "recorded")
+
+
+async def test_a_carrier_that_does_not_confirm_its_own_event_is_asked_again_for_a_while(
+    post: Post, sandbox: RunningSandbox, followed: str
+) -> None:
+    await post.tracking("evt_1", {**tracker(IN_TRANSIT), "id": followed})
+    for _ in range(3):
+        await post.apply()
+        assert await post.settled("evt_1") == ("stored", "the carrier, asked, says label_created")
+        await post.make_due()
+    assert post.orders.woken == []
+    sandbox.control(f"easypost/trackers/{followed}/set", {"status": "in_transit"})
+    await post.apply()
+    assert len(post.orders.woken) == 1
+    assert (await post.settled("evt_1"))[0] == "applied"
+
+
+async def test_an_event_that_the_carrier_never_confirms_is_recorded_in_the_end(post: Post, followed: str) -> None:
+    await post.tracking("evt_1", {**tracker(IN_TRANSIT), "id": followed})
+    for _ in range(8):
+        await post.apply()
+        await post.make_due()
+    assert await post.settled("evt_1") == ("applied", "recorded")
+    assert post.orders.woken == []
 
 
 async def test_a_scan_that_overtakes_the_purchase_of_the_label_waits_for_it(world: World, post: Post) -> None:

@@ -16,7 +16,7 @@ from domain.exceptions import Action, ExceptionKind
 from domain.notifications import NoticeKind, NotificationStatus
 from domain.orders import derived_id
 from integrations.errors import ProviderError
-from integrations.mail.mailer import Mail
+from integrations.mail.mailer import AboutTo, Mail, at_once
 from templates.render import Templates
 from tests.activities.conftest import Mailbox
 from tests.activities.world import CUSTOMER, World
@@ -141,8 +141,23 @@ async def test_after_a_crash_just_before_the_sending_the_customer_still_gets_the
     values = {"id": notice.id, "order_id": notice.order_id, "kind": "confirmed", "message_id": "<m@shop.example>"}
     async with database.transaction() as connection:
         await records.intend(connection, values)
-        await records.begin_attempt(connection, notice.id)
+        await records.begin_attempt(connection, notice.id, most=2)
     assert await notifications.notify(notice) is NotificationStatus.REPEATED
+    assert len(await mailbox.arrived()) == 1
+
+
+async def test_attempts_that_end_before_the_server_may_have_the_mail_count_for_nothing(
+    world: World, database: Database, mailbox: Mailbox, notifications: Notifications, notice: Notice
+) -> None:
+    for _ in range(3):
+        mailer = QueueingMailer()
+        waiting = asyncio.create_task(office(database, mailer).notify(notice))
+        await mailer.queued.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert await record(world) == ("intended", 0, False)
+    assert await notifications.notify(notice) is NotificationStatus.SENT
     assert len(await mailbox.arrived()) == 1
 
 
@@ -227,9 +242,9 @@ class QuickMailer:
     def __init__(self) -> None:
         self.sent: list[str] = []
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, mail: Mail, *, about_to: AboutTo = at_once) -> None:
+        await about_to()
         self.sent.append(mail.message_id)
-        await asyncio.sleep(0)
 
 
 class SlowMailer:
@@ -238,6 +253,18 @@ class SlowMailer:
     def __init__(self) -> None:
         self.began, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, mail: Mail, *, about_to: AboutTo = at_once) -> None:
+        await about_to()
         self.began.set()
         await self.go_on.wait()
+
+
+class QueueingMailer:
+    """Has others to serve first."""
+
+    def __init__(self) -> None:
+        self.queued = asyncio.Event()
+
+    async def send(self, mail: Mail, *, about_to: AboutTo = at_once) -> None:
+        self.queued.set()
+        await asyncio.Event().wait()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from activities.orders import Entry, FulfilmentChange, OrderRecords, Projection, Resolved, placed_order
+from activities.orders import OrderRecords, placed_order
+from activities.projections import Entry, FulfilmentChange, Projection, Resolved
 from activities.stock import PlannedFulfilment
 from db import orders as order_records
 from db.base import Database

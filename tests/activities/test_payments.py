@@ -72,6 +72,24 @@ async def test_a_hold_whose_answer_was_lost_is_placed_once(
     assert await told(world) == [("authorised", 2000, True)]
 
 
+async def test_a_lost_hold_is_found_and_not_placed_again_when_its_key_has_lapsed_since(
+    world: World, sandbox: RunningSandbox, payments: Payments, step: PayStep
+) -> None:
+    sandbox.http.put(
+        "/control/dials/stripe",
+        json={
+            "idempotency_window_seconds": 0,
+            "fail_next": [{"operation": "payment_intents.create", "status": "lost_answer"}],
+        },
+    ).raise_for_status()
+    with pytest.raises(ApplicationError):
+        await payments.authorise(step)
+    await world.execute("UPDATE payment_events SET intended_at = now() - interval '25 hours'")
+    state = await payments.authorise(step)
+    assert [intent["id"] for intent in intents(sandbox)] == [state.reference]
+    assert sums(sandbox) == (2000, 0, 0)
+
+
 async def test_a_hold_placed_behind_a_stored_failure_is_found(
     sandbox: RunningSandbox, payments: Payments, step: PayStep
 ) -> None:

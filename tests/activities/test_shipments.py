@@ -1,6 +1,6 @@
 """Parcels with a real carrier system: created once, bought once, and what was scanned is never forgotten."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,10 +8,10 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import REJECTED
-from activities.shipments import Buy, Follow, ParcelStep, Shipments, VoidLabel
+from activities.shipments import Book, Bought, Follow, Shipments, VoidLabel
 from db.base import Database
 from domain.orders import derived_id
-from domain.shipments import TrackingStatus, cheapest
+from domain.shipments import TrackingStatus
 from integrations.carriers.easypost.adapter import EasyPost
 from tests.activities.world import ADDRESS, World
 from tests.sandbox.servers import RunningSandbox
@@ -23,14 +23,25 @@ class Depot:
 
     shipments: Shipments
     sandbox: RunningSandbox
-    step: ParcelStep
+    step: Book
 
-    async def quoted(self) -> Buy:
-        """The cheapest offer."""
-        quote = await self.shipments.quote(self.step)
-        rate = cheapest(quote.rates, max_days=None)
-        assert rate is not None
-        return Buy(self.step.parcel_id, "easypost", quote.shipment, rate)
+    async def book(self) -> Bought:
+        """The label, which must be had."""
+        bought = (await self.shipments.book(self.step)).bought
+        assert bought is not None
+        return bought
+
+    async def refuse(self, operation: str, status: int | str) -> ApplicationError:
+        """Book in vain."""
+        self.fail_next(operation, status)
+        with pytest.raises(ApplicationError) as caught:
+            await self.shipments.book(self.step)
+        return caught.value
+
+    async def label(self) -> VoidLabel:
+        """The one label, to be given back."""
+        (made,) = self.made()
+        return VoidLabel(self.step.parcel_id, "easypost", made["id"])
 
     def fail_next(self, operation: str, status: int | str, **more: Any) -> None:
         """Script one fault."""
@@ -46,7 +57,7 @@ class Depot:
 @pytest.fixture
 async def depot(world: World, database: Database, easypost: EasyPost, sandbox: RunningSandbox) -> Depot:
     _, fulfilment = await world.paid_order("1", ("MUG", 2))
-    step = ParcelStep(
+    step = Book(
         parcel_id=derived_id(fulfilment.id, "parcel:1"),
         fulfilment_id=fulfilment.id,
         order_number="WB-1",
@@ -56,78 +67,76 @@ async def depot(world: World, database: Database, easypost: EasyPost, sandbox: R
         recipient=ADDRESS,
         allocations=fulfilment.allocations,
         since=datetime.now(UTC),
+        max_days=None,
     )
     return Depot(Shipments(database, {"easypost": easypost}), sandbox, step)
 
 
-async def test_a_parcel_gets_offers_for_all_that_is_in_it(world: World, depot: Depot) -> None:
-    quote = await depot.shipments.quote(depot.step)
-    assert quote.rates
-    (made,) = depot.made()
-    assert made["id"] == quote.shipment
+async def test_a_label_is_bought_at_the_lowest_price_for_all_that_is_in_the_parcel(world: World, depot: Depot) -> None:
+    bought = await depot.book()
+    (made,) = depot.made(bought=True)
     assert made["reference"] == depot.step.parcel_id
-    row = await world.row("SELECT shipment, weight_grams FROM parcels")
-    assert (row.shipment, row.weight_grams) == (quote.shipment, 800)
+    assert made["tracking_code"] == bought.tracking_code
+    assert made["selected_rate"]["rate"] == min((rate["rate"] for rate in made["rates"]), key=float)
+    row = await world.row("SELECT * FROM parcels")
+    assert (row.shipment, row.weight_grams) == (made["id"], 800)
+    assert (row.tracking_code, row.tracker, row.rate) == (
+        bought.tracking_code,
+        bought.tracker,
+        made["selected_rate"]["id"],
+    )
+    assert (f"{row.price / 100:.2f}", row.currency) == (made["selected_rate"]["rate"], "USD")
+    assert row.tracking_status == "label_created"
 
 
-async def test_a_parcel_quoted_twice_is_one_shipment(depot: Depot) -> None:
-    assert (await depot.shipments.quote(depot.step)).shipment == (await depot.shipments.quote(depot.step)).shipment
+async def test_a_parcel_booked_twice_has_one_label_and_the_second_time_it_is_found(depot: Depot) -> None:
+    first, second = [await depot.shipments.book(depot.step) for _ in range(2)]
+    assert first.bought == second.bought
+    assert (first.found, second.found) == (False, True)
+    assert len(depot.made()) == len(depot.made(bought=True)) == 1
+
+
+async def test_a_promise_that_no_carrier_keeps_buys_nothing(depot: Depot) -> None:
+    booking = await depot.shipments.book(replace(depot.step, max_days=0))
+    assert booking.bought is None
     assert len(depot.made()) == 1
+    assert depot.made(bought=True) == []
 
 
 async def test_a_shipment_whose_answer_was_lost_is_found_and_used(depot: Depot) -> None:
-    depot.fail_next("shipments.create", "lost_answer")
-    with pytest.raises(ApplicationError) as caught:
-        await depot.shipments.quote(depot.step)
-    assert not caught.value.non_retryable
-    quote = await depot.shipments.quote(depot.step)
-    assert [shipment["id"] for shipment in depot.made()] == [quote.shipment]
+    assert not (await depot.refuse("shipments.create", "lost_answer")).non_retryable
+    await depot.book()
+    assert len(depot.made()) == 1
 
 
 async def test_an_address_that_the_carrier_refuses_is_a_persons_to_correct(depot: Depot) -> None:
-    depot.fail_next("shipments.create", 422)
-    with pytest.raises(ApplicationError) as caught:
-        await depot.shipments.quote(depot.step)
-    assert (caught.value.type, caught.value.non_retryable) == (REJECTED, True)
-    assert ADDRESS.street1 not in str(caught.value)
-
-
-async def test_a_label_is_bought_and_kept(world: World, depot: Depot) -> None:
-    buy = await depot.quoted()
-    bought = await depot.shipments.buy(buy)
-    (made,) = depot.made(bought=True)
-    assert made["tracking_code"] == bought.tracking_code
-    row = await world.row("SELECT * FROM parcels")
-    assert (row.tracking_code, row.tracker, row.rate) == (bought.tracking_code, bought.tracker, buy.rate.reference)
-    assert (row.price, row.currency, row.tracking_status) == (buy.rate.price.minor, "USD", "label_created")
+    refusal = await depot.refuse("shipments.create", 422)
+    assert (refusal.type, refusal.non_retryable) == (REJECTED, True)
+    assert ADDRESS.street1 not in str(refusal)
 
 
 @pytest.mark.parametrize("mishap", ["lost_answer", "garbage", "drop_before"])
 async def test_a_label_is_paid_once_whatever_becomes_of_the_answer(depot: Depot, mishap: str) -> None:
-    buy = await depot.quoted()
-    depot.fail_next("shipments.buy", mishap)
-    with pytest.raises(ApplicationError) as caught:
-        await depot.shipments.buy(buy)
-    assert not caught.value.non_retryable
-    bought = await depot.shipments.buy(buy)
+    assert not (await depot.refuse("shipments.buy", mishap)).non_retryable
+    bought = await depot.book()
     assert [shipment["tracking_code"] for shipment in depot.made(bought=True)] == [bought.tracking_code]
+    assert len(depot.made()) == 1
 
 
 async def test_a_purchase_that_is_repeated_does_not_forget_what_was_scanned_meanwhile(
     world: World, depot: Depot
 ) -> None:
-    buy = await depot.quoted()
-    bought = await depot.shipments.buy(buy)
+    bought = await depot.book()
     before = await world.row("SELECT bought_at FROM parcels")
     depot.sandbox.control(f"easypost/trackers/{bought.tracker}/set", {"status": "in_transit"})
     await depot.shipments.track(Follow(depot.step.parcel_id, "easypost", bought.tracker))
-    assert await depot.shipments.buy(buy) == bought
+    assert await depot.book() == bought
     row = await world.row("SELECT tracking_status, bought_at FROM parcels")
     assert (row.tracking_status, row.bought_at) == ("in_transit", before.bought_at)
 
 
 async def test_where_a_parcel_is_is_asked_and_written_down(world: World, depot: Depot) -> None:
-    bought = await depot.shipments.buy(await depot.quoted())
+    bought = await depot.book()
     follow = Follow(depot.step.parcel_id, "easypost", bought.tracker)
     depot.sandbox.control(f"easypost/trackers/{bought.tracker}/advance", {"steps": 9})
     for _ in range(2):
@@ -140,35 +149,42 @@ async def test_where_a_parcel_is_is_asked_and_written_down(world: World, depot: 
 
 
 async def test_a_label_is_given_back_once(world: World, depot: Depot) -> None:
-    buy = await depot.quoted()
-    await depot.shipments.buy(buy)
-    void = VoidLabel(buy.parcel_id, "easypost", buy.shipment)
+    await depot.book()
+    void = await depot.label()
     assert [await depot.shipments.void(void) for _ in range(2)] == ["submitted"] * 2
     assert (await world.row("SELECT void_status FROM parcels")).void_status == "submitted"
 
 
 async def test_a_label_whose_return_was_answered_by_silence_is_given_back_all_the_same(depot: Depot) -> None:
-    buy = await depot.quoted()
-    await depot.shipments.buy(buy)
+    await depot.book()
+    void = await depot.label()
     depot.fail_next("shipments.refund", "lost_answer")
-    void = VoidLabel(buy.parcel_id, "easypost", buy.shipment)
     with pytest.raises(ApplicationError):
         await depot.shipments.void(void)
     assert await depot.shipments.void(void) == "submitted"
 
 
 async def test_what_was_never_bought_need_not_be_given_back(world: World, depot: Depot) -> None:
-    buy = await depot.quoted()
-    assert await depot.shipments.void(VoidLabel(buy.parcel_id, "easypost", buy.shipment)) == "not_bought"
+    await depot.refuse("shipments.buy", 422)
+    assert await depot.shipments.void(await depot.label()) == "not_bought"
     assert (await world.row("SELECT void_status FROM parcels")).void_status is None
 
 
 async def test_every_parcel_with_a_shipment_is_known_from_the_record(world: World, depot: Depot) -> None:
     oid = (await world.row("SELECT id FROM orders")).id
     assert await depot.shipments.booked(oid) == []
-    buy = await depot.quoted()
+    await depot.refuse("shipments.buy", 422)
     (unpaid,) = await depot.shipments.booked(oid)
-    assert (unpaid.parcel_id, unpaid.shipment, unpaid.tracker, unpaid.number) == (buy.parcel_id, buy.shipment, None, 1)
-    bought = await depot.shipments.buy(buy)
+    assert (unpaid.parcel_id, unpaid.tracker, unpaid.number) == (depot.step.parcel_id, None, 1)
+    assert unpaid.shipment == (await depot.label()).shipment
+    bought = await depot.book()
     (booked,) = await depot.shipments.booked(oid)
     assert booked.tracker == bought.tracker
+
+
+async def test_a_label_is_remembered_once_for_what_it_cost(depot: Depot, world: World) -> None:
+    for _ in range(2):
+        await depot.book()
+    cost = await world.row("SELECT warehouse, zone, band_grams, minor, currency, labels FROM label_costs")
+    parcel = await world.row("SELECT price, currency FROM parcels")
+    assert tuple(cost) == ("EDI", "US", 1000, parcel.price, parcel.currency, 1)

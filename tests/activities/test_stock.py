@@ -9,7 +9,8 @@ from itertools import cycle
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from activities.stock import Commit, Release, StockKeeper, ship_fulfilment
+from activities.projections import ship_fulfilment
+from activities.stock import Commit, Release, StockKeeper
 from db.base import Database
 from domain.stock import Plan, ReservationStatus, Shortage
 from tests.activities.world import World, planned_of, reserve_for
@@ -39,6 +40,29 @@ async def test_of_fifty_orders_for_the_last_ten_units_exactly_ten_get_one(world:
     assert sum(bool(plan.allocations) for plan in plans) == 10
     assert all(plan.shortages == (Shortage("MUG", 1),) for plan in plans if not plan.allocations)
     assert await world.level("MUG", "EDI") == (10, 10)
+
+
+@pytest.mark.parametrize(
+    ("orders", "units"), [(120, 24), pytest.param(500, 100, marks=pytest.mark.fuzz)], ids=["many", "500 for 100"]
+)
+async def test_of_many_orders_over_three_warehouses_exactly_as_many_are_promised_as_there_are_units(
+    world: World, shop_url: str, orders: int, units: int
+) -> None:
+    await world.execute(
+        "INSERT INTO warehouses (code, name, address, priority, active) "
+        "SELECT 'PDX', 'PDX', address, 3, true FROM warehouses WHERE code = 'RNO'"
+    )
+    third = units // 3
+    for warehouse, here in (("EDI", third), ("RNO", third), ("PDX", units - 2 * third)):
+        await world.receive("MUG", warehouse, here)
+    ids = [await world.order(f"{n}") for n in range(orders)]
+    async with AsyncExitStack() as exits:
+        staff = await keepers(exits, shop_url, 4)
+        plans = await asyncio.gather(*(next(staff).reserve(reserve_for(oid)) for oid in ids))
+    assert sum(a.quantity for plan in plans for a in plan.allocations) == units
+    assert sum(plan.shortages == (Shortage("MUG", 1),) for plan in plans) == orders - units
+    levels = await world.row("SELECT sum(reserved) AS reserved, sum(available) AS left FROM stock_levels")
+    assert (levels.reserved, levels.left) == (units, 0)
 
 
 async def test_orders_that_want_the_same_skus_the_other_way_round_never_stand_in_each_others_way(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -18,23 +19,40 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from activities.stock import Commit, PlannedFulfilment, Release, StockKeeper, ship_fulfilment
+from activities.projections import ship_fulfilment
+from activities.stock import Commit, PlannedFulfilment, Release, StockKeeper
+from activities.stock_check import CheckAfter, StockCheck
+from activities.stock_entries import enter
 from db.base import Database
 from db.tables import Base
+from domain.errors import NotEnoughUnits
+from domain.stock_entries import Entry, EntryKind, EntryLine
 from tests.activities.world import SKUS, WAREHOUSES, World, planned_of, reserve_for
 
 T = TypeVar("T")
 UNITS = st.integers(1, 4)
 LINES = st.lists(st.tuples(st.sampled_from(SKUS[:2]), UNITS), min_size=1, max_size=3).map(tuple)
+ENTRIES = st.lists(
+    st.tuples(st.sampled_from([kind for kind in EntryKind if kind is not EntryKind.RECEIPT]), UNITS, st.booleans()),
+    min_size=1,
+    max_size=3,
+)
 
 _DISAGREEING = """
-SELECT l.sku, l.warehouse, l.on_hand, l.reserved, m.on_hand AS moved, m.reserved AS held, r.units AS live
+SELECT l.*, m.*, r.units AS live, n.*
 FROM stock_levels l
-LEFT JOIN LATERAL (SELECT coalesce(sum(on_hand_change), 0) AS on_hand, coalesce(sum(reserved_change), 0) AS reserved
+LEFT JOIN LATERAL (SELECT coalesce(sum(on_hand_change), 0) AS on_hand, coalesce(sum(reserved_change), 0) AS reserved,
+        coalesce(sum(damaged_change), 0) AS damaged, coalesce(sum(incoming_change), 0) AS incoming
     FROM movements WHERE sku = l.sku AND warehouse = l.warehouse) m ON true
+LEFT JOIN LATERAL (SELECT on_hand_after, reserved_after, damaged_after, incoming_after
+    FROM movements WHERE sku = l.sku AND warehouse = l.warehouse ORDER BY id DESC LIMIT 1) n ON true
 LEFT JOIN LATERAL (SELECT coalesce(sum(quantity), 0) AS units FROM reservations
     WHERE sku = l.sku AND warehouse = l.warehouse AND status IN ('held', 'committed')) r ON true
-WHERE (l.on_hand, l.reserved) IS DISTINCT FROM (m.on_hand, m.reserved) OR l.reserved <> r.units
+WHERE (l.on_hand, l.reserved, l.damaged, l.incoming) IS DISTINCT FROM (m.on_hand, m.reserved, m.damaged, m.incoming)
+    OR (l.on_hand, l.reserved, l.damaged, l.incoming)
+        IS DISTINCT FROM (n.on_hand_after, n.reserved_after, n.damaged_after, n.incoming_after)
+    OR l.reserved <> r.units OR l.available <> greatest(0, l.on_hand - l.reserved - l.damaged - l.safety_stock)
+    OR l.short > greatest(0, l.reserved + l.damaged - l.on_hand)
 """
 
 _STANDING = "SELECT line, warehouse, quantity FROM reservations WHERE order_id = :oid"
@@ -52,7 +70,7 @@ class Ledger(RuleBasedStateMachine):
     def __init__(self, dsn: str) -> None:
         super().__init__()
         self._runner = asyncio.Runner()
-        self._world = World(Database(dsn, pool_size=2))
+        self._world = World(Database(dsn, pool_size=4))
         self._stock = StockKeeper(self._world.database)
         self._orders = 0
         self._deliveries = 0
@@ -114,6 +132,28 @@ class Ledger(RuleBasedStateMachine):
     def it_is_cancelled(self, order: Order) -> None:
         live = self._live(order[0])
         assert self._do(self._stock.release(Release(order[0], "cancelled"))) == live
+
+    @rule(entries=ENTRIES)
+    def people_enter_at_once(self, entries: list[tuple[EntryKind, int, bool]]) -> None:
+        """Several people, each over a connection of his own, and the sweep of lapsed holds between them."""
+
+        async def one(kind: EntryKind, units: int, damaged: bool) -> None:
+            self._deliveries += 1
+            lines = tuple(EntryLine(sku, units, damaged=damaged) for sku in SKUS[:2])
+            entry = Entry(kind, "EDI", f"{self._deliveries}", "because", "Ann", lines)
+            with suppress(NotEnoughUnits):  # a refusal is an answer, too
+                async with self._world.database.transaction() as connection:
+                    await enter(connection, entry)
+
+        async def all_of_them() -> None:
+            await asyncio.gather(*(one(*entry) for entry in entries), self._stock.release_expired())
+
+        self._do(all_of_them())
+
+    @rule()
+    def the_check_finds_nothing(self) -> None:
+        checked = self._do(StockCheck(self._world.database).check(CheckAfter()))
+        assert (checked.drifts, checked.next) == (0, None)
 
     @rule()
     def lapsed_holds_are_given_back(self) -> None:

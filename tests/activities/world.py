@@ -135,7 +135,8 @@ def lines_of(*wanted: tuple[str, int]) -> tuple[Line, ...]:
 
 def reserve_for(oid: str, *wanted: tuple[str, int], round: int = 1, hold: timedelta = timedelta(hours=1)) -> Reserve:
     """The request to hold an order's units."""
-    return Reserve(oid, round, lines_of(*(wanted or (("MUG", 1),))), ADDRESS, datetime.now(UTC) + hold)
+    now = datetime.now(UTC)
+    return Reserve(oid, round, lines_of(*(wanted or (("MUG", 1),))), ADDRESS, now, now + hold)
 
 
 def planned_of(oid: str, plan: Plan) -> tuple[PlannedFulfilment, ...]:

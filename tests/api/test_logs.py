@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 
+import structlog
+
+from tests.api.conftest import Api
+
 PROGRAM = """
 import logging
 import structlog
@@ -17,6 +21,18 @@ try:
 except ValueError:
     logging.getLogger("library").exception("it failed")
 """
+
+
+async def test_the_line_of_a_request_names_its_order_and_that_of_the_next_does_not(api: Api) -> None:
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
+        placed = await api.place()
+        await api.http.get(f"/v1/orders/{placed['number']}")
+        await api.http.get(placed["links"]["page"])
+        await api.http.get("/v1/skus")
+    asked = [line for line in lines if line["event"] == "request"]
+    assert [line.get("order") for line in asked] == [placed["number"]] * 3 + [None]
+    assert [line.get("order_id") for line in asked] == [placed["id"]] * 3 + [None]
+    assert len({line["request_id"] for line in asked}) == 4
 
 
 def test_logs_are_json_without_the_texts_of_errors() -> None:

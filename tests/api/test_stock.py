@@ -26,10 +26,8 @@ async def level(api: Api, sku: str) -> int:
 async def test_a_receipt_adds_units_and_says_why(api: Api) -> None:
     response = await api.http.post("/v1/stock/receipts", json=RECEIPT)
     assert response.status_code == 201
-    assert response.json()["levels"] == [
-        {"sku": "KETTLE", "warehouse": "EDI", "on_hand": 20, "reserved": 0, "available": 20},
-        {"sku": "MUG", "warehouse": "EDI", "on_hand": 5, "reserved": 0, "available": 5},
-    ]
+    levels = [(row["sku"], row["on_hand"], row["reserved"], row["available"]) for row in response.json()["levels"]]
+    assert levels == [("KETTLE", 20, 0, 20), ("MUG", 5, 0, 5)]
     (movement,) = (await api.http.get("/v1/stock/KETTLE/movements")).json()["items"]
     assert (movement["kind"], movement["on_hand_change"]) == ("received", 20)
     assert (movement["cause"], movement["actor"]) == ("receipt:ASN-1", "api:test shop")

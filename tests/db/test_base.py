@@ -32,6 +32,15 @@ async def test_the_options_that_other_tools_know_may_stand_in_the_url(shop_url: 
     await database.close()
 
 
+async def test_a_failing_statement_tells_nothing_of_what_was_to_be_written(database: Database) -> None:
+    insert = text("INSERT INTO decodes (actor) VALUES (:actor)")
+    with pytest.raises(DBAPIError) as caught:
+        async with database.transaction() as connection:
+            await connection.execute(insert, {"actor": "margaret@example.com"})
+    assert "INSERT INTO decodes" in str(caught.value)
+    assert "margaret" not in str(caught.value)
+
+
 async def test_what_is_written_stays_only_if_the_block_ends_well(database: Database) -> None:
     insert = text("INSERT INTO decodes (actor, namespace, origin, payloads, key_ids) VALUES (:a, '', '', 1, '')")
     async with database.transaction() as connection:
@@ -74,6 +83,22 @@ async def test_a_lost_connection_is_away_and_the_next_one_serves(database: Datab
         await lose()
     assert is_away(caught.value)
     assert await database.answers()
+
+
+async def test_a_connection_that_the_server_closed_while_nobody_used_it_is_replaced(database: Database) -> None:
+    async with database.reading() as killer:
+        async with database.reading() as idle:
+            pid = (await idle.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        await killer.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    async with database.reading() as one, database.reading() as other:
+        for connection in (one, other):
+            assert (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one() != pid
+
+
+async def test_the_search_index_knows_the_letters_of_every_language(database: Database) -> None:
+    async with database.reading() as connection:
+        for name in ("李伟", "øå"):
+            assert (await connection.execute(text("SELECT show_trgm(:name)"), {"name": name})).scalar_one()
 
 
 async def test_a_statement_that_is_wrong_is_a_bug_and_not_away(database: Database) -> None:

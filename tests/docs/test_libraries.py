@@ -9,6 +9,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 SECTIONS = {
     "Running": PROJECT["dependencies"],
     "The stack on one machine (`local`)": PROJECT["optional-dependencies"]["local"],
+    "Traces (`traces`)": PROJECT["optional-dependencies"]["traces"],
     "Developing (`dev`)": PROJECT["optional-dependencies"]["dev"],
 }
 

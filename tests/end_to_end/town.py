@@ -12,27 +12,32 @@ from typing import Any
 
 import asyncpg
 import httpx2
-from temporalio.client import Client
+import pytest
 
 from domain.orders import workflow_id
 from local.demo import quicken
 from local.ports import Ports
 from local.processes import answers
-from local.sample_orders import sample_orders
+from local.sample_orders import CHANNEL, sample_orders
 from local.shop import Placed, Shop
 from local.stack import Stack
-from local.temporal import NAMESPACE
+from runtime.plugin import connect_bare
+from runtime.settings import TemporalSettings, load_temporal_settings
 
 LOOK_EVERY = 0.03
+RUN = "WAYBILL_TEST_RUN"
+"""the variable that names this run of the tests, where they run against a Temporal that others have used before"""
 
 
 class Town:
     """A running stack on free ports, with a loaded shop. What it counts, it counts in the books of the others."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.said: list[str] = []
         """what the supervisor told: every unexpected end, with its exit status, and every return"""
-        self.stack = Stack(folder, ports=Ports.ephemeral(), say=self.said.append, durable=False)
+        self.settings = {**os.environ, **settings}
+        """what the stack is given from outside"""
+        self.stack = self._stack(folder, Ports.ephemeral())
         self._http = httpx2.AsyncClient(timeout=15, trust_env=False)
 
     async def open(self) -> None:
@@ -48,8 +53,15 @@ class Town:
     async def reopen(self) -> None:
         """Stop everything and start it again on the same data and ports."""
         await self.close()
-        self.stack = Stack(self.stack.folder, ports=self.stack.ports, say=self.said.append, durable=False)
+        self.reset()
         await self.open()
+
+    def reset(self) -> None:
+        """Forget the stack that has run; the next one has the same data and ports."""
+        self.stack = self._stack(self.stack.folder, self.stack.ports)
+
+    def _stack(self, folder: Path, ports: Ports) -> Stack:
+        return Stack(folder, ports=ports, say=self.said.append, environment=self.settings, durable=False)
 
     async def load(self) -> None:
         """Fill the shelves and make parcels travel in seconds."""
@@ -58,7 +70,7 @@ class Town:
 
     async def place(self, count: int, *, batch: str) -> list[Placed]:
         """Place orders through the public API, all at once."""
-        return list(await asyncio.gather(*(self.shop.place(order) for order in sample_orders(count, batch=batch))))
+        return list(await asyncio.gather(*(self.shop.place(order) for order in batch_of(count, batch))))
 
     def kill(self, name: str) -> None:
         """SIGKILL one of the stack's processes; the supervisor starts it again."""
@@ -77,9 +89,23 @@ class Town:
         self.kill(name)
         return await self.back(name, after=pid)
 
+    @property
+    def temporal(self) -> TemporalSettings:
+        """How the stack's Temporal is reached."""
+        settings = {**self.settings, **self.stack.settings()}
+        given = {name: settings.get(name.upper(), "") for name in TemporalSettings.model_fields}
+        return load_temporal_settings(**{name: value for name, value in given.items() if value})
+
+    def must_own_temporal(self) -> None:
+        """Skip the test where Temporal is not ours to stop, freeze or copy."""
+        if self.stack.temporal_is_given:
+            pytest.skip("needs a Temporal of its own, and TEMPORAL_ADDRESS names another's")
+
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:
         """A process, with its children, that exists and does nothing: whoever calls it waits."""
+        if name == "temporal":
+            self.must_own_temporal()
         pid = self.stack.supervisor.pid(name)
         pids = [pid, *_children(pid)]
         for each in pids:
@@ -93,6 +119,8 @@ class Town:
     @asynccontextmanager
     async def down(self, name: str) -> AsyncIterator[None]:
         """A process that is gone: whoever calls it is refused."""
+        if name == "temporal":
+            self.must_own_temporal()
         await self.stack.supervisor.take_down(name)
         try:
             yield
@@ -170,7 +198,7 @@ class Town:
 
     async def events(self, placed: list[Placed]) -> int:
         """How many events the histories of these orders hold, by Temporal's own count."""
-        client = await Client.connect(f"127.0.0.1:{self.stack.ports.temporal}", namespace=NAMESPACE)
+        client = await connect_bare(self.temporal)
         described = [await client.get_workflow_handle(workflow_id(order.id)).describe() for order in placed]
         return sum(each.history_length for each in described)
 
@@ -224,8 +252,14 @@ async def until(holds: Callable[[], Awaitable[bool]], *, what: str, seconds: flo
 
 def simple_order(reference: str) -> dict[str, Any]:
     """An order of one line, and so of one parcel."""
-    order = next(order for order in sample_orders(20, batch="simple") if len(order["lines"]) == 1)
+    order = next(order for order in batch_of(20, "simple") if len(order["lines"]) == 1)
     return {**order, "external_reference": reference}
+
+
+def batch_of(count: int, batch: str) -> list[dict[str, Any]]:
+    """The sample orders of a batch. On a cluster every run has a channel of its own: there its orders are new."""
+    channel = os.environ.get(RUN, CHANNEL)
+    return [{**order, "channel": channel} for order in sample_orders(count, batch=batch)]
 
 
 async def _is(value: bool) -> bool:

@@ -268,6 +268,19 @@ async def is_an_operators(house: House, ended: Terminated) -> None:
     assert [e.kind for e in await house.exceptions(ended.order)] == ["workflow_ended"]
 
 
+async def test_the_last_run_of_an_order_is_known_also_when_temporal_has_forgotten_it(house: House) -> None:
+    await stock_up(house)
+    order = await on_the_table(house)
+    assert await house.gateway.end_of(order) is None
+    await house.handle(order).terminate()
+    ended = await house.gateway.end_of(order)
+    assert ended is not None
+    assert ended.how == "terminated"
+    unknown = await house.gateway.end_of("never-placed")
+    assert unknown is not None
+    assert (unknown.run_id, unknown.how) == ("", "it is not there any more")
+
+
 async def test_ended_workflows_are_taken_up_where_they_stood_and_nothing_is_done_twice(house: House) -> None:
     await stock_up(house)
     bank, table, road = await terminate(house, at_the_bank, on_the_table, on_the_road)

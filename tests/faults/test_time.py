@@ -65,6 +65,38 @@ async def test_a_customer_who_pays_just_after_the_payment_was_closed_is_not_char
     assert await house.mails(order) == ["expired"]
 
 
+@pytest.mark.parametrize("left", [False, True])
+async def test_an_order_that_is_late_is_shown_to_an_operator_once(house: House, left: bool) -> None:
+    await house.receive("MUG", 10)
+    order = await house.place(service="express")
+    await house.labelled(order)
+    if left:
+        await house.hand_over(order)
+    await house.pass_time(order, days=4, hours=1)
+    row = await house.exception(order, ExceptionKind.DELIVERY_LATE)
+    assert "was promised by" in row.reason
+    assert ("still here" in row.reason) is not left
+    await house.resolve(order, ExceptionKind.DELIVERY_LATE, Action.RETRY)
+    await house.pass_time(order, days=1)
+    await house.until(order, waiting="the delivery of" if left else "the hand-over of")
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    assert [e.kind for e in await house.exceptions(order)] == [ExceptionKind.DELIVERY_LATE]
+
+
+async def test_a_late_parcel_that_arrives_ends_the_alarm_itself(house: House) -> None:
+    await house.receive("MUG", 10)
+    order = await house.place(service="express")
+    await house.labelled(order)
+    await house.hand_over(order)
+    await house.pass_time(order, days=4, hours=1)
+    await house.exception(order, ExceptionKind.DELIVERY_LATE)
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    (exception,) = await house.exceptions(order)
+    assert exception.resolution == "resolved_itself"
+
+
 async def test_an_order_that_sleeps_over_the_clock_change_tells_its_times_in_utc(house: House) -> None:
     await house.receive("MUG", 10)
     await house.stripe(fail_next=[{"operation": "payment_intents.create", "status": 403}])

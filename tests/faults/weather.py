@@ -83,7 +83,9 @@ async def turn(house: House, step: Step, weather: Weather) -> None:
     if weather.away:
         await turn(away=True)
     elif weather.fault:
-        await turn(fail_next=[{"operation": step.operation, **weather.fault}])
+        # A carrier is asked by the relay first, and by the order where the relay got no answer.
+        times = 2 if step.operation == STEPS["track"].operation else 1
+        await turn(fail_next=[{"operation": step.operation, **weather.fault}] * times)
 
 
 async def clear(house: House) -> None:

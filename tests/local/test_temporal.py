@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from local.ports import Ports
 from local.processes import Child
-from local.temporal import register_search_attributes, temporal_service
+from local.temporal import temporal_service
 
 
 async def known_attributes(address: str) -> set[str]:
@@ -36,19 +36,3 @@ async def test_a_started_workflow_survives_a_kill_of_the_server(tmp_path: Path) 
         assert "OrderStatus" in await known_attributes(address)
     finally:
         await second.stop()
-
-
-async def test_a_server_of_ones_own_gets_the_search_attributes_it_lacks(tmp_path: Path) -> None:
-    ports = Ports.ephemeral()
-    service = temporal_service(
-        tmp_path / "temporal", ports=ports, log=tmp_path / "temporal.log", search_attributes={"Channel": "Keyword"}
-    )
-    address = f"127.0.0.1:{ports.temporal}"
-    server = await Child.start(service)
-    try:
-        wanted = {"Channel": "Keyword", "Warehouse": "KeywordList", "PromisedBy": "Datetime"}
-        for _ in range(2):  # the second time there is nothing to add
-            await register_search_attributes(address, "default", wanted)
-        assert set(wanted) <= await known_attributes(address)
-    finally:
-        await server.stop()

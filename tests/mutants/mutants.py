@@ -100,8 +100,8 @@ QUICK = (
     Mutant(
         "an attempt to tell the customer is counted before it is made",
         "activities/notifications.py",
-        "            await records.begin_attempt(connection, notice.id)\n",
-        "",
+        "self._mailer.send(mail, about_to=attempt.begin)",
+        "self._mailer.send(mail)",
         (
             "tests/activities/test_notifications.py"
             "::test_however_often_the_answer_is_lost_the_customer_gets_two_mails_at_most",
@@ -120,28 +120,28 @@ THOROUGH = (
     Mutant(
         "a purchase that may have been made is looked up before another is made",
         "activities/shipments.py",
-        "        if not first:\n",
-        "        if not step:\n",
+        "since = await self._forgotten_since(step) if first else step.since",
+        "since = None",
         ("tests/activities/test_shipments.py::test_a_shipment_whose_answer_was_lost_is_found_and_used",),
     ),
     Mutant(
         "after a spent key the provider's books are read before a new key is used",
         PAYMENTS,
-        "made = await self._live(provider, step) if step.n > 1 else None",
+        "made = await (self._forgotten(provider, step, begun) if step.n == 1 else self._live(provider, step))",
         "made = None",
         ("tests/activities/test_payments.py::test_a_second_decision_finds_what_the_first_one_did_before_it_charges",),
     ),
     Mutant(
         "a refund decided again finds the first one",
         PAYMENTS,
-        "refund = await self._refunded(provider, reference) if step.n > 1 else None",
+        "refund = await self._refunded(provider, reference) if look else None",
         "refund = None",
         ("tests/activities/test_refunds.py::test_a_second_decision_to_refund_finds_the_first_refund",),
     ),
     Mutant(
         "levels are locked before they are read",
         "activities/stock.py",
-        "            await stock_records.lock(connection, [(sku, p.warehouse) for sku in skus for p in places])\n",
+        "            await stock_records.lock(connection, keys)\n",
         "",
         ("tests/activities/test_stock.py::test_of_fifty_orders_for_the_last_ten_units_exactly_ten_get_one",),
     ),

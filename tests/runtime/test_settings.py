@@ -73,7 +73,11 @@ def test_each_fault_has_a_line_of_its_own(load: Load) -> None:
         ("PROVIDERS", "hush", "'live' or 'sandbox'"),
         ("SMTP_TLS", "hush", "'none', 'starttls' or 'tls'"),
         ("LOG_LEVEL", "hush", "DEBUG, INFO, WARNING, ERROR"),
+        ("TRACES", "hush", "'off' or 'otlp'"),
         ("WEB_PORT", "70000", "65535"),
+        ("TEMPORAL_TLS_CA", "/etc/hush.pem", "PEM text"),
+        ("TEMPORAL_TLS_KEY", "/etc/hush.pem", "PEM text"),
+        ("BUILD_ID", "hush hush", "letters, digits"),
         ("SMTP_PORT", "0", "greater than or equal to 1"),
         ("DATABASE_POOL", "0", "greater than or equal to 1"),
         ("PAYMENT_WINDOW", "PT0S", "greater than"),
@@ -100,8 +104,14 @@ def test_what_is_weak_or_malformed_is_explained_in_one_line_that_does_not_quote_
         ({"EASYPOST_BASE_URL": "https://api.easypost.com/v2"}, "PROVIDERS=sandbox"),
         ({"STRIPE_BASE_URL": "https://api.stripe.com/?127.0.0.1"}, "PROVIDERS=sandbox"),
         ({"SMTP_HOST": "mail.example", "SMTP_USERNAME": "shop"}, "SMTP_TLS=none"),
-        ({"TEMPORAL_TLS_CERT": "certificate"}, "TEMPORAL_TLS_KEY"),
-        ({"TEMPORAL_TLS_KEY": "hush"}, "TEMPORAL_TLS_CERT"),
+        ({"ALERT_WEBHOOK_URL": "https://shop.example/alerts"}, "ALERT_WEBHOOK_SECRET"),
+        (
+            {"ALERT_WEBHOOK_URL": "http://shop.example/alerts", "ALERT_WEBHOOK_SECRET": "h" * 40},
+            "ALERT_WEBHOOK_URL must begin with https://",
+        ),
+        ({"ALERT_WEBHOOK_URL": "https://shop.example/a", "ALERT_WEBHOOK_SECRET": "hush"}, "32 characters"),
+        ({"TEMPORAL_TLS_CERT": "-----BEGIN CERTIFICATE-----"}, "TEMPORAL_TLS_KEY"),
+        ({"TEMPORAL_TLS_KEY": "-----BEGIN hush"}, "TEMPORAL_TLS_CERT"),
     ],
 )
 def test_settings_that_contradict_each_other_are_explained_in_one_line(

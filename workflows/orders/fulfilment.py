@@ -1,16 +1,23 @@
 """One fulfilment of an order, a coroutine of its workflow: label, hand-over, delivery."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime
 
 from temporalio import workflow
 
-from activities.shipments import Bought, Buy, Follow, ParcelStep, Quote, Shipments, VoidLabel, Whereabouts
+from activities.shipments import Book, Bought, Shipments
 from activities.stock import PlannedFulfilment
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import derived_id
-from domain.shipments import SCANNED, SERVICE_DAYS, FulfilmentStatus, TrackingStatus, cheapest
+from domain.promises import promised_to
+from domain.shipments import (
+    ENDING,
+    SCANNED,
+    SERVICE_DAYS,
+    FulfilmentStatus,
+    TrackingStatus,
+    Whereabouts,
+)
 from domain.waiting import Party
 from workflows.orders import attributes
 from workflows.orders.desk import Desk, OrderStopped
@@ -18,6 +25,8 @@ from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.outside import Input, Method, Outside, Refusal, Result
 from workflows.orders.payment import PaymentRun
 from workflows.orders.recall import Recall
+from workflows.orders.reservation import booking
+from workflows.orders.tracker import Tracker
 
 _CARRIER_SYSTEM = "easypost"
 
@@ -55,19 +64,16 @@ class FulfilmentRun:
         self._on_left = on_left
         self._name = f"parcel {planned.number}"
         self._bought: Bought | None = None
-        self._where: Whereabouts | None = None
+        self.tracker = Tracker(planned.id, self._name, journal, desk, outside)
+        self._promised: datetime | None = promised_to(journal.order)
         self._heard = workflow.now()
-        self._news = False
         self._refused: str | None = None
-
-    def wake(self) -> None:
-        """The carrier has told something: ask it."""
-        self._news = True
 
     async def run(self) -> None:
         """From the empty box to the door. Ends early, between two steps, when the order is to be cancelled."""
         try:
             self._bought = await self._label()
+            self.tracker.follow(self.parcel_id, _CARRIER_SYSTEM, self._bought)
             if self.left_before:
                 await self._leave("an earlier run")
             await self._await_hand_over()
@@ -94,48 +100,42 @@ class FulfilmentRun:
         while True:
             attempts += 1
             self._desk.check()
-            self._wait(f"the carrier's rates and label for {self._name}", Party.CARRIER)
+            self._wait(*booking(self._name))
             await self._journal.publish()
-            quote = await self._quote(attempts)
-            if isinstance(quote, Refusal):
-                await self._ask(
-                    ExceptionKind.CARRIER_REFUSED, f"The carrier refused {self._name}: {quote.reason}. {_ASK_AGAIN}"
-                )
-                continue
-            service = self._journal.order.request.shipping_service
-            rate = cheapest(quote.rates, max_days=SERVICE_DAYS[service])
-            if rate is None:
-                told = "; ".join(quote.messages) or "no carrier is fast enough"
+            step = self._book_step(attempts)
+            booked = await self._call(Shipments.book, step, f"Book a carrier for {self._name}")
+            if isinstance(booked, Refusal):
+                reason = f"The carrier refused {self._name}: {booked.reason}. {_ASK_AGAIN}"
+                await self._ask(ExceptionKind.CARRIER_REFUSED, reason)
+                # What was refused or never answered may have been bought all the same; a new parcel will be bought now.
+                await self._recall.parcel(self.parcel_id)
+            elif booked.bought is None:
+                told = "; ".join(booked.messages) or "no carrier is fast enough"
+                service = self._journal.order.request.shipping_service
                 await self._ask(
                     ExceptionKind.NO_RATE, f"No rate for {self._name} keeps {service!r} ({told}). {_ASK_AGAIN}"
                 )
-                continue
-            self._desk.check()
-            buy = Buy(self.parcel_id, _CARRIER_SYSTEM, quote.shipment, rate)
-            summary = f"Buy {rate.carrier} {rate.service} for {rate.price}"
-            bought = await self._call(Shipments.buy, buy, summary)
-            if not isinstance(bought, Refusal):
+            else:
+                bought = booked.bought
+                self.tracker.news = booked.found
                 self._journal.note("labelled", f"{self._name.capitalize()}: {bought.carrier} {bought.service} booked.")
                 return bought
-            await self._ask(ExceptionKind.CARRIER_REFUSED, f"No label for {self._name}: {bought.reason}. {_ASK_AGAIN}")
-            # What was refused or never answered may have been bought all the same, and a new parcel will be bought now.
-            await self._recall.label(VoidLabel(buy.parcel_id, buy.provider, buy.shipment), name=self._name)
 
-    async def _quote(self, number: int) -> Quote | Refusal:
+    def _book_step(self, attempt: int) -> Book:
         order = self._journal.order
-        self.parcel_id = derived_id(self.planned.id, f"parcel:{number}")
-        step = ParcelStep(
+        self.parcel_id = derived_id(self.planned.id, f"parcel:{attempt}")
+        return Book(
             parcel_id=self.parcel_id,
             fulfilment_id=self.planned.id,
             order_number=order.number,
-            attempt=number,
+            attempt=attempt,
             provider=_CARRIER_SYSTEM,
             warehouse=self.planned.warehouse,
             recipient=order.request.shipping_address,
             allocations=self.planned.allocations,
             since=order.placed_at,
+            max_days=SERVICE_DAYS[order.request.shipping_service],
         )
-        return await self._call(Shipments.quote, step, f"Rates for {self._name}")
 
     async def _await_hand_over(self) -> None:
         self.labelled = True
@@ -156,6 +156,8 @@ class FulfilmentRun:
             if not self.left and self._refused is None and await self._scanned():
                 self._check_cancel()
                 await self._leave_scanned()
+            if not self.left and self._late():
+                await self._ask_about_lateness("It is still here.")
 
     def _check_cancel(self) -> None:
         # A hand-over that has begun wins over a cancel; it was accepted before, or the cancel would have been refused.
@@ -174,7 +176,7 @@ class FulfilmentRun:
         async def settled() -> bool:
             if self._payment.news:
                 await self._payment.changed()
-            scanned = await self._look_for(lambda where: where.status in SCANNED)
+            scanned = await self.tracker.look_for(lambda where: where.status in SCANNED)
             return scanned or self._money_trouble() != trouble
 
         kind, reason = trouble
@@ -182,7 +184,7 @@ class FulfilmentRun:
             kind,
             f"{reason} Retry renews the hold where that is needed; the parcel can then be handed over again.",
             until=lambda: self.left or self._payment.captured is not captured,
-            again=self._again(settled, news=lambda: self._news or self._payment.news),
+            again=self._again(settled, news=lambda: self.tracker.news or self._payment.news),
         )
         self._refused = None
         if action is Action.RETRY:
@@ -239,9 +241,9 @@ class FulfilmentRun:
         await self._journal.publish()
 
     async def _follow(self) -> None:
-        self._heard, last = workflow.now(), self._where
+        self._heard, last = workflow.now(), self.tracker.where
         while True:
-            where, self._where = self._where, None
+            where = self.tracker.act()
             if where is not None:
                 if where != last and where.status in SCANNED:
                     self._heard, last = workflow.now(), where
@@ -253,23 +255,47 @@ class FulfilmentRun:
                     self.returned = True
                     self._journal.change(self.planned.id, FulfilmentStatus.RETURNED)
                     return
-            if self._where is None and workflow.now() >= self._silent_at():
+            if self.tracker.where is None and workflow.now() >= self._silent_at():
                 await self._ask_about_silence(last)
-            if self._where is None:
+            if self.tracker.where is None and self._late():
+                await self._ask_about_lateness(_last_word(last))
+            if self.tracker.where is None:
                 await self._pause(lambda: False)
-                await self._track()
+                await self.tracker.ask()
 
     def _silent_at(self) -> datetime:
         return self._heard + self._journal.order.policy.carrier_patience
 
     async def _ask_about_silence(self, last: Whereabouts | None) -> None:
         async def settled() -> bool:
-            return await self._look_for(lambda where: where != last and where.status in SCANNED)
+            return await self.tracker.look_for(lambda where: where != last and where.status in SCANNED)
 
         reason = f"The carrier has said nothing of {self._name} for {self._journal.order.policy.carrier_patience}."
         await self._ask(ExceptionKind.CARRIER_SILENT, f"{reason} Retry waits on.", again=self._again(settled))
         self._heard = workflow.now()
         self._wait_for_delivery()
+
+    def _late(self) -> bool:
+        return self._promised is not None and workflow.now() >= self._promised
+
+    async def _ask_about_lateness(self, last: str) -> None:
+        """Once: the promised day has passed."""
+        left = self.left
+
+        async def settled() -> bool:
+            found = await self.tracker.look_for(lambda where: where.status in (ENDING if left else SCANNED))
+            return found or (not left and self._money_trouble() is not None)
+
+        reason = f"{self._name.capitalize()} was promised by {self._promised:%Y-%m-%d %H:%M} UTC. {last}"
+        self._promised = None
+        await self._ask(
+            ExceptionKind.DELIVERY_LATE,
+            f"{reason} Retry waits on.",
+            until=lambda: self.left is not left or (not left and self._money_trouble() is not None),
+            again=self._again(settled),
+        )
+        if self.left:
+            self._wait_for_delivery()
 
     async def _given_up(self, where: Whereabouts) -> bool:
         """Whether a person says that a parcel which is coming back or has failed will not be delivered."""
@@ -278,7 +304,7 @@ class FulfilmentRun:
             return False
 
         async def settled() -> bool:
-            return await self._look_for(lambda now: now.status is not where.status)
+            return await self.tracker.look_for(lambda now: now.status is not where.status)
 
         reason = f"The carrier reports {self._name} as {where.status}: {where.message or 'no more is known'}."
         action = await self._journal.ask(
@@ -292,43 +318,8 @@ class FulfilmentRun:
         return action is Action.SKIP
 
     async def _scanned(self) -> bool:
-        where = await self._track()
+        where = await self.tracker.ask()
         return where is not None and where.status in SCANNED
-
-    async def _track(self) -> Whereabouts | None:
-        """Where the parcel is; None where the carrier does not tell, and a person was asked about that."""
-        self._news = False
-        if self._bought is None:
-            return None
-        where = await self._call(Shipments.track, self._follow_step(self._bought), f"Where is {self._name}?")
-        if isinstance(where, Refusal):
-            reason = f"The carrier does not tell where {self._name} is: {where.reason}. Retry asks again."
-            await self._journal.ask(
-                ExceptionKind.STEP_FAILED,
-                reason,
-                (Action.RETRY,),
-                fulfilment_id=self.planned.id,
-                until=lambda: self._news or self._desk.cancel_wished,
-            )
-            self._news = True  # decided or overtaken by news: ask now, not when the next timer ends
-            return None
-        self._where = where
-        return where
-
-    async def _look_for(self, wanted: Callable[[Whereabouts], bool]) -> bool:
-        """Whether the carrier, if he answers at once, tells what is ``wanted``; then it is taken as read."""
-        self._news = False
-        if self._bought is None:
-            return False
-        step, summary = self._follow_step(self._bought), f"Where is {self._name} now?"
-        where = await self._outside.glance(Shipments.track, step, summary=summary)
-        if where is None or not wanted(where):
-            return False
-        self._where = where
-        return True
-
-    def _follow_step(self, bought: Bought) -> Follow:
-        return Follow(self.parcel_id, _CARRIER_SYSTEM, bought.tracker)
 
     async def _pause(self, others: Callable[[], bool]) -> None:
         """Until the carrier tells something, somebody acts, or it is time to ask or to warn."""
@@ -338,15 +329,12 @@ class FulfilmentRun:
             warn = lapse - self._journal.order.policy.hold_margin
             if warn > workflow.now():
                 patience = min(patience, warn - workflow.now())
-        if self.left and self._silent_at() > workflow.now():
-            patience = min(patience, self._silent_at() - workflow.now())
+        due = workflow.now() + patience
+        for moment in (self._silent_at() if self.left else None, self._promised):
+            if moment is not None and moment > workflow.now():
+                due = min(due, moment)
         left = self.left
-        with suppress(TimeoutError):  # nobody told anything: ask all the same
-            await workflow.wait_condition(
-                lambda: self._news or self.left is not left or self._desk.cancel_wished or others(),
-                timeout=patience,
-                timeout_summary=f"Ask about {self._name}",
-            )
+        await self.tracker.pause(lambda: self.left is not left or self._desk.cancel_wished or others(), due=due)
 
     async def _call(self, method: Method[Input, Result], argument: Input, summary: str) -> Result | Refusal:
         return await self._outside.call(method, argument, summary=summary, on=Party.CARRIER)
@@ -363,7 +351,7 @@ class FulfilmentRun:
 
     def _again(self, settled: Callable[[], Awaitable[bool]], *, news: Callable[[], bool] | None = None) -> LookAgain:
         every = self._journal.order.policy.check_carrier_every
-        return LookAgain(settled, news or (lambda: self._news), every)
+        return LookAgain(settled, news or (lambda: self.tracker.news), every)
 
     def _lapsing(self) -> bool:
         lapse = self._payment.lapses_at
@@ -384,3 +372,7 @@ _TROUBLE = {
     TrackingStatus.EXCEPTION: ExceptionKind.PARCEL_FAILED,
     TrackingStatus.CANCELLED: ExceptionKind.PARCEL_FAILED,
 }
+
+
+def _last_word(where: Whereabouts | None) -> str:
+    return f"The carrier's last word: {where.message or where.status}." if where else "The carrier has said nothing."

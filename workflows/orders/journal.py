@@ -2,14 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
 
-from activities.orders import Entry, FulfilmentChange, OrderRecords, Projection, Resolved
+from activities.orders import OrderRecords
+from activities.projections import Entry, FulfilmentChange, Projection, Resolved
 from domain.exceptions import Action, ExceptionKind, OrderException, Resolution
 from domain.orders import OrderStatus, PlacedOrder, can_follow, derived_id
 from domain.shipments import FulfilmentStatus
@@ -51,6 +52,7 @@ class Journal:
         self._asked = 0
         self._lines: list[str] = []
         self._findable: dict[str, SearchAttributeUpdate[Any]] = {}
+        self._written: Projection | None = None
 
     @property
     def waiting(self) -> Waiting:
@@ -105,14 +107,21 @@ class Journal:
         key = f"{int(workflow.now().timestamp() * 1000):013d}-{len(self._lines) + 1:04d}"
         entry = Entry(once or key, workflow.now(), kind, text, actor)
         self._entries.append(entry)
-        self._lines.append(f"- `{entry.at:%m-%d %H:%M:%S}` {text}")
+        self.show(text)
+
+    def show(self, text: str) -> None:
+        """Add a line to what the Temporal UI shows. The step that it tells of has written its own entry."""
+        self._lines.append(f"- `{workflow.now():%m-%d %H:%M:%S}` {text}")
 
     def change(self, fulfilment_id: str, status: FulfilmentStatus) -> None:
         """Give a fulfilment another status; it is written with the next `publish`."""
         self._changes.append(FulfilmentChange(fulfilment_id, status, workflow.now()))
 
     async def publish(self, *, closed: bool = False) -> None:
-        """Show everything in the Temporal UI and write it to the record, in one transaction."""
+        """Show everything in the Temporal UI and write it to the record, in one transaction, unless it stands there."""
+        projection = self._projection(closed=closed)
+        if not closed and self._stands(projection):
+            return
         self.find_by(attributes.NEEDS_ATTENTION.value_set(bool(self.open)))
         known = workflow.info().typed_search_attributes
         changed = [u for u in self._findable.values() if known.get(u.key) != u.value]
@@ -120,9 +129,25 @@ class Journal:
             workflow.upsert_search_attributes(changed)
         self._findable = {}
         workflow.set_current_details(self._markdown())
+        # Emptied before the write is awaited: what is noted meanwhile belongs to the next projection.
+        self._entries, self._opened, self._resolved, self._changes = [], [], [], []
+        self._written = projection
+        await keep_record(OrderRecords.record, projection, summary=f"Record: {self.status}")
+
+    def foretell(self, status: OrderStatus, what: str, on: Party) -> Projection:
+        """What holds if the next step of our own succeeds. The step writes it in its own transaction."""
+        waiting = Waiting(what, on, workflow.now())
+        return replace(self._projection(), status=status, waiting=waiting)
+
+    def came_true(self, foretold: Projection) -> None:
+        """The step has succeeded, and written it."""
+        self._entries = [entry for entry in self._entries if entry not in foretold.entries]
+        self._written = foretold
+
+    def _projection(self, *, closed: bool = False) -> Projection:
         # From the clock, so that a run that was reset or started anew writes over what the run before it wrote.
         self._revision = max(self._revision + 1, int(workflow.now().timestamp() * 1_000_000))
-        projection = Projection(
+        return Projection(
             order_id=self.order.id,
             revision=self._revision,
             status=self.status,
@@ -135,9 +160,18 @@ class Journal:
             delivered_at=self.delivered_at,
             closed_at=workflow.now() if closed else None,
         )
-        # Emptied before the write is awaited: what is noted meanwhile belongs to the next projection.
-        self._entries, self._opened, self._resolved, self._changes = [], [], [], []
-        await keep_record(OrderRecords.record, projection, summary=f"Record: {self.status}")
+
+    def _stands(self, projection: Projection) -> bool:
+        """Whether the record says all this already."""
+        before = self._written
+        if before is None or any((projection.entries, projection.opened, projection.resolved, projection.fulfilments)):
+            return False
+        same = replace(projection.waiting, since=before.waiting.since) == before.waiting
+        return same and (projection.status, projection.open, projection.delivered_at) == (
+            before.status,
+            before.open,
+            before.delivered_at,
+        )
 
     async def ask(
         self,

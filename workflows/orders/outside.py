@@ -10,6 +10,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 from temporalio.exceptions import TimeoutError as ActivityTimedOut
 
+from activities.failures import TOLD
 from domain.waiting import Party
 from workflows.orders.journal import Journal
 
@@ -97,4 +98,8 @@ def _failure(error: ActivityError) -> str:
     cause: BaseException | None = error.cause
     if isinstance(cause, ActivityTimedOut) and cause.cause is not None:
         cause = cause.cause
-    return cause.message if isinstance(cause, ApplicationError) else "no answer in time"
+    if not isinstance(cause, ApplicationError):
+        return "no answer in time"
+    if cause.type in TOLD:
+        return cause.message
+    return f"a failure inside Waybill, {cause.type}; the activity in the Temporal UI tells more"

@@ -20,7 +20,7 @@ from domain.waiting import Party
 from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.outside import Outside, Refusal
-from workflows.orders.reservation import ReservationRun
+from workflows.orders.reservation import AUTHORISING, ReservationRun
 
 Result = TypeVar("Result")
 Step = Callable[[Any, PayStep], Coroutine[Any, Any, Result]]
@@ -83,7 +83,7 @@ class PaymentRun:
         Raises OrderStopped if the order is cancelled or not paid in time.
         """
         self._journal.move_to(OrderStatus.AWAITING_PAYMENT)
-        self._journal.wait_for("the payment to be authorised", Party.PAYMENT_PROVIDER)
+        self._journal.wait_for(*AUTHORISING)
         await self._journal.publish()
         self._state = await self._authorise()
         while True:

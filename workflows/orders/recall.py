@@ -22,12 +22,18 @@ class Recall:
         """Every label that the order's record knows of, whichever run of the workflow bought it."""
         for parcel in await keep_record(Shipments.booked, self._journal.order.id, summary="Which labels are there?"):
             name = f"parcel {parcel.number}"
-            label = VoidLabel(parcel.parcel_id, parcel.provider, parcel.shipment)
-            if await self.label(label, name=name) == "rejected":
+            if await self._void(parcel, name) == "rejected":
                 await self._settle_scan(parcel, name)
 
-    async def label(self, label: VoidLabel, *, name: str) -> str | None:
+    async def parcel(self, parcel_id: str) -> None:
+        """The label of one parcel, if it may have one."""
+        for parcel in await keep_record(Shipments.booked, self._journal.order.id, summary="Which labels are there?"):
+            if parcel.parcel_id == parcel_id:
+                await self._void(parcel, f"parcel {parcel.number}")
+
+    async def _void(self, parcel: Booked, name: str) -> str | None:
         """What the carrier says to the label's return; None if a person decides to leave it."""
+        label = VoidLabel(parcel.parcel_id, parcel.provider, parcel.shipment)
         summary = f"Void the label of {name}"
         status = await self._desk.insist(
             lambda: self._outside.call(Shipments.void, label, summary=summary, on=Party.CARRIER),

@@ -17,6 +17,13 @@ from workflows.orders.steps import keep_record
 _SLACK = timedelta(hours=1)
 # Receipts tell the orders that wait; units that others give back, and news that was lost, are found by this.
 _LOOK_EVERY = timedelta(hours=6)
+AUTHORISING = ("the payment to be authorised", Party.PAYMENT_PROVIDER)
+"""what an order waits for whose units are held, and on whom"""
+
+
+def booking(parcel: str) -> tuple[str, Party]:
+    """What a paid order waits for, and on whom."""
+    return f"the carrier's rates and label for {parcel}", Party.CARRIER
 
 
 class ReservationRun:
@@ -44,7 +51,7 @@ class ReservationRun:
             plan = self._plan if decided is None else await self._hold()
         if plan.left:
             self._desk.has_left()
-        self._journal.note("reserved", " ".join(plan.explanation) or "The units are held.")
+        self._journal.show(" ".join(plan.explanation) or "The units are held.")
         return plan
 
     async def _hold(self) -> Plan:
@@ -52,8 +59,20 @@ class ReservationRun:
         self._journal.wait_for("its units to be reserved", Party.WAYBILL)
         self._arrived = False
         expires_at = workflow.now() + order.policy.payment_window + _SLACK
-        request = Reserve(order.id, self._round, order.request.lines, order.request.shipping_address, expires_at)
+        # While a person is asked, the answer is told first.
+        then = None if self._journal.open else self._journal.foretell(OrderStatus.AWAITING_PAYMENT, *AUTHORISING)
+        request = Reserve(
+            order_id=order.id,
+            round=self._round,
+            lines=order.request.lines,
+            address=order.request.shipping_address,
+            at=workflow.now(),
+            expires_at=expires_at,
+            then=then,
+        )
         self._plan = await keep_record(StockKeeper.reserve, request, summary="Route and reserve")
+        if self._plan.allocations and then is not None:
+            self._journal.came_true(then)
         return self._plan
 
     async def _ask(self, plan: Plan) -> Action | None:
@@ -69,5 +88,9 @@ class ReservationRun:
 
     async def commit(self, fulfilments: tuple[PlannedFulfilment, ...]) -> bool:
         """Make the hold firm, now that the order is paid; False if it was lost meanwhile."""
-        commit = Commit(self._journal.order.id, fulfilments)
-        return await keep_record(StockKeeper.commit, commit, summary="Make the reservation firm")
+        then = self._journal.foretell(OrderStatus.FULFILLING, *booking(f"parcel {fulfilments[0].number}"))
+        commit = Commit(self._journal.order.id, fulfilments, then)
+        firm = await keep_record(StockKeeper.commit, commit, summary="Make the reservation firm")
+        if firm:
+            self._journal.came_true(then)
+        return firm

@@ -248,7 +248,7 @@ class OrderWorkflow:
             return
         for run in self._fulfilments.values():
             if run.parcel_id == wake.parcel_id:
-                run.wake()
+                run.tracker.wake(wake.where)
 
     @workflow.signal
     def stock_arrived(self) -> None:

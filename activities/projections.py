@@ -1,0 +1,144 @@
+"""What an order's workflow knows, as it is written where everybody can read it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import exceptions as exception_records
+from db import orders as order_records
+from db import shipments as shipment_records
+from db import stock as stock_records
+from db.stock import Change
+from domain.exceptions import OrderException
+from domain.orders import OrderStatus
+from domain.shipments import FulfilmentStatus
+from domain.stock import LIVE, MovementKind, ReservationStatus
+from domain.waiting import Waiting
+
+WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the timeline. ``key`` is unique within the order."""
+
+    key: str
+    at: datetime
+    kind: str
+    text: str
+    actor: str = "waybill"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """How an exception ended."""
+
+    exception_id: str
+    resolution: str
+    by: str
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class FulfilmentChange:
+    """A fulfilment's new status since ``at``."""
+
+    fulfilment_id: str
+    status: FulfilmentStatus
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The workflow's newest view of an order, and what has happened since the last one.
+
+    ``open`` are the exceptions that the workflow still waits for: another one that the record shows as open belongs to
+    a run that was ended or reset from outside, and nobody waits for it any more.
+    """
+
+    order_id: str
+    revision: int
+    status: OrderStatus
+    waiting: Waiting
+    entries: tuple[Entry, ...] = ()
+    open: tuple[str, ...] = ()
+    opened: tuple[OrderException, ...] = ()
+    resolved: tuple[Resolved, ...] = ()
+    fulfilments: tuple[FulfilmentChange, ...] = ()
+    delivered_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+async def write(connection: AsyncConnection, projection: Projection) -> None:
+    """Write a projection. Harmless to repeat; an older one never undoes a newer one.
+
+    A fulfilment that is handed over takes its units out of stock in the same transaction.
+    """
+    values = {
+        "status": projection.status.value,
+        "waiting": waiting_json(projection.waiting),
+        "delivered_at": projection.delivered_at,
+        "closed_at": projection.closed_at,
+    }
+    entries = [vars(entry) for entry in projection.entries]
+    met = await order_records.project(
+        connection, projection.order_id, revision=projection.revision, values=values, entries=entries
+    )
+    for exception in projection.opened:
+        await exception_records.open_exception(connection, exception_row(projection.order_id, exception))
+    for end in projection.resolved:
+        await exception_records.resolve(
+            connection, end.exception_id, resolution=end.resolution, by=end.by, note=end.note, at=end.at
+        )
+    # Most orders never meet an exception, and need not look for any.
+    if met.needs_attention or projection.opened or projection.resolved:
+        if met.newest:
+            await exception_records.supersede(connection, projection.order_id, keep=projection.open)
+        await exception_records.refresh_attention(connection, projection.order_id)
+    for change in projection.fulfilments:
+        if change.status is FulfilmentStatus.HANDED_OVER:
+            await ship_fulfilment(connection, projection.order_id, change.fulfilment_id)
+        await shipment_records.advance(connection, change.fulfilment_id, change.status, at=change.at)
+
+
+async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment_id: str) -> None:
+    """Take a fulfilment's units out of stock: they have left the warehouse."""
+    fulfilment = await shipment_records.find_fulfilment(connection, fulfilment_id)
+    rows = await stock_records.reservations(connection, order_id, statuses=LIVE, lock=True)
+    mine = [row for row in rows if fulfilment is not None and row.warehouse == fulfilment.warehouse]
+    await stock_records.lock(connection, [(row.sku, row.warehouse) for row in mine])
+    changes = [
+        Change(
+            key=f"ship:{row.id}",
+            sku=row.sku,
+            warehouse=row.warehouse,
+            kind=MovementKind.SHIPPED,
+            on_hand=-row.quantity,
+            reserved=-row.quantity,
+            cause=f"order:{order_id}",
+            actor="waybill",
+        )
+        for row in mine
+    ]
+    await stock_records.move(connection, changes)
+    await stock_records.turn(connection, [row.id for row in mine], ReservationStatus.SHIPPED)
+
+
+def waiting_json(waiting: Waiting) -> dict[str, object]:
+    """A waiting as the record keeps it: its parts and its sentence."""
+    return {**WAITING.dump_python(waiting, mode="json"), "sentence": waiting.sentence}
+
+
+def exception_row(order_id: str, exception: OrderException) -> dict[str, object]:
+    return {
+        "id": exception.id,
+        "order_id": order_id,
+        "fulfilment_id": exception.fulfilment_id,
+        "kind": exception.kind.value,
+        "reason": exception.reason,
+        "actions": [action.value for action in exception.actions],
+        "opened_at": exception.opened_at,
+    }

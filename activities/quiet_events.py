@@ -1,0 +1,93 @@
+"""Events for which nobody waits: most of what providers tell. They are recorded together, in a few statements."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.shipments import record_tracking
+from db import inbox as records
+from db import payments as payment_records
+from db import shipments as shipment_records
+from db.inbox import Settled
+from domain.inbox import EventTopic, InboxStatus
+from domain.payments import PaymentStatus
+from domain.shipments import ENDING, SCANNED, FulfilmentStatus, Tracking, TrackingStatus
+from integrations.carriers.carrier import Carrier
+from integrations.errors import BadPayload
+
+
+async def record_quiet(connection: AsyncConnection, rows: Sequence[Row[Any]], carriers: Mapping[str, Carrier]) -> int:
+    """Record and settle those of the claimed events that plainly concern nobody; how many. The others stay as due."""
+    settled = [
+        *[_other(row) for row in rows if row.topic not in {EventTopic.PAYMENT, EventTopic.TRACKING}],
+        *await _payments(connection, [row for row in rows if row.topic == EventTopic.PAYMENT]),
+        *await _trackings(connection, [row for row in rows if row.topic == EventTopic.TRACKING], carriers),
+    ]
+    if settled:
+        await records.settle_all(connection, settled)
+    return len(settled)
+
+
+def ends_wait(parcel: Row[Any], status: TrackingStatus) -> bool:
+    """Whether the order's workflow waits for just this: the first scan, or the end of the journey."""
+    told = parcel.woken_status
+    if told == status or (told in SCANNED and status not in ENDING):
+        return False  # a signal that Temporal has taken is not lost: the order is about to act on it
+    if parcel.fulfilment_status in {FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED}:
+        return status in SCANNED
+    return parcel.fulfilment_status == FulfilmentStatus.HANDED_OVER and status in ENDING
+
+
+def _other(row: Row[Any]) -> Settled:
+    return Settled(row.provider, row.event_id, InboxStatus.IGNORED, "not an event that Waybill acts on", None)
+
+
+async def _payments(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Settled]:
+    known = await payment_records.open_by_reference(connection, [row.subject for row in rows if row.subject])
+    found = [(row, known.get((row.provider, row.subject))) for row in rows]
+    return [
+        Settled(row.provider, row.event_id, InboxStatus.APPLIED, "nothing waited for it", payment.order_id)
+        for row, payment in found
+        if payment is not None
+        and payment.status != PaymentStatus.PENDING
+        and not payment.awaiting_customer
+        and not (row.ends_hold and payment.status == PaymentStatus.AUTHORISED)
+    ]
+
+
+async def _trackings(
+    connection: AsyncConnection, rows: Sequence[Row[Any]], carriers: Mapping[str, Carrier]
+) -> list[Settled]:
+    told = [(row, tracking) for row in rows if (tracking := _read(row, carriers)) is not None]
+    known = await shipment_records.by_tracker(connection, [tracking.tracker for _, tracking in told])
+    settled: list[Settled] = []
+    of_parcel: dict[str, list[Tracking]] = defaultdict(list)
+    for row, tracking in told:
+        parcel = known.get((row.provider, tracking.tracker))
+        if parcel is None or parcel.bought_at is None or parcel.fulfilment_status == FulfilmentStatus.CANCELLED:
+            continue
+        if not ends_wait(parcel, tracking.status):
+            of_parcel[parcel.id].append(tracking)
+            settled.append(Settled(row.provider, row.event_id, InboxStatus.APPLIED, "recorded", parcel.order_id))
+    # In one order for all workers: each locks its parcels until its transaction ends.
+    for parcel_id, trackings in sorted(of_parcel.items()):
+        await record_tracking(connection, parcel_id, together(trackings))
+    return settled
+
+
+def _read(row: Row[Any], carriers: Mapping[str, Carrier]) -> Tracking | None:
+    try:
+        return carriers[row.provider].parse_tracking(row.body)
+    except BadPayload:
+        return None  # whoever looks at it by itself says what is wrong with it
+
+
+def together(trackings: Sequence[Tracking]) -> Tracking:
+    """All scans that they tell of, and the status of the newest of them, or the fullest."""
+    scans = {scan for tracking in trackings for scan in tracking.events}
+    newest = max(trackings, key=lambda told: (bool(told.events), *[s.at for s in told.events[-1:]], len(told.events)))
+    return replace(newest, events=tuple(sorted(scans, key=lambda scan: (scan.at, scan.status))))

@@ -1,0 +1,229 @@
+"""Routing with what the database knows: the rules in force, the warehouses as they are now, and the decision kept."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import catalogue as catalogue_records
+from db import routing as records
+from domain.money import Money
+from domain.orders import Address, Line
+from domain.promises import Calendar, promise
+from domain.routing.decision import Decision, decide
+from domain.routing.places import Cost, Geography, Place, Scene, weight_band, zone_for
+from domain.routing.rules import BUILT_IN, Rule, RuleKind, RuleSet
+from domain.shipments import Label
+
+DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
+RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
+
+MOST_WAREHOUSES = 1000
+_AT_ONCE = timedelta(hours=1)
+"""an order routed within this time is promised from when it was placed, a later one from when it is routed"""
+
+
+@dataclass(frozen=True)
+class Request:
+    """An order to be routed: ``at`` is now. ``barred`` are warehouses that may not ship it, with the reasons."""
+
+    order_id: str
+    round: int
+    lines: tuple[Line, ...]
+    address: Address
+    at: datetime
+    barred: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of an order's routing before the stock is locked; its scene has no units yet.
+
+    ``since`` is the moment from which the order is promised.
+    """
+
+    request: Request
+    rules: RuleSet
+    scene: Scene
+    currency: str
+    service: str
+    since: datetime
+
+
+async def places(connection: AsyncConnection) -> tuple[Place, ...]:
+    """The warehouses that may ship, as rules see them; without what they were given today."""
+    rows = await catalogue_records.list_warehouses(connection, after=None, limit=MOST_WAREHOUSES)
+    return tuple(_place(row) for row in rows if row.active)
+
+
+async def prepare(connection: AsyncConnection, request: Request) -> Prepared:
+    """Read what routing an order needs and no lock protects: so the locks are held for that much less.
+
+    Raises NoResultFound for an order that does not exist.
+    """
+    order, row = await records.order_and_rules(connection, request.order_id)
+    rules = BUILT_IN if row is None else rule_set(row, prefix="rules_")
+    scene = await scene_of(
+        connection,
+        rules=[rules],
+        places=await places(connection),
+        available={},
+        skus={line.sku for line in request.lines},
+        addresses=[request.address],
+        at=request.at,
+        barred=request.barred,
+    )
+    since = order.placed_at if request.at - order.placed_at <= _AT_ONCE else request.at
+    return Prepared(request, rules, scene, order.currency, order.shipping_service, since)
+
+
+async def route_order(
+    connection: AsyncConnection, prepared: Prepared, *, available: Mapping[tuple[str, str], int]
+) -> Decision:
+    """Decide where an order ships from, by the rules of its channel, and keep the decision with the order.
+
+    Whoever calls has locked the stock levels. Limited warehouses stay locked until the transaction ends.
+    """
+    request, rules = prepared.request, prepared.rules
+    scene = replace(prepared.scene, available=available)
+    if rules.uses(RuleKind.CAPACITY_PER_DAY):
+        await records.lock_limited(connection)
+        loads = await records.loads(connection, at=request.at)
+        scene = replace(scene, places=tuple(_loaded(place, loads) for place in scene.places))
+    decision = decide(request.lines, address=request.address, scene=scene, rules=rules, currency=prepared.currency)
+    await _keep(connection, request, decision, scene, promised_for(decision, scene, prepared.since, prepared.service))
+    return decision
+
+
+async def scene_of(
+    connection: AsyncConnection,
+    *,
+    rules: Iterable[RuleSet],
+    places: Sequence[Place],
+    available: Mapping[tuple[str, str], int],
+    skus: Iterable[str],
+    addresses: Iterable[Address],
+    at: datetime,
+    barred: Mapping[str, str] | None = None,
+    whole: bool = False,
+) -> Scene:
+    """What ``rules`` look at for orders to ``addresses``: read only where one of them asks for it, or if ``whole``."""
+    wanted = set(RuleKind) if whole else {rule.kind for one in rules for rule in one.rules}
+    rows = await catalogue_records.find_skus(connection, list(skus))
+    loads = await records.loads(connection, at=at) if RuleKind.CAPACITY_PER_DAY in wanted else {}
+    geography = Geography()
+    if wanted & {RuleKind.NEAREST, RuleKind.CHEAPEST}:
+        geography = await read_geography(connection)
+    zones = {zone_for(geography, address.country, address.postal_code) for address in addresses}
+    costs = await records.costs_to(connection, zones) if RuleKind.CHEAPEST in wanted else []
+    return Scene(
+        tuple(_loaded(place, loads) for place in places),
+        available,
+        at,
+        geography=geography,
+        costs={(c.warehouse, c.zone, c.band_grams): Cost(c.minor, c.currency) for c in costs},
+        grams={sku: row.weight_grams for sku, row in rows.items()},
+        hazardous=frozenset(sku for sku, row in rows.items() if row.hazardous),
+        barred=barred or {},
+    )
+
+
+async def read_geography(connection: AsyncConnection) -> Geography:
+    """The postal region table."""
+    rows = await records.list_regions(connection)
+    prefixes = {(row.country, prefix): row.region for row in rows for prefix in row.prefixes}
+    return Geography(prefixes, {row.region: (row.latitude, row.longitude) for row in rows})
+
+
+def rule_set(row: Row[Any], *, prefix: str = "") -> RuleSet:
+    """A rule set as it is stored; ``prefix`` is that of its columns' names."""
+    stored = {name: getattr(row, prefix + name) for name in ("rules", "split_above", "currency", "id", "version")}
+    threshold = None if stored["split_above"] is None else Money(stored["split_above"], stored["currency"])
+    return RuleSet(RULES.validate_python(stored["rules"]), threshold, stored["id"], stored["version"])
+
+
+def calendar_of(row: Row[Any]) -> Calendar:
+    """When a warehouse works, as it is stored."""
+    return Calendar(
+        zone=row.time_zone,
+        cut_off=row.cut_off,
+        holidays=frozenset(date.fromisoformat(day) for day in row.holidays),
+        closed_weekdays=frozenset(row.closed_weekdays),
+        handling_days=row.handling_days,
+    )
+
+
+def promised_for(decision: Decision, scene: Scene, since: datetime, service: str) -> datetime | None:
+    """When an order should be at the door that ships from where ``decision`` says; None if it ships from nowhere."""
+    chosen = set(decision.plan.warehouses)
+    if not chosen:
+        return None
+    calendars = [place.calendar for place in scene.places if place.warehouse in chosen]
+    return promise(since, service=service, calendars=calendars)
+
+
+async def first_promise(connection: AsyncConnection, *, placed_at: datetime, country: str, service: str) -> datetime:
+    """What the customer is told at acceptance: kept by whichever warehouse of the country ships, or of any country."""
+    rows = await catalogue_records.list_warehouses(connection, after=None, limit=MOST_WAREHOUSES)
+    active = [row for row in rows if row.active]
+    near = [row for row in active if row.address["country"] == country] or active
+    return promise(placed_at, service=service, calendars=[calendar_of(row) for row in near])
+
+
+async def learn_cost(
+    connection: AsyncConnection, label: Label, *, warehouse: str, recipient: Address, grams: int
+) -> None:
+    """Remember what a bought label cost, for the rule that looks for the cheapest warehouse."""
+    geography = await read_geography(connection)
+    await records.learn_cost(
+        connection,
+        warehouse=warehouse,
+        zone=zone_for(geography, recipient.country, recipient.postal_code),
+        band_grams=weight_band(grams),
+        minor=label.price.minor,
+        currency=label.price.currency,
+    )
+
+
+async def _keep(
+    connection: AsyncConnection, request: Request, decision: Decision, scene: Scene, promised: datetime | None
+) -> None:
+    await records.keep_decision(
+        connection,
+        request.order_id,
+        round=request.round,
+        at=request.at,
+        sentences=decision.sentences,
+        decision=DECISION.dump_python(decision, mode="json"),
+        rule_set_id=decision.rule_set,
+        promised=promised,
+    )
+    limited = {place.warehouse for place in scene.places if place.capacity is not None}
+    shares = [
+        {"order_id": request.order_id, "warehouse": warehouse, "round": request.round, "at": request.at}
+        for warehouse in decision.plan.warehouses
+        if warehouse in limited
+    ]
+    if shares:
+        await records.note_shares(connection, shares)
+
+
+def _place(row: Row[Any]) -> Place:
+    return Place(
+        warehouse=row.code,
+        country=row.address["country"],
+        state=row.address.get("state"),
+        priority=row.priority,
+        postal_code=row.address["postal_code"],
+        capacity=row.capacity_per_day,
+        hazardous_allowed=row.hazardous_allowed,
+        calendar=calendar_of(row),
+    )
+
+
+def _loaded(place: Place, loads: Mapping[str, int]) -> Place:
+    return replace(place, load=loads.get(place.warehouse, 0)) if place.capacity is not None else place
