@@ -1,9 +1,13 @@
 """The ports of the local stack: settings, checked before anything starts."""
 
 import errno
+import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
+from itertools import cycle, islice
+from pathlib import Path
 from typing import Self
 
 from local.processes import LocalError
@@ -11,6 +15,10 @@ from local.processes import LocalError
 LOOPBACK = "127.0.0.1"
 SUGGESTION_DISTANCE = 10
 HIGHEST = 65535
+LOWEST = 10240
+SHARES = 128
+TRIES = 200
+KERNELS_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +48,8 @@ class Ports:
 
     @classmethod
     def ephemeral(cls) -> Self:
-        """Ports that are free now, for tests."""
-        held = [_listen(0) for _ in fields(cls)]
-        numbers = [listener.getsockname()[1] for listener in held]
-        for listener in held:
-            listener.close()
-        return cls(**dict(zip((field.name for field in fields(cls)), numbers, strict=True)))
+        """Ports that are free now, for tests and measures."""
+        return cls(**{field.name: free_port() for field in fields(cls)})
 
     def check_free(self, *, without: frozenset[str] = frozenset()) -> None:
         """Raises LocalError, in one line with a way out, where a port is taken; `without` are not needed."""
@@ -75,9 +79,30 @@ def variable(name: str) -> str:
 
 
 def free_port() -> int:
-    """A port that is free now."""
+    """A port that is free now and that nobody is likely to take before it is used.
+
+    The kernel gives its own choice of port to the next connection that anybody opens; those below its range it leaves
+    alone. Processes that ask at the same time look in different places, and none is told the same port twice in a row.
+    """
+    for port in islice(_own_places(), TRIES):
+        try:
+            _listen(port).close()
+        except OSError:
+            continue
+        return port
     with _listen(0) as listener:
         return int(listener.getsockname()[1])
+
+
+@cache
+def _own_places() -> Iterator[int]:
+    try:
+        kernels = int(KERNELS_RANGE.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        kernels = LOWEST
+    each = max(0, kernels - LOWEST) // SHARES
+    first = LOWEST + os.getpid() % SHARES * each
+    return cycle(range(first, first + each))
 
 
 def _port(name: str, text: str) -> int:

@@ -60,6 +60,7 @@ def temporal_service(
         environment={"PATH": os.defpath, "HOME": str(folder)},  # no configuration of the person's own
         log=log,
         ready=ready,
+        retry_for=timedelta(seconds=5),  # it chooses further ports of its own, and may lose one to somebody
     )
 
 

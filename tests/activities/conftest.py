@@ -12,10 +12,11 @@ from integrations.carriers.easypost.adapter import EasyPost
 from integrations.http import new_client
 from integrations.mail.smtp import Smtp, Tls
 from integrations.payments.stripe.adapter import Stripe
+from local.ports import free_port
 from tests.activities.till import payments, step
 from tests.activities.world import database, shop_url, world
 from tests.integrations.stand_ins import process
-from tests.sandbox.servers import KEY, RunningSandbox, free_port
+from tests.sandbox.servers import KEY, RunningSandbox
 
 __all__ = ["database", "payments", "shop_url", "step", "world"]
 

@@ -19,7 +19,8 @@ from integrations.http import new_client
 from integrations.mail.mailer import Mailer
 from integrations.mail.smtp import Smtp, Tls
 from integrations.payments.stripe.adapter import Stripe
-from tests.integrations.stand_ins import CarrierBench, PaymentBench, Post, free_port, now, post_office, process
+from local.ports import free_port
+from tests.integrations.stand_ins import CarrierBench, PaymentBench, Post, now, post_office, process
 
 STRIPE_SECRET = "whsec_contract"
 EASYPOST_SECRET = "contract"

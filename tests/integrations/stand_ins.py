@@ -5,7 +5,6 @@ the carrier, and a hand on the provider's moods. A new adapter brings its bench 
 """
 
 import asyncio
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -122,14 +121,6 @@ async def process(*arguments: str, health: str) -> AsyncIterator[None]:
         if child.returncode is None:
             child.terminate()
         await child.wait()
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def _healthy(child: asyncio.subprocess.Process, url: str) -> None:

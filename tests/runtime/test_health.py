@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 import httpx2
 import pytest
 
+from local.ports import free_port
 from runtime.health import WorkerMetrics, health_app, health_server
-from tests.sandbox.servers import free_port
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

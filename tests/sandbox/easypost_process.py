@@ -1,18 +1,18 @@
 """The sandbox as a real process, the vendor's own client for it, and a receiver of webhooks."""
 
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx2
 from easypost.easypost_client import EasyPostClient
+
+from local.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT.parent / "shared" / "fixtures"
@@ -126,14 +126,6 @@ class Receiver:
         """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def until(true: Callable[[], Any], seconds: float = 20) -> None:

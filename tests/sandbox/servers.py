@@ -1,6 +1,5 @@
 """A sandbox on a free port, and a receiver of webhooks: real servers for the tests of the sandbox."""
 
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import stripe
 
 from integrations.sandbox.app import create_server
 from integrations.sandbox.settings import FixedHook, Settings
+from local.ports import free_port
 
 KEY = "sk_test_sandbox"
 
@@ -139,11 +139,3 @@ def error_of(caught: stripe.StripeError) -> Any:
     """The vendor's error object."""
     body: Any = caught.json_body
     return body["error"]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

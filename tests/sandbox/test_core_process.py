@@ -13,7 +13,8 @@ import stripe
 
 from integrations.sandbox.__main__ import parse, read_settings
 from integrations.sandbox.settings import FixedHook
-from tests.sandbox.servers import KEY, Receiver, free_port, until
+from local.ports import free_port
+from tests.sandbox.servers import KEY, Receiver, until
 
 ROOT = Path(__file__).parents[2]
 

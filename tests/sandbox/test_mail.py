@@ -2,12 +2,10 @@
 
 import asyncio
 import smtplib
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,8 @@ import aiosmtplib
 import httpx2
 import pytest
 
+from local.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,7 +23,7 @@ class MailServer:
     """The real process, startable again on the same data and ports."""
 
     def __init__(self, data: Path) -> None:
-        self.data, self.smtp, self.web = data, _free_port(), _free_port()
+        self.data, self.smtp, self.web = data, free_port(), free_port()
         self.http = httpx2.Client(base_url=f"http://127.0.0.1:{self.web}", timeout=10)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -238,13 +238,6 @@ def _mail(
     )
     mail.set_content(text)
     return mail
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _until(ready: Any, seconds: float = 20) -> None:
