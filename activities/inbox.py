@@ -1,7 +1,7 @@
 """The inbox: what providers told is applied to the orders that it concerns, in any order, any number of times."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,8 @@ from db import orders as order_records
 from db import payments as payment_records
 from db import shipments as shipment_records
 from db.base import Database
+from db.inbox import Settled
+from db.statements import Record
 from domain.exceptions import Action, ExceptionKind
 from domain.inbox import EventTopic, InboxStatus, Wake
 from domain.orders import derived_id
@@ -51,7 +53,7 @@ class Inbox:
         self._within = within
 
     async def apply_due(self, *, limit: int = 50) -> int:
-        """Apply what is due; how many events were looked at. Raises Unavailable while Temporal is away.
+        """Apply what is due; how many events were looked at, ``limit`` at most. Raises Unavailable without Temporal.
 
         What concerns nobody is recorded together. Each other event has a transaction of its own and stays locked until
         it is settled, so that several workers share the work and one bad event holds up no other. A crash between a
@@ -60,31 +62,27 @@ class Inbox:
         async with self._database.transaction() as connection:
             rows = await records.claim(connection, limit=limit)
             quiet = await record_quiet(connection, rows, self._carriers)
-        if quiet == len(rows):
-            return quiet
         # Some events have a provider asked: side by side, since one answer may take as long as many events come in.
-        lanes = (self._apply_some(limit // _LANES) for _ in range(_LANES))
+        others = iter([row for row in rows if (row.provider, row.event_id) not in quiet])
+        lanes = (self._apply_one_by_one(others) for _ in range(min(_LANES, len(rows) - len(quiet))))
         ends = await asyncio.gather(*lanes, return_exceptions=True)
         failures = [end for end in ends if isinstance(end, BaseException)]
         if failures:
             raise failures[0]  # only now that no lane is at work any more
-        return quiet + sum(end for end in ends if isinstance(end, int))
+        return len(quiet) + sum(end for end in ends if isinstance(end, int))
 
-    async def _apply_some(self, limit: int) -> int:
-        for done in range(limit):
-            if not await self._apply_next():
-                return done
-        return limit
+    async def _apply_one_by_one(self, due: Iterator[Record]) -> int:
+        applied = 0
+        for one in due:
+            async with self._database.transaction() as connection:
+                row = await records.claim_one(connection, one.provider, one.event_id)
+                if row is not None:
+                    with self._within(row.traceparent):
+                        await self._apply(connection, row)
+                    applied += 1
+        return applied
 
-    async def _apply_next(self) -> bool:
-        async with self._database.transaction() as connection:
-            row = await records.claim_next(connection)
-            if row is not None:
-                with self._within(row.traceparent):
-                    await self._apply(connection, row)
-        return row is not None
-
-    async def _apply(self, connection: AsyncConnection, row: Row[Any]) -> None:
+    async def _apply(self, connection: AsyncConnection, row: Record) -> None:
         try:
             if row.topic == EventTopic.PAYMENT:
                 await self._apply_payment(connection, row)
@@ -97,7 +95,7 @@ class Inbox:
         except ProviderError as error:
             await _soon(connection, row, note=f"the provider was asked: {error.detail}")
 
-    async def _apply_payment(self, connection: AsyncConnection, row: Row[Any]) -> None:
+    async def _apply_payment(self, connection: AsyncConnection, row: Record) -> None:
         payment = await self._payment_of(connection, row)
         if payment is None:
             await _park(connection, row)
@@ -114,14 +112,14 @@ class Inbox:
             )
             await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=note)
 
-    async def _payment_of(self, connection: AsyncConnection, row: Row[Any]) -> Row[Any] | None:
+    async def _payment_of(self, connection: AsyncConnection, row: Record) -> Row[Any] | None:
         if row.subject is not None:
             payment = await payment_records.find_by_reference(connection, row.provider, row.subject)
             if payment is not None:
                 return payment
         return None if row.order_id is None else await payment_records.find(connection, row.order_id)
 
-    async def _money_after_close(self, connection: AsyncConnection, row: Row[Any], payment: Row[Any]) -> str:
+    async def _money_after_close(self, connection: AsyncConnection, row: Record, payment: Row[Any]) -> str:
         """Money that moved on an order that is closed is a person's to look at; the provider says whether it did."""
         order = await order_records.find(connection, payment.order_id)
         if order is None or order.closed_at is None or payment.reference is None:
@@ -138,7 +136,7 @@ class Inbox:
         await self._open(connection, order.id, moved, ExceptionKind.MONEY_MOVED_AFTER_CLOSE, reason)
         return "the order is closed, and its money differs"
 
-    async def _apply_tracking(self, connection: AsyncConnection, row: Row[Any]) -> None:
+    async def _apply_tracking(self, connection: AsyncConnection, row: Record) -> None:
         carrier = self._carriers[row.provider]
         tracking = carrier.parse_tracking(row.body)
         if tracking is None:
@@ -178,7 +176,7 @@ class Inbox:
             note = "scanned although cancelled: an operator is told"
         await _settle(connection, row, InboxStatus.APPLIED, order_id=parcel.order_id, note=note)
 
-    async def _ask(self, carrier: Carrier, parcel: Row[Any]) -> Tracking | None:
+    async def _ask(self, carrier: Carrier, parcel: Record) -> Tracking | None:
         """What the carrier himself says; None if he does not answer now: the order will ask, and say that it waits."""
         try:
             return await carrier.track(parcel.tracker)
@@ -205,12 +203,12 @@ def _woken(woken: bool) -> str:
     return "the order was told" if woken else "the order had ended"
 
 
-async def _soon(connection: AsyncConnection, row: Row[Any], *, note: str) -> None:
+async def _soon(connection: AsyncConnection, row: Record, *, note: str) -> None:
     """Look again in a second, then ever more rarely, up to a minute."""
     await _later(connection, row, InboxStatus.STORED, seconds=min(60.0, 2.0 ** min(row.attempts, 6)), note=note)
 
 
-async def _park(connection: AsyncConnection, row: Row[Any]) -> None:
+async def _park(connection: AsyncConnection, row: Record) -> None:
     age = datetime.now(UTC) - row.received_at
     if age > _PARKED_FOR:
         await _settle(connection, row, InboxStatus.IGNORED, note="it belongs to no order of ours")
@@ -220,11 +218,11 @@ async def _park(connection: AsyncConnection, row: Row[Any]) -> None:
     await _later(connection, row, InboxStatus.PARKED, seconds=seconds, note="it belongs to no order of ours yet")
 
 
-async def _later(connection: AsyncConnection, row: Row[Any], status: InboxStatus, *, seconds: float, note: str) -> None:
+async def _later(connection: AsyncConnection, row: Record, status: InboxStatus, *, seconds: float, note: str) -> None:
     await records.postpone(connection, row.provider, row.event_id, status, seconds=seconds, note=note)
 
 
 async def _settle(
-    connection: AsyncConnection, row: Row[Any], status: InboxStatus, *, note: str, order_id: str | None = None
+    connection: AsyncConnection, row: Record, status: InboxStatus, *, note: str, order_id: str | None = None
 ) -> None:
-    await records.settle(connection, row.provider, row.event_id, status, order_id=order_id, note=note)
+    await records.settle(connection, [Settled(row.provider, row.event_id, status, note, order_id)])

@@ -1,7 +1,8 @@
 """Notifications: the customer is told each thing once, the operators of each exception."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -10,10 +11,8 @@ from temporalio import activity
 from activities.failures import provider_failures
 from db import exceptions as exception_records
 from db import notifications as records
-from db import orders as order_records
-from db import payments as payment_records
-from db import shipments as shipment_records
 from db.base import Database
+from db.statements import Record
 from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
 from domain.notifications import NoticeKind, NotificationStatus, message_id
@@ -27,7 +26,7 @@ from templates.render import Templates
 
 _MOST_ATTEMPTS = 2
 _FINAL = frozenset({NotificationStatus.SENT, NotificationStatus.REPEATED})
-_TO_COME = frozenset({FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED})
+_TO_COME = (FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED)
 
 
 @dataclass(frozen=True)
@@ -103,16 +102,21 @@ class Notifications:
         So after a crash or a lost answer it is known that the mail may have gone: it is sent once more, under the same
         Message-ID and recorded as repeated, and never a third time.
         """
-        mail = await self._compose(notice)
         values = {
             "id": notice.id,
             "order_id": notice.order_id,
             "kind": notice.kind.value,
-            "message_id": mail.message_id,
+            "message_id": message_id(notice.id, self._mail_domain),
         }
-        before = await self._how_it_ended(values)
-        if before is not None:
-            return before
+        async with self._database.statement() as connection:
+            found = await records.intend_with_content(connection, values, to_come=_TO_COME)
+        if found is None:
+            raise LookupError("a notification for an order without a record")
+        if found.status in _FINAL or found.attempts >= _MOST_ATTEMPTS:
+            before = await self._how_it_ended(values)
+            if before is not None:
+                return before
+        mail = self._compose(notice, found)
         attempt = _Attempt(self._database, notice.id)
         with provider_failures():
             try:
@@ -159,32 +163,24 @@ class Notifications:
                     await records.finish(connection, notice.id, NotificationStatus.REFUSED)
             raise
 
-    async def _compose(self, notice: Notice) -> Mail:
-        async with self._database.reading() as connection:
-            order = await order_records.find(connection, notice.order_id)
-            if order is None:
-                raise LookupError("a notification for an order without a record")
-            lines = await order_records.lines(connection, notice.order_id)
-            parcels = await shipment_records.parcels(connection, notice.order_id)
-            fulfilments = await shipment_records.fulfilments(connection, notice.order_id)
-            payment = await payment_records.find(connection, notice.order_id)
-        about = [p for p in parcels if p.tracking_code and (not notice.subject or p.fulfilment_id == notice.subject)]
+    def _compose(self, notice: Notice, order: Record) -> Mail:
+        parcels = [p for p in order.parcels or () if p["tracking_code"]]
+        about = [p for p in parcels if not notice.subject or p["fulfilment_id"] == notice.subject]
         content = OrderMail(
             shop_name=self._shop_name,
             kind=notice.kind,
             locale=order.customer["locale"],
             number=order.number,
             customer_name=order.customer["name"],
-            order_url=self._links.order(order.id),
-            lines=tuple(_priced(line, order.currency) for line in lines),
+            order_url=self._links.order(order.order_id),
+            lines=tuple(_priced(line, order.currency) for line in order.lines or ()),
             shipping=Money(order.shipping_charge, order.currency),
             total=Money(order.total, order.currency),
             address=Address(**order.shipping_address),
             placed_at=order.placed_at,
             parcels=tuple(_parcel_link(p) for p in about),
-            more_to_come=notice.kind is NoticeKind.SHIPPED
-            and any(f.status in _TO_COME for f in fulfilments if f.id != notice.subject),
-            money_note=_money_note(payment) if notice.kind is NoticeKind.CANCELLED else None,
+            more_to_come=notice.kind is NoticeKind.SHIPPED and any(id != notice.subject for id in order.to_come),
+            money_note=_money_note(order) if notice.kind is NoticeKind.CANCELLED else None,
         )
         rendered = self._templates.order_mail(content)
         return Mail(
@@ -222,24 +218,25 @@ class Notifications:
         )
 
 
-def _priced(line: Row[Any], currency: str) -> PricedLine:
-    total = line.quantity * line.unit_price - line.discount + line.tax
-    return PricedLine(line.name, line.sku, line.quantity, Money(total, currency))
+def _priced(line: Mapping[str, Any], currency: str) -> PricedLine:
+    total = line["quantity"] * line["unit_price"] - line["discount"] + line["tax"]
+    return PricedLine(line["name"], line["sku"], line["quantity"], Money(total, currency))
 
 
-def _parcel_link(parcel: Row[Any]) -> ParcelLink:
+def _parcel_link(parcel: Mapping[str, Any]) -> ParcelLink:
+    estimated = parcel["estimated_delivery"]
     return ParcelLink(
-        carrier=parcel.carrier,
-        service=parcel.service,
-        tracking_code=parcel.tracking_code,
-        url=parcel.tracking_url,
-        estimated_delivery=parcel.estimated_delivery,
+        carrier=parcel["carrier"],
+        service=parcel["service"],
+        tracking_code=parcel["tracking_code"],
+        url=parcel["tracking_url"],
+        estimated_delivery=None if estimated is None else datetime.fromisoformat(estimated),
     )
 
 
-def _money_note(payment: Row[Any] | None) -> MoneyNote:
-    if payment is None or payment.reference is None:
+def _money_note(order: Record) -> MoneyNote:
+    if order.payment_reference is None:
         return MoneyNote.NOTHING_CHARGED
-    if payment.captured:
+    if order.captured:
         return MoneyNote.REFUNDED
     return MoneyNote.HOLD_RELEASED

@@ -70,12 +70,12 @@ class OrderRecords:
             if not await exception_records.open_exception(connection, exception_row(order_id, exception)):
                 return False
             waiting = Waiting(f"a decision ({', '.join(exception.actions)}): {exception.reason}", Party.OPERATOR, at)
-            await order_records.project(
+            await order_records.mark_ended(
                 connection,
                 order_id,
                 revision=int(at.timestamp() * 1_000_000),
-                values={"waiting": waiting_json(waiting), "needs_attention": True},
-                entries=[_entry(f"ended-{run_id}", at, "exception", exception.reason)],
+                waiting=waiting_json(waiting),
+                entry=_entry(f"ended-{run_id}", at, "exception", exception.reason),
             )
             return True
 

@@ -9,8 +9,8 @@ from temporalio import activity
 
 from activities.failures import provider_failures
 from db import payments as records
-from db import restores
 from db.base import Database
+from db.payments import Begun
 from domain.money import Money
 from domain.orders import PaymentSource, derived_id
 from domain.payments import PaymentState, PaymentStatus, RefundState, RefundStatus, step_key
@@ -125,7 +125,7 @@ class Payments:
         provider, key, reference = self._providers[step.source.provider], step.key("refund"), _reference(step)
         begun = await self._intend(step, "refunded", key)
         with provider_failures():
-            look = step.n > 1 or await self._unknown_since(step, begun) is not None
+            look = step.n > 1 or _unknown_since(step, begun) is not None
             refund = await self._refunded(provider, reference) if look else None
             try:
                 refund = refund or await provider.refund(reference, step.amount, order_id=step.order_id, key=key)
@@ -138,15 +138,14 @@ class Payments:
         await self._confirm(step, state, [_event(step, key, "refunded", refund.amount, state)] if kept else [])
         return refund
 
-    async def _hold(self, provider: PaymentProvider, step: PayStep, key: str, *, begun: datetime) -> PaymentState:
+    async def _hold(self, provider: PaymentProvider, step: PayStep, key: str, *, begun: Begun) -> PaymentState:
         if step.source.method is None:
             raise Rejected(provider.name, "the order names neither a payment method nor an intent", status=422)
         request = Authorisation(step.order_id, step.order_number, step.amount, step.source.method)
         # A run that starts anew must learn how the payment stands now, not what was first answered under its key. And a
         # second decision comes with a new key: what the first one may have done must be found before it is used.
-        known = await self._known(step)
-        if known is not None and step.n == 1:
-            return await provider.retrieve(known)
+        if begun.reference is not None and step.n == 1:
+            return await provider.retrieve(begun.reference)
         made = await (self._forgotten(provider, step, begun) if step.n == 1 else self._live(provider, step))
         if made is not None:
             return made
@@ -184,27 +183,12 @@ class Payments:
         state = await provider.retrieve(reference)
         return state if holder is None else replace(state, order_id=holder)
 
-    async def _known(self, step: PayStep) -> str | None:
-        async with self._database.reading() as connection:
-            row = await records.find(connection, step.order_id)
-        return None if row is None else row.reference
-
-    async def _forgotten(self, provider: PaymentProvider, step: PayStep, begun: datetime) -> PaymentState | None:
+    async def _forgotten(self, provider: PaymentProvider, step: PayStep, begun: Begun) -> PaymentState | None:
         """The order's payment of which we know nothing. A person must see one that was cancelled."""
-        since = await self._unknown_since(step, begun)
+        since = _unknown_since(step, begun)
         made = [] if since is None else await provider.find(step.order_id, since=since - _CLOCK_SKEW)
         live = (state for state in made if state.status is not PaymentStatus.CANCELLED)
         return next(live, made[0] if made else None)
-
-    async def _unknown_since(self, step: PayStep, begun: datetime) -> datetime | None:
-        """From when on the step may have been done without our knowing, and beyond what its key guards; None if not.
-
-        Either the database was put back to what it held before, or the step was begun long ago and taken up again.
-        """
-        if datetime.now(UTC) - begun > _KEYS_LIVE:
-            return step.since
-        async with self._database.reading() as connection:
-            return await restores.forgotten_since(connection, step.since)
 
     async def _live(self, provider: PaymentProvider, step: PayStep) -> PaymentState | None:
         made = await provider.find(step.order_id, since=step.since - _CLOCK_SKEW)
@@ -221,8 +205,8 @@ class Payments:
             raise error
         return state
 
-    async def _intend(self, step: PayStep, kind: str, key: str) -> datetime:
-        """Write down that the step is about to be made; since when."""
+    async def _intend(self, step: PayStep, kind: str, key: str) -> Begun:
+        """Write down that the step is about to be made."""
         payment = {
             "id": step.payment_id,
             "order_id": step.order_id,
@@ -239,8 +223,8 @@ class Payments:
             "amount": step.amount.minor,
             "currency": step.amount.currency,
         }
-        async with self._database.transaction() as connection:
-            return await records.intend(connection, payment, event)
+        async with self._database.statement() as connection:
+            return await records.intend(connection, payment, event, placed_at=step.since)
 
     async def _confirm(self, step: PayStep, state: PaymentState, events: list[dict[str, Any]]) -> None:
         if _foreign(step, state):
@@ -257,8 +241,18 @@ class Payments:
             "action_url": state.action_url,
             "awaiting_customer": state.status in _WAITS_FOR_CUSTOMER,
         }
-        async with self._database.transaction() as connection:
+        async with self._database.statement() as connection:
             await records.confirm(connection, step.payment_id, values=values, events=events)
+
+
+def _unknown_since(step: PayStep, begun: Begun) -> datetime | None:
+    """From when on the step may have been done without our knowing, and beyond what its key guards; None if not.
+
+    Either the database was put back to what it held before, or the step was begun long ago and taken up again.
+    """
+    if datetime.now(UTC) - begun.since > _KEYS_LIVE:
+        return step.since
+    return begun.forgotten_since
 
 
 def _foreign(step: PayStep, state: PaymentState) -> bool:

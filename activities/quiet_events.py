@@ -3,16 +3,15 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.shipments import record_tracking
+from activities.shipments import told_by
 from db import inbox as records
 from db import payments as payment_records
 from db import shipments as shipment_records
 from db.inbox import Settled
+from db.statements import Record
 from domain.inbox import EventTopic, InboxStatus
 from domain.payments import PaymentStatus
 from domain.shipments import ENDING, SCANNED, FulfilmentStatus, Tracking, TrackingStatus
@@ -20,19 +19,24 @@ from integrations.carriers.carrier import Carrier
 from integrations.errors import BadPayload
 
 
-async def record_quiet(connection: AsyncConnection, rows: Sequence[Row[Any]], carriers: Mapping[str, Carrier]) -> int:
-    """Record and settle those of the claimed events that plainly concern nobody; how many. The others stay as due."""
+async def record_quiet(
+    connection: AsyncConnection, rows: Sequence[Record], carriers: Mapping[str, Carrier]
+) -> set[tuple[str, str]]:
+    """Record and settle those of the claimed events that plainly concern nobody; provider and id of each.
+
+    The others stay as due.
+    """
     settled = [
         *[_other(row) for row in rows if row.topic not in {EventTopic.PAYMENT, EventTopic.TRACKING}],
         *await _payments(connection, [row for row in rows if row.topic == EventTopic.PAYMENT]),
         *await _trackings(connection, [row for row in rows if row.topic == EventTopic.TRACKING], carriers),
     ]
     if settled:
-        await records.settle_all(connection, settled)
-    return len(settled)
+        await records.settle(connection, settled)
+    return {(one.provider, one.event_id) for one in settled}
 
 
-def ends_wait(parcel: Row[Any], status: TrackingStatus) -> bool:
+def ends_wait(parcel: Record, status: TrackingStatus) -> bool:
     """Whether the order's workflow waits for just this: the first scan, or the end of the journey."""
     told = parcel.woken_status
     if told == status or (told in SCANNED and status not in ENDING):
@@ -42,11 +46,11 @@ def ends_wait(parcel: Row[Any], status: TrackingStatus) -> bool:
     return parcel.fulfilment_status == FulfilmentStatus.HANDED_OVER and status in ENDING
 
 
-def _other(row: Row[Any]) -> Settled:
+def _other(row: Record) -> Settled:
     return Settled(row.provider, row.event_id, InboxStatus.IGNORED, "not an event that Waybill acts on", None)
 
 
-async def _payments(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Settled]:
+async def _payments(connection: AsyncConnection, rows: Sequence[Record]) -> list[Settled]:
     known = await payment_records.open_by_reference(connection, [row.subject for row in rows if row.subject])
     found = [(row, known.get((row.provider, row.subject))) for row in rows]
     return [
@@ -60,7 +64,7 @@ async def _payments(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> li
 
 
 async def _trackings(
-    connection: AsyncConnection, rows: Sequence[Row[Any]], carriers: Mapping[str, Carrier]
+    connection: AsyncConnection, rows: Sequence[Record], carriers: Mapping[str, Carrier]
 ) -> list[Settled]:
     told = [(row, tracking) for row in rows if (tracking := _read(row, carriers)) is not None]
     known = await shipment_records.by_tracker(connection, [tracking.tracker for _, tracking in told])
@@ -73,13 +77,13 @@ async def _trackings(
         if not ends_wait(parcel, tracking.status):
             of_parcel[parcel.id].append(tracking)
             settled.append(Settled(row.provider, row.event_id, InboxStatus.APPLIED, "recorded", parcel.order_id))
-    # In one order for all workers: each locks its parcels until its transaction ends.
-    for parcel_id, trackings in sorted(of_parcel.items()):
-        await record_tracking(connection, parcel_id, together(trackings))
+    if of_parcel:
+        news = {parcel_id: told_by(together(trackings)) for parcel_id, trackings in of_parcel.items()}
+        await shipment_records.follow(connection, news)
     return settled
 
 
-def _read(row: Row[Any], carriers: Mapping[str, Carrier]) -> Tracking | None:
+def _read(row: Record, carriers: Mapping[str, Carrier]) -> Tracking | None:
     try:
         return carriers[row.provider].parse_tracking(row.body)
     except BadPayload:

@@ -11,9 +11,9 @@ from temporalio import activity
 from activities.failures import provider_failures
 from activities.routing import learn_cost
 from db import catalogue as catalogue_records
-from db import restores
 from db import shipments as records
 from db.base import Database
+from db.shipments import Intended, Told
 from domain.orders import Address
 from domain.shipments import (
     Item,
@@ -178,12 +178,12 @@ class Shipments:
 
     async def _created(self, carrier: Carrier, step: Book) -> Shipment:
         sender, size = await self._contents(step)
-        first, reference = await self._intended(step, size)
+        intended = await self._intend(step, size)
         with provider_failures():
-            if reference is not None:
-                return await carrier.retrieve(reference)
+            if intended.shipment is not None:
+                return await carrier.retrieve(intended.shipment)
             # The row is written before the call: where an earlier attempt may have reached the carrier, look first.
-            since = await self._forgotten_since(step) if first else step.since
+            since = intended.forgotten_since if intended.first else step.since
             made = [] if since is None else await carrier.find(step.parcel_id, since=since - timedelta(minutes=10))
             usable = [shipment for shipment in made if shipment.refund_status is None]
             if usable:
@@ -192,11 +192,6 @@ class Shipments:
                 ShipmentRequest(step.parcel_id, sender, step.recipient, size, step.order_number)
             )
 
-    async def _forgotten_since(self, step: Book) -> datetime | None:
-        """From when on the carrier may know of a parcel of which a restored database knows nothing."""
-        async with self._database.reading() as connection:
-            return await restores.forgotten_since(connection, step.since)
-
     async def _contents(self, step: Book) -> tuple[Address, ParcelSize]:
         async with self._database.reading() as connection:
             skus = await catalogue_records.find_skus(connection, [a.sku for a in step.allocations])
@@ -204,8 +199,8 @@ class Shipments:
         items = [Item(a.sku, a.quantity, _size(skus[a.sku])) for a in step.allocations]
         return Address(**warehouse.address), pack(items)
 
-    async def _intended(self, step: Book, size: ParcelSize) -> tuple[bool, str | None]:
-        """Write that the shipment is about to be created: whether for the first time, and what was created before."""
+    async def _intend(self, step: Book, size: ParcelSize) -> Intended:
+        """Write that the shipment is about to be created."""
         parcel = {
             "id": step.parcel_id,
             "fulfilment_id": step.fulfilment_id,
@@ -213,23 +208,24 @@ class Shipments:
             "provider": step.provider,
             "weight_grams": size.weight_grams,
         }
-        async with self._database.transaction() as connection:
-            first = await records.add_parcel(connection, parcel)
-            row = await records.find_parcel(connection, step.parcel_id)
-        return first, None if row is None else row.shipment
+        async with self._database.statement() as connection:
+            return await records.intend(connection, parcel, placed_at=step.since)
 
 
 async def record_tracking(connection: AsyncConnection, parcel_id: str, tracking: Tracking) -> None:
     """Write what a tracking tells, in any order and any number of times: the same scans end in the same rows."""
-    values: dict[str, Any] = {"tracking_status": tracking.status.value}
-    for name, value in (
-        ("estimated_delivery", tracking.estimated_delivery),
-        ("signed_by", tracking.signed_by),
-        ("tracking_url", tracking.url),
-    ):
-        if value is not None:
-            values[name] = value
-    await records.follow(connection, parcel_id, scans=tracking.events, values=values)
+    await records.follow(connection, {parcel_id: told_by(tracking)})
+
+
+def told_by(tracking: Tracking) -> Told:
+    """A tracking as it is written down."""
+    values = {
+        "tracking_status": tracking.status.value,
+        "estimated_delivery": tracking.estimated_delivery,
+        "signed_by": tracking.signed_by,
+        "tracking_url": tracking.url,
+    }
+    return Told(tracking.events, values)
 
 
 def _bought_row(label: Label, tracker: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from db.statements import driver_of, told_as_ever
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -22,6 +24,8 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
+
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 DRIVER = "postgresql+asyncpg://"
 """What SQLAlchemy needs to know. The driver itself reads the URL, so that all of libpq's options may stand in it."""
@@ -60,6 +64,8 @@ class Database:
     ) -> None:
         self.engine: AsyncEngine = create_async_engine(
             DRIVER,
+            # Reads and single statements need no BEGIN and no end around them, which would be two journeys.
+            isolation_level="AUTOCOMMIT",
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=patience.pool,
@@ -72,25 +78,31 @@ class Database:
             },
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_lost)
-        # The same pool. Reads and single statements need no BEGIN and no end around them, which would be two journeys.
-        self._alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self.engine.begin() as connection:
-            yield connection
+        async with self.engine.connect() as connection:
+            driver = driver_of(connection)
+            try:
+                await _say(driver, _BEGIN)
+                yield connection
+                if await _say(driver, "COMMIT") != "COMMIT":
+                    raise RuntimeError("one of the transaction's statements had failed: it was rolled back")
+            except BaseException:
+                await _give_up(driver)
+                raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection for queries that write nothing. Each sees what was committed when it began."""
-        async with self._alone.connect() as connection:
+        async with self.engine.connect() as connection:
             yield connection
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[AsyncConnection]:
         """A connection for one statement that writes: it is a transaction by itself, over when it is executed."""
-        async with self._alone.connect() as connection:
+        async with self.engine.connect() as connection:
             yield connection
 
     async def answers(self) -> bool:
@@ -105,6 +117,24 @@ class Database:
     async def close(self) -> None:
         """Give all connections back."""
         await self.engine.dispose()
+
+
+async def _say(driver: "asyncpg.Connection[Any]", words: str) -> str:
+    with told_as_ever(driver, words):
+        status: str = await driver.execute(words)
+    return status
+
+
+async def _give_up(driver: "asyncpg.Connection[Any]") -> None:
+    """Roll back what a transaction did. A connection of which that is not known serves nobody any more."""
+    try:
+        if driver.is_in_transaction():
+            await driver.execute("ROLLBACK")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        pass  # what went wrong first is told
+    finally:
+        if driver.is_in_transaction():
+            driver.terminate()
 
 
 def _refuse_lost(connection: DBAPIConnection, *_: object) -> None:

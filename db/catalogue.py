@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.statements import Record, Statement
 
 
 class Sku(Base):
@@ -73,16 +74,18 @@ async def _put(connection: AsyncConnection, table: type[Base], key: str, values:
     return bool((await connection.execute(statement.returning(literal_column("xmax = 0")))).scalar_one())
 
 
-async def find_skus(connection: AsyncConnection, skus: Sequence[str]) -> dict[str, Row[Any]]:
+_FIND_SKUS = Statement(select(Sku.__table__).where(text("sku = ANY(CAST(:given AS text[]))")))
+_FIND_WAREHOUSES = Statement(select(Warehouse.__table__).where(text("code = ANY(CAST(:given AS text[]))")))
+
+
+async def find_skus(connection: AsyncConnection, skus: Sequence[str]) -> dict[str, Record]:
     """The SKUs among ``skus`` that exist, by SKU."""
-    rows = await connection.execute(select(Sku.__table__).where(Sku.sku.in_(set(skus))))
-    return {row.sku: row for row in rows}
+    return {row.sku: row for row in await _FIND_SKUS.rows(connection, given=list(set(skus)))}
 
 
-async def find_warehouses(connection: AsyncConnection, codes: Sequence[str]) -> dict[str, Row[Any]]:
+async def find_warehouses(connection: AsyncConnection, codes: Sequence[str]) -> dict[str, Record]:
     """The warehouses among ``codes`` that exist, by code."""
-    rows = await connection.execute(select(Warehouse.__table__).where(Warehouse.code.in_(set(codes))))
-    return {row.code: row for row in rows}
+    return {row.code: row for row in await _FIND_WAREHOUSES.rows(connection, given=list(set(codes)))}
 
 
 def skus_matching(text: str | None) -> Select[Any]:

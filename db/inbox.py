@@ -5,24 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    Index,
-    LargeBinary,
-    Row,
-    String,
-    bindparam,
-    column,
-    func,
-    select,
-    text,
-    update,
-    values,
-)
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Index, LargeBinary, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.statements import Record, Statement, one_of
 from domain.inbox import InboxStatus
 
 CHANNEL = "inbox"
@@ -57,16 +45,39 @@ class InboxEvent(Base):
     """the trace of the request that brought it, where requests are traced"""
 
 
-# Composed once: it is asked far more often than anything else.
+_WAITING = one_of(InboxEvent.__table__.c.status, (InboxStatus.STORED, InboxStatus.PARKED))
 _DUE = (
     select(InboxEvent.__table__)
-    .where(
-        InboxEvent.status.in_([InboxStatus.STORED.value, InboxStatus.PARKED.value]),
-        InboxEvent.due_at <= func.now(),
-    )
+    .where(_WAITING, InboxEvent.due_at <= func.now())
     .order_by(InboxEvent.due_at)
-    .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
+)
+_CLAIM = Statement(_DUE.limit(bindparam("most")))
+_CLAIM_ONE = Statement(
+    _DUE.where(InboxEvent.provider == bindparam("this_provider"), InboxEvent.event_id == bindparam("this_event"))
+)
+_STORE = Statement(
+    text("""
+    WITH stored AS (
+        INSERT INTO inbox (provider, event_id, type, topic, subject, order_id, moves_money, ends_hold, body, status,
+            traceparent)
+        VALUES (:provider, :event_id, :type, :topic, :subject, :order_id, :moves_money, :ends_hold, :body, :status,
+            :traceparent)
+        ON CONFLICT DO NOTHING RETURNING event_id
+    )
+    SELECT pg_notify(:channel, '') FROM stored
+    """)
+)
+_SETTLE = Statement(
+    text("""
+    UPDATE inbox SET status = told.status, note = told.note, order_id = coalesce(told.order_id, inbox.order_id),
+        applied_at = now(), attempts = inbox.attempts + 1
+    FROM unnest(
+        CAST(:providers AS text[]), CAST(:events AS text[]), CAST(:statuses AS text[]), CAST(:notes AS text[]),
+        CAST(:orders AS text[])
+    ) AS told(provider, event_id, status, note, order_id)
+    WHERE inbox.provider = told.provider AND inbox.event_id = told.event_id
+    """)
 )
 
 
@@ -83,65 +94,29 @@ class Settled:
 
 async def store(connection: AsyncConnection, values: dict[str, Any]) -> bool:
     """Store an event; False if it was there already. Whoever listens on the channel is told at commit."""
-    row = {**values, "status": InboxStatus.STORED.value}
-    stored = insert(InboxEvent).values(row).on_conflict_do_nothing().returning(InboxEvent.event_id).cte("stored")
-    told = await connection.execute(select(func.pg_notify(CHANNEL, "")).select_from(stored))
-    return told.first() is not None
+    row = {"traceparent": None, **values, "status": InboxStatus.STORED.value, "channel": CHANNEL}
+    return await _STORE.first(connection, **row) is not None
 
 
-async def claim(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
+async def claim(connection: AsyncConnection, *, limit: int) -> list[Record]:
     """Events that are due, the longest due first, locked until the transaction ends; other claimants pass over them."""
-    return list(await connection.execute(_DUE, {"most": limit}))
+    return await _CLAIM.rows(connection, most=limit)
 
 
-async def claim_next(connection: AsyncConnection) -> Row[Any] | None:
-    """The event that has been due longest, locked until the transaction ends; other claimants pass over it."""
-    return next(iter(await claim(connection, limit=1)), None)
+async def claim_one(connection: AsyncConnection, provider: str, event_id: str) -> Record | None:
+    """One event, locked until the transaction ends, if it is due and nobody else has claimed it."""
+    return await _CLAIM_ONE.first(connection, this_provider=provider, this_event=event_id)
 
 
-async def settle_all(connection: AsyncConnection, settled: Sequence[Settled]) -> None:
+async def settle(connection: AsyncConnection, settled: Sequence[Settled]) -> None:
     """Record that events need nothing more."""
-    told = values(
-        column("provider", String),
-        column("event_id", String),
-        column("status", String),
-        column("note", String),
-        column("order_id", String),
-        name="told",
-    ).data([(s.provider, s.event_id, s.status.value, s.note, s.order_id) for s in settled])
-    await connection.execute(
-        update(InboxEvent)
-        .where(InboxEvent.provider == told.c.provider, InboxEvent.event_id == told.c.event_id)
-        .values(
-            status=told.c.status,
-            note=told.c.note,
-            order_id=func.coalesce(told.c.order_id, InboxEvent.order_id),
-            applied_at=func.now(),
-            attempts=InboxEvent.attempts + 1,
-        )
-    )
-
-
-async def settle(
-    connection: AsyncConnection,
-    provider: str,
-    event_id: str,
-    status: InboxStatus,
-    *,
-    order_id: str | None,
-    note: str,
-) -> None:
-    """Record that an event needs nothing more."""
-    await connection.execute(
-        update(InboxEvent)
-        .where(InboxEvent.provider == provider, InboxEvent.event_id == event_id)
-        .values(
-            status=status.value,
-            note=note,
-            order_id=func.coalesce(order_id, InboxEvent.order_id),
-            applied_at=func.now(),
-            attempts=InboxEvent.attempts + 1,
-        )
+    await _SETTLE.rows(
+        connection,
+        providers=[one.provider for one in settled],
+        events=[one.event_id for one in settled],
+        statuses=[one.status.value for one in settled],
+        notes=[one.note for one in settled],
+        orders=[one.order_id for one in settled],
     )
 
 

@@ -1,14 +1,17 @@
 """E-mails to customers: intended once, sent once."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, func, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.statements import Record, Statement, one_of
 from domain.notifications import NotificationStatus
 
 
@@ -36,22 +39,58 @@ async def intend(connection: AsyncConnection, values: dict[str, Any]) -> Row[Any
     return (await connection.execute(query)).one()
 
 
+_CONTENT = Statement(
+    text("""
+    WITH intended AS (
+        INSERT INTO notifications (id, order_id, kind, message_id, status)
+        VALUES (:id, :order_id, :kind, :message_id, :intended)
+        ON CONFLICT (id) DO UPDATE SET id = excluded.id
+        RETURNING status, attempts
+    )
+    SELECT intended.status, intended.attempts, o.id AS order_id, o.number, o.customer, o.currency, o.shipping_charge,
+        o.total, o.shipping_address, o.placed_at, p.reference AS payment_reference, p.captured,
+        (SELECT jsonb_agg(l ORDER BY l.number) FROM order_lines l WHERE l.order_id = o.id) AS lines,
+        (SELECT jsonb_agg(q ORDER BY q.number, q.attempt) FROM (
+            SELECT f.number, c.attempt, c.fulfilment_id, c.carrier, c.service, c.tracking_code, c.tracking_url,
+                c.estimated_delivery
+            FROM parcels c JOIN fulfilments f ON f.id = c.fulfilment_id WHERE f.order_id = o.id
+        ) q) AS parcels,
+        ARRAY(SELECT f.id FROM fulfilments f WHERE f.order_id = o.id AND f.status = ANY(:to_come)) AS to_come
+    FROM intended CROSS JOIN orders o LEFT JOIN payments p ON p.order_id = o.id
+    WHERE o.id = CAST(:order_id AS text)
+    """)
+)
+_BEGIN_ATTEMPT = Statement(
+    update(Notification)
+    .where(
+        Notification.id == bindparam("this"),
+        ~one_of(Notification.__table__.c.status, (NotificationStatus.SENT, NotificationStatus.REPEATED)),
+        Notification.attempts < bindparam("most"),
+    )
+    .values(attempts=Notification.attempts + 1)
+    .returning(Notification.attempts)
+)
+
+
+async def intend_with_content(
+    connection: AsyncConnection, values: dict[str, Any], *, to_come: Sequence[str]
+) -> Record | None:
+    """Record that an e-mail is about to be handed in (once); how it stands, and all that it can tell of its order.
+
+    ``lines`` and ``parcels`` are JSON, None where there are none; ``to_come`` are the ids of the fulfilments with one
+    of those statuses. None where there is no such order.
+    """
+    given = {**values, "intended": NotificationStatus.INTENDED.value, "to_come": list(to_come)}
+    return await _CONTENT.first(connection, **given)
+
+
 async def begin_attempt(connection: AsyncConnection, notification_id: str, *, most: int) -> int | None:
     """Count an attempt just before it is made: which one it is, or None if it must not be made any more.
 
     After a crash it is known that it may have been made.
     """
-    statement = (
-        update(Notification)
-        .where(
-            Notification.id == notification_id,
-            Notification.status.not_in([NotificationStatus.SENT.value, NotificationStatus.REPEATED.value]),
-            Notification.attempts < most,
-        )
-        .values(attempts=Notification.attempts + 1)
-        .returning(Notification.attempts)
-    )
-    return (await connection.execute(statement)).scalar_one_or_none()
+    number: int | None = await _BEGIN_ATTEMPT.scalar(connection, this=notification_id, most=most)
+    return number
 
 
 async def forget_attempt(connection: AsyncConnection, notification_id: str) -> None:
@@ -61,14 +100,17 @@ async def forget_attempt(connection: AsyncConnection, notification_id: str) -> N
     )
 
 
+@cache
+def _finish(status: NotificationStatus) -> Statement:
+    sent = func.now() if status is not NotificationStatus.REFUSED else None
+    open_still = Notification.status != NotificationStatus.REPEATED.value
+    ended = update(Notification).where(Notification.id == bindparam("this"), open_still)
+    return Statement(ended.values(status=status.value, sent_at=sent))
+
+
 async def finish(connection: AsyncConnection, notification_id: str, status: NotificationStatus) -> None:
     """Record how the sending ended. What was repeated stays so: of two attempts the first may end last."""
-    sent = func.now() if status is not NotificationStatus.REFUSED else None
-    await connection.execute(
-        update(Notification)
-        .where(Notification.id == notification_id, Notification.status != NotificationStatus.REPEATED.value)
-        .values(status=status.value, sent_at=sent)
-    )
+    await _finish(status).rows(connection, this=notification_id)
 
 
 async def of_order(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:

@@ -11,16 +11,18 @@ from sqlalchemy import (
     Row,
     Sequence,
     UniqueConstraint,
+    bindparam,
     func,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.statements import Statement
 
 ORDER_NUMBERS = Sequence("order_numbers", start=100001, metadata=Base.metadata)
 
@@ -117,10 +119,15 @@ class TimelineEntry(Base):
     actor: Mapped[str]
 
 
+_MARK_STARTED = Statement(
+    update(Order).where(Order.id == bindparam("order_id"), Order.started_at.is_(None)).values(started_at=func.now())
+)
+_NEXT_NUMBER = Statement(select(ORDER_NUMBERS.next_value()))
+
+
 async def next_number(connection: AsyncConnection) -> str:
     """A human-readable order number that nobody has had."""
-    value = (await connection.execute(select(ORDER_NUMBERS.next_value()))).scalar_one()
-    return f"WB-{value}"
+    return f"WB-{await _NEXT_NUMBER.scalar(connection)}"
 
 
 async def accept(
@@ -173,9 +180,7 @@ async def timeline(connection: AsyncConnection, order_id: str) -> list[Row[Any]]
 
 async def mark_started(connection: AsyncConnection, order_id: str) -> None:
     """Note that the order's workflow has started."""
-    await connection.execute(
-        update(Order).where(Order.id == order_id, Order.started_at.is_(None)).values(started_at=func.now())
-    )
+    await _MARK_STARTED.rows(connection, order_id=order_id)
 
 
 async def not_started(connection: AsyncConnection, *, older_than_seconds: float, limit: int) -> list[Row[Any]]:
@@ -199,6 +204,26 @@ async def open_after(connection: AsyncConnection, order_id: str, *, limit: int) 
     return list((await connection.execute(query)).scalars())
 
 
+_ENTRIES = """
+    INSERT INTO timeline (order_id, key, at, kind, text, actor)
+    SELECT CAST(:order_id AS text), entry.* FROM unnest(
+        CAST(:keys AS text[]), CAST(:ats AS timestamptz[]), CAST(:kinds AS text[]), CAST(:texts AS text[]),
+        CAST(:actors AS text[])) AS entry
+    ON CONFLICT DO NOTHING
+"""
+_ADD_ENTRIES = Statement(text(_ENTRIES))
+# One journey for both.
+_PROJECT = Statement(
+    text(f"""
+    WITH noted AS ({_ENTRIES})
+    UPDATE orders SET revision = :revision, status = :status, waiting = :waiting, delivered_at = :delivered_at,
+        closed_at = :closed_at
+    WHERE id = :order_id AND revision < :revision
+    RETURNING needs_attention
+    """).bindparams(bindparam("waiting", type_=JSONB))  # noqa: S608 - of constants
+)
+
+
 @dataclass(frozen=True)
 class Projected:
     """What a projection met: whether it was newer than the one stored, and whether exceptions may be open."""
@@ -217,22 +242,29 @@ async def project(
 ) -> Projected:
     """Write the workflow's newest view of the order; where a newer one is stored, no column changes.
 
-    ``entries`` are added to the timeline in any case; one written before (same key) stays as it is.
+    ``values`` are status, waiting, delivered_at and closed_at. ``entries`` are added to the timeline in any case; one
+    written before (same key) stays as it is.
     """
-    written = await connection.execute(
-        update(Order)
-        .where(Order.id == order_id, Order.revision < revision)
-        .values(revision=revision, **values)
-        .returning(Order.needs_attention)
-    )
-    attention = written.scalar_one_or_none()
-    await add_entries(connection, order_id, entries)
+    given = {"order_id": order_id, "revision": revision, **values, **_columns(entries)}
+    attention = await _PROJECT.scalar(connection, **given)
     return Projected(attention is not None, attention is not False)
+
+
+async def mark_ended(
+    connection: AsyncConnection, order_id: str, *, revision: int, waiting: dict[str, Any], entry: dict[str, Any]
+) -> None:
+    """Note that an order's workflow was ended from outside, and what is waited for now; its status stays."""
+    values = {"revision": revision, "waiting": waiting, "needs_attention": True}
+    await connection.execute(update(Order).where(Order.id == order_id, Order.revision < revision).values(values))
+    await add_entries(connection, order_id, [entry])
 
 
 async def add_entries(connection: AsyncConnection, order_id: str, entries: list[dict[str, Any]]) -> None:
     """Add timeline entries; one written before (same key) stays as it is."""
     if entries:
-        rows = [{**entry, "order_id": order_id} for entry in entries]
-        # Rows beside the statement, here and elsewhere: within it, it would be composed anew for every number of them.
-        await connection.execute(insert(TimelineEntry).on_conflict_do_nothing(), rows)
+        await _ADD_ENTRIES.rows(connection, order_id=order_id, **_columns(entries))
+
+
+def _columns(entries: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    names = ("key", "at", "kind", "text", "actor")
+    return {f"{name}s": [entry[name] for entry in entries] for name in names}

@@ -1,16 +1,19 @@
 """Payments and what happened to their money."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ForeignKey, Index, Row, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
+from db.restores import FORGOTTEN
+from db.statements import Record, Statement
 
 
 class Payment(Base):
@@ -56,27 +59,77 @@ class PaymentEvent(Base):
     """when it was known to be done; None while it is only intended"""
 
 
-async def intend(connection: AsyncConnection, payment: dict[str, Any], event: dict[str, Any]) -> datetime:
-    """Record, before the call, that a step is about to be made (and the payment, if it is the first); since when."""
-    await connection.execute(insert(Payment).values(payment).on_conflict_do_nothing())
-    statement = insert(PaymentEvent).values(**event, intended_at=func.now())
-    first = statement.on_conflict_do_update(index_elements=["key"], set_={"key": statement.excluded.key})
-    since = first.returning(func.coalesce(PaymentEvent.intended_at, func.now()))
-    begun: datetime = (await connection.execute(since)).scalar_one()
-    return begun
+_INTEND = Statement(
+    text(f"""
+    WITH paid AS (
+        INSERT INTO payments (id, order_id, provider, reference, status, currency, amount)
+        VALUES (:payment_id, :order_id, :provider, :known, :status, :currency, :amount)
+        ON CONFLICT DO NOTHING
+    )
+    INSERT INTO payment_events (key, payment_id, kind, amount, currency, intended_at)
+    VALUES (:key, :payment_id, :kind, :amount, :currency, now())
+    ON CONFLICT (key) DO UPDATE SET key = excluded.key
+    RETURNING coalesce(intended_at, now()) AS since,
+        (SELECT p.reference FROM payments p WHERE p.id = CAST(:payment_id AS text)) AS reference,
+        {FORGOTTEN} AS forgotten_since
+    """)  # noqa: S608 - of constants
+)
+_DONE = """
+    INSERT INTO payment_events (key, payment_id, kind, amount, currency, reference, at)
+    SELECT done.*, now() FROM unnest(
+        CAST(:keys AS text[]), CAST(:payment_ids AS text[]), CAST(:kinds AS text[]), CAST(:amounts AS bigint[]),
+        CAST(:currencies AS text[]), CAST(:references AS text[])) AS done
+    ON CONFLICT (key) DO UPDATE SET at = coalesce(payment_events.at, now()), reference = excluded.reference,
+        amount = excluded.amount
+    RETURNING key
+"""
+
+
+@cache
+def _confirm(names: tuple[str, ...]) -> Statement:
+    changed = update(Payment).where(Payment.id == bindparam("this_payment")).values(checked_at=func.now())
+    done = text(_DONE).columns(PaymentEvent.key).cte("done")
+    return Statement(changed.values({name: bindparam(name) for name in names}).add_cte(done))
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A step that is about to be made: since when, and what was known before it was written down.
+
+    ``reference`` is the provider's, if there is a payment. From ``forgotten_since`` on, the order may have been dealt
+    with without a trace in this database, since it was restored; None if not.
+    """
+
+    since: datetime
+    reference: str | None
+    forgotten_since: datetime | None
+
+
+async def intend(
+    connection: AsyncConnection, payment: dict[str, Any], event: dict[str, Any], *, placed_at: datetime
+) -> Begun:
+    """Record, before the call, that a step is about to be made (and the payment, if it is the first).
+
+    ``placed_at`` is when the order was placed.
+    """
+    given = {**payment, **event, "known": payment.get("reference"), "placed_at": placed_at}
+    [row] = await _INTEND.rows(connection, **given)
+    return Begun(row.since, row.reference, row.forgotten_since)
 
 
 async def confirm(
     connection: AsyncConnection, payment_id: str, *, values: dict[str, Any], events: list[dict[str, Any]]
 ) -> None:
     """Record what the provider answered, and the steps that are now known to be done."""
-    await connection.execute(update(Payment).where(Payment.id == payment_id).values(**values, checked_at=func.now()))
-    if events:
-        statement = insert(PaymentEvent).values([{**event, "at": func.now()} for event in events])
-        done = {"at": func.coalesce(PaymentEvent.at, func.now()), "reference": statement.excluded.reference}
-        await connection.execute(
-            statement.on_conflict_do_update(index_elements=["key"], set_={**done, "amount": statement.excluded.amount})
-        )
+    done = {
+        "keys": [event["key"] for event in events],
+        "payment_ids": [event["payment_id"] for event in events],
+        "kinds": [event["kind"] for event in events],
+        "amounts": [event["amount"] for event in events],
+        "currencies": [event["currency"] for event in events],
+        "references": [event["reference"] for event in events],
+    }
+    await _confirm(tuple(values)).rows(connection, this_payment=payment_id, **values, **done)
 
 
 async def last_open(connection: AsyncConnection, payment_id: str, kind: str) -> str | None:
@@ -114,16 +167,18 @@ async def find_by_reference(connection: AsyncConnection, provider: str, referenc
     return (await connection.execute(query)).first()
 
 
+_OPEN_BY_REFERENCE = Statement(
+    select(Payment.__table__)
+    .join(Order, Order.id == Payment.order_id)
+    .where(text("payments.reference = ANY(CAST(:given AS text[]))"), Order.closed_at.is_(None))
+)
+
+
 async def open_by_reference(
     connection: AsyncConnection, references: Sequence[str]
-) -> dict[tuple[str, str | None], Row[Any]]:
+) -> dict[tuple[str, str | None], Record]:
     """Payments of orders that are not closed, by provider and reference."""
-    query = (
-        select(Payment.__table__)
-        .join(Order, Order.id == Payment.order_id)
-        .where(Payment.reference.in_(references), Order.closed_at.is_(None))
-    )
-    rows = await connection.execute(query) if references else ()
+    rows = await _OPEN_BY_REFERENCE.rows(connection, given=list(references)) if references else ()
     return {(row.provider, row.reference): row for row in rows}
 
 

@@ -2,15 +2,24 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
+from db.statements import Statement
 
 LOOK_FOR = timedelta(days=1)
 """how long after a restore orders may still come that were accepted before it and then forgotten"""
+
+FORGOTTEN = (
+    f"(SELECT min(made_at) FROM restores WHERE at + interval '{LOOK_FOR.total_seconds()} s'"  # noqa: S608 - a constant
+    " >= CAST(:placed_at AS timestamptz))"
+)
+"""part of a statement: from when on an order placed at ``:placed_at`` may have been dealt with without a trace here"""
+
+_FORGOTTEN_SINCE = Statement(text(f"SELECT {FORGOTTEN}"))
 
 NUMBERS_LEFT_OUT = 10_000
 """numbers that orders accepted after the backup may bear in their customers' mails: nobody gets them a second time"""
@@ -41,6 +50,5 @@ async def record(connection: AsyncConnection, *, made_at: datetime) -> int:
 
 async def forgotten_since(connection: AsyncConnection, placed_at: datetime) -> datetime | None:
     """From when on an order placed at ``placed_at`` may have been dealt with without a trace here; None if never."""
-    concerned = Restore.at + LOOK_FOR >= placed_at
-    found: datetime | None = (await connection.execute(select(func.min(Restore.made_at)).where(concerned))).scalar()
+    found: datetime | None = await _FORGOTTEN_SINCE.scalar(connection, placed_at=placed_at)
     return found

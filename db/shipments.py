@@ -1,15 +1,19 @@
 """Fulfilments, parcels and tracking events."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Row, case, distinct, false, func, or_, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, bindparam, case, false, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.restores import FORGOTTEN
+from db.statements import Record, Statement, one_of
 from domain.shipments import FulfilmentStatus, TrackingEvent, TrackingStatus, preceding
 
 
@@ -87,12 +91,6 @@ class ParcelEvent(Base):
     place: Mapped[str | None]
 
 
-# A tracking tells all scans so far again and again: one statement for all of them.
-_ADD_SCANS = text(
-    "INSERT INTO tracking_events (parcel_id, at, status, message, place) SELECT CAST(:parcel AS text), scan.* "
-    "FROM unnest(CAST(:at AS timestamptz[]), CAST(:status AS text[]), CAST(:message AS text[]), CAST(:place AS text[]))"
-    " AS scan ON CONFLICT DO NOTHING"
-)
 # Scans within one second are told in the order in which a parcel travels.
 _JOURNEY = case({status.value: place for place, status in enumerate(TrackingStatus)}, value=ParcelEvent.status)
 
@@ -106,15 +104,20 @@ async def add_fulfilments(
         await connection.execute(insert(FulfilmentLine).on_conflict_do_nothing(), lines)
 
 
-async def advance(connection: AsyncConnection, fulfilment_id: str, status: FulfilmentStatus, *, at: datetime) -> None:
-    """Note that a fulfilment came to stand in ``status``; one that has gone further already stays there."""
-    before = Fulfilment.status.in_([earlier.value for earlier in preceding(status)])
+@cache
+def _advance(status: FulfilmentStatus) -> Statement:
+    before = one_of(Fulfilment.__table__.c.status, preceding(status))
     values: dict[str, Any] = {"status": case((before, status.value), else_=Fulfilment.status)}
     if status is FulfilmentStatus.HANDED_OVER:
-        values["handed_over_at"] = func.coalesce(Fulfilment.handed_over_at, at)
+        values["handed_over_at"] = func.coalesce(Fulfilment.handed_over_at, bindparam("at"))
     if status is FulfilmentStatus.DELIVERED:
-        values["delivered_at"] = func.coalesce(Fulfilment.delivered_at, at)
-    await connection.execute(update(Fulfilment).where(Fulfilment.id == fulfilment_id).values(values))
+        values["delivered_at"] = func.coalesce(Fulfilment.delivered_at, bindparam("at"))
+    return Statement(update(Fulfilment).where(Fulfilment.id == bindparam("fulfilment_id")).values(values))
+
+
+async def advance(connection: AsyncConnection, fulfilment_id: str, status: FulfilmentStatus, *, at: datetime) -> None:
+    """Note that a fulfilment came to stand in ``status``; one that has gone further already stays there."""
+    await _advance(status).rows(connection, fulfilment_id=fulfilment_id, at=at)
 
 
 async def cancel_fulfilments(connection: AsyncConnection, order_id: str) -> None:
@@ -127,15 +130,68 @@ async def cancel_fulfilments(connection: AsyncConnection, order_id: str) -> None
     )
 
 
+@cache
+def _add_parcel(names: tuple[str, ...]) -> Statement:
+    added = insert(Parcel).values({name: bindparam(name) for name in names}).on_conflict_do_nothing()
+    return Statement(added.returning(Parcel.id))
+
+
 async def add_parcel(connection: AsyncConnection, parcel: dict[str, Any]) -> bool:
     """Write a parcel; one written before stays as it is, and the answer is False."""
-    inserted = await connection.execute(insert(Parcel).values(parcel).on_conflict_do_nothing().returning(Parcel.id))
-    return inserted.first() is not None
+    return await _add_parcel(tuple(parcel)).first(connection, **parcel) is not None
+
+
+@dataclass(frozen=True)
+class Intended:
+    """A parcel for which a shipment is about to be created: whether for the first time, and what is known of it.
+
+    ``shipment`` was created before. From ``forgotten_since`` on the carrier may know of it although this database,
+    which was restored, does not; None if not.
+    """
+
+    first: bool
+    shipment: str | None
+    forgotten_since: datetime | None
+
+
+_INTEND = Statement(
+    text(f"""
+    WITH added AS (
+        INSERT INTO parcels (id, fulfilment_id, attempt, provider, weight_grams)
+        VALUES (:id, :fulfilment_id, :attempt, :provider, :weight_grams)
+        ON CONFLICT DO NOTHING RETURNING id
+    )
+    SELECT EXISTS (SELECT FROM added) AS first,
+        (SELECT shipment FROM parcels WHERE id = CAST(:id AS text)) AS shipment, {FORGOTTEN} AS forgotten_since
+    """)  # noqa: S608 - of constants
+)
+
+
+async def intend(connection: AsyncConnection, parcel: dict[str, Any], *, placed_at: datetime) -> Intended:
+    """Write a parcel whose shipment is about to be created; one written before stays as it is.
+
+    ``placed_at`` is when its order was placed.
+    """
+    [row] = await _INTEND.rows(connection, **parcel, placed_at=placed_at)
+    return Intended(row.first, row.shipment, row.forgotten_since)
+
+
+@cache
+def _set_parcel(names: tuple[str, ...]) -> Statement:
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    return Statement(update(Parcel).where(Parcel.id == bindparam("this_parcel")).values(values))
 
 
 async def set_parcel(connection: AsyncConnection, parcel_id: str, values: dict[str, Any]) -> None:
     """Change a parcel."""
-    await connection.execute(update(Parcel).where(Parcel.id == parcel_id).values(values))
+    await _set_parcel(tuple(values)).rows(connection, this_parcel=parcel_id, **values)
+
+
+@cache
+def _set_bought(names: tuple[str, ...]) -> Statement:
+    new = Parcel.id == bindparam("this_parcel"), Parcel.bought_at.is_(None)
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    return Statement(update(Parcel).where(*new).values(values).returning(Parcel.weight_grams))
 
 
 async def set_bought(connection: AsyncConnection, parcel_id: str, values: dict[str, Any]) -> int | None:
@@ -143,16 +199,22 @@ async def set_bought(connection: AsyncConnection, parcel_id: str, values: dict[s
 
     The parcel's weight in grams; None if it was noted before.
     """
-    new = Parcel.id == parcel_id, Parcel.bought_at.is_(None)
-    grams: int | None = (
-        await connection.execute(update(Parcel).where(*new).values(values).returning(Parcel.weight_grams))
-    ).scalar()
+    grams: int | None = await _set_bought(tuple(values)).scalar(connection, this_parcel=parcel_id, **values)
     return grams
 
 
-async def find_parcel(connection: AsyncConnection, parcel_id: str) -> Row[Any] | None:
-    """A parcel by its id."""
-    return (await connection.execute(select(Parcel.__table__).where(Parcel.id == parcel_id))).first()
+@cache
+def _find_tracked(by: frozenset[str]) -> Statement:
+    ours = [Parcel.__table__.c[name] == bindparam(f"this_{name}") for name in ("tracker", "shipment") if name in by]
+    same = or_(Parcel.tracking_code == bindparam("this_code"), *ours)
+    return Statement(
+        select(Parcel.__table__, Fulfilment.order_id, Fulfilment.status.label("fulfilment_status"))
+        .join(Fulfilment, Fulfilment.id == Parcel.fulfilment_id)
+        .where(Parcel.provider == bindparam("this_provider"), same)
+        # Carriers use tracking codes again after a year or so: their system's own ids first, then the newest parcel.
+        .order_by(or_(false(), *ours).desc(), Parcel.bought_at.desc().nulls_last())
+        .limit(1)
+    )
 
 
 async def find_tracked(
@@ -162,32 +224,25 @@ async def find_tracked(
     tracker: str | None,
     shipment: str | None,
     tracking_code: str,
-) -> Row[Any] | None:
+) -> Record | None:
     """The parcel that a tracking is about, with its order's id and its fulfilment's status."""
-    same = [Parcel.tracking_code == tracking_code]
-    if tracker is not None:
-        same.append(Parcel.tracker == tracker)
-    if shipment is not None:
-        same.append(Parcel.shipment == shipment)
-    query = (
-        select(Parcel.__table__, Fulfilment.order_id, Fulfilment.status.label("fulfilment_status"))
-        .join(Fulfilment, Fulfilment.id == Parcel.fulfilment_id)
-        .where(Parcel.provider == provider, or_(*same))
-        # Carriers use tracking codes again after a year or so: their system's own ids first, then the newest parcel.
-        .order_by(or_(false(), *same[1:]).desc(), Parcel.bought_at.desc().nulls_last())
-        .limit(1)
+    ours = {name: id for name, id in (("tracker", tracker), ("shipment", shipment)) if id is not None}
+    given = {f"this_{name}": id for name, id in ours.items()}
+    return await _find_tracked(frozenset(ours)).first(
+        connection, this_provider=provider, this_code=tracking_code, **given
     )
-    return (await connection.execute(query)).first()
 
 
-async def by_tracker(connection: AsyncConnection, trackers: Sequence[str]) -> dict[tuple[str, str | None], Row[Any]]:
+_BY_TRACKER = Statement(
+    select(Parcel.__table__, Fulfilment.order_id, Fulfilment.status.label("fulfilment_status"))
+    .join(Fulfilment, Fulfilment.id == Parcel.fulfilment_id)
+    .where(text("parcels.tracker = ANY(CAST(:given AS text[]))"))
+)
+
+
+async def by_tracker(connection: AsyncConnection, trackers: Sequence[str]) -> dict[tuple[str, str | None], Record]:
     """Parcels by provider and tracker, each with its order's id and its fulfilment's status."""
-    query = (
-        select(Parcel.__table__, Fulfilment.order_id, Fulfilment.status.label("fulfilment_status"))
-        .join(Fulfilment, Fulfilment.id == Parcel.fulfilment_id)
-        .where(Parcel.tracker.in_(trackers))
-    )
-    rows = await connection.execute(query) if trackers else ()
+    rows = await _BY_TRACKER.rows(connection, given=list(trackers)) if trackers else ()
     return {(row.provider, row.tracker): row for row in rows}
 
 
@@ -247,30 +302,63 @@ async def events(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
     return list(await connection.execute(query))
 
 
-async def follow(
-    connection: AsyncConnection, parcel_id: str, *, scans: Sequence[TrackingEvent], values: dict[str, Any]
-) -> None:
-    """Write the scans of a tracking, and where the parcel is (``values``) unless more is known of it already.
+@dataclass(frozen=True)
+class Told:
+    """What trackings tell of a parcel: scans, and where it is (``values``: columns; one that is missing stays)."""
+
+    scans: Sequence[TrackingEvent]
+    values: Mapping[str, Any]
+
+
+_LOCK = Statement(text("SELECT FROM parcels WHERE id = ANY(CAST(:parcels AS text[])) ORDER BY id FOR UPDATE"))
+_FOLLOW = Statement(
+    text("""
+    WITH told AS (
+        SELECT * FROM unnest(
+            CAST(:parcels AS text[]), CAST(:latest AS timestamptz[]), CAST(:tracking_status AS text[]),
+            CAST(:tracking_url AS text[]), CAST(:estimated_delivery AS timestamptz[]), CAST(:signed_by AS text[])
+        ) AS t(parcel_id, latest, tracking_status, tracking_url, estimated_delivery, signed_by)
+    ), scanned AS (
+        SELECT * FROM unnest(
+            CAST(:of AS text[]), CAST(:at AS timestamptz[]), CAST(:status AS text[]), CAST(:message AS text[]),
+            CAST(:place AS text[])
+        ) AS s(parcel_id, at, status, message, place)
+    ), added AS (
+        INSERT INTO tracking_events (parcel_id, at, status, message, place) SELECT * FROM scanned ON CONFLICT DO NOTHING
+    )
+    UPDATE parcels p SET tracking_status = coalesce(t.tracking_status, p.tracking_status),
+        tracking_url = coalesce(t.tracking_url, p.tracking_url),
+        estimated_delivery = coalesce(t.estimated_delivery, p.estimated_delivery),
+        signed_by = coalesce(t.signed_by, p.signed_by)
+    FROM told t
+    WHERE p.id = t.parcel_id AND NOT EXISTS (
+        SELECT FROM tracking_events e WHERE e.parcel_id = p.id AND (
+            t.latest IS NULL OR e.at > t.latest OR e.at = t.latest AND NOT EXISTS (
+                SELECT FROM scanned s WHERE s.parcel_id = p.id AND s.at = t.latest AND s.status = e.status
+            )
+        )
+    )
+    """)
+)
+_TOLD = ("tracking_status", "tracking_url", "estimated_delivery", "signed_by")
+
+
+async def follow(connection: AsyncConnection, told: Mapping[str, Told]) -> None:
+    """Write, by parcel, the scans of trackings, and where the parcel is unless more is known of it already.
 
     Trackings come in any order and more than once; the one with the latest scan, and of those the fullest, stands.
     """
-    # The next two statements must see what another tracking of this parcel has written: one after the other.
-    await connection.execute(select(Parcel.id).where(Parcel.id == parcel_id).with_for_update())
-    if scans:
-        columns = {
-            "at": [scan.at for scan in scans],
-            "status": [scan.status.value for scan in scans],
-            "message": [scan.message for scan in scans],
-            "place": [scan.place for scan in scans],
-        }
-        await connection.execute(_ADD_SCANS, {"parcel": parcel_id, **columns})
-    known = select(ParcelEvent.at).where(ParcelEvent.parcel_id == parcel_id)
-    latest = max((scan.at for scan in scans), default=None)
-    older: ColumnElement[bool] = known.exists()
-    if latest is not None:
-        told = len({scan.status for scan in scans if scan.at == latest})
-        same_moment = select(func.count(distinct(ParcelEvent.status))).where(
-            ParcelEvent.parcel_id == parcel_id, ParcelEvent.at == latest
-        )
-        older = or_(known.where(ParcelEvent.at > latest).exists(), same_moment.scalar_subquery() > told)
-    await connection.execute(update(Parcel).where(Parcel.id == parcel_id, ~older).values(values))
+    # The next statement must see what another tracking of these parcels has written: one after the other.
+    await _LOCK.rows(connection, parcels=list(told))
+    scans = [(parcel, scan) for parcel, one in told.items() for scan in one.scans]
+    await _FOLLOW.rows(
+        connection,
+        parcels=list(told),
+        latest=[max((scan.at for scan in one.scans), default=None) for one in told.values()],
+        **{name: [one.values.get(name) for one in told.values()] for name in _TOLD},
+        of=[parcel for parcel, _ in scans],
+        at=[scan.at for _, scan in scans],
+        status=[scan.status.value for _, scan in scans],
+        message=[scan.message for _, scan in scans],
+        place=[scan.place for _, scan in scans],
+    )

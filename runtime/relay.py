@@ -37,15 +37,21 @@ _LOOK_BACK = timedelta(days=2)
 _ROLL = 200
 # Events come in swarms; those that come within this time are looked at together.
 _GATHER_SECONDS = 0.05
+_FULL = 10
+"""events at a time after which more are looked for at once; what comes after fewer rings"""
 
 
 @dataclass(frozen=True)
 class Chore:
-    """Something done again and again: at least every ``seconds``, and again at once while there is more to do."""
+    """Something done again and again: at least every ``seconds``, and again at once while there is more to do.
+
+    There is while ``do`` says that it did something ``full`` times or more.
+    """
 
     name: str
     seconds: float
     do: Callable[[], Awaitable[int]]
+    full: int = 1
 
 
 class Relay:
@@ -72,7 +78,7 @@ class Relay:
         self._rung = asyncio.Event()
         self._called = ""
         self._chores = (
-            Chore("inbox", 1.0, inbox.apply_due),
+            Chore("inbox", 1.0, inbox.apply_due, full=_FULL),
             Chore("start_orders", 2.0, self._start_orders),
             Chore("tell_operators", 2.0, notifications.tell_operators),
             Chore("release_expired", 30.0, stock.release_expired),
@@ -100,7 +106,7 @@ class Relay:
                 log.exception("chore_broken", chore=chore.name)
                 await asyncio.sleep(chore.seconds * 5)
                 continue
-            if not done:
+            if done < chore.full:
                 await self._rest(chore)
 
     async def _rest(self, chore: Chore) -> None:

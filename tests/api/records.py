@@ -48,7 +48,7 @@ async def fulfilment(database: Database, order_id: str, *, status: str = "labell
         await shipments.add_parcel(connection, parcel | (bought if labelled else {}))
         if labelled:
             where = {"tracking_status": "in_transit"}
-            await shipments.follow(connection, str(parcel["id"]), scans=[scan], values=where)
+            await shipments.follow(connection, {str(parcel["id"]): shipments.Told([scan], where)})
     return fulfilment_id
 
 
@@ -72,7 +72,7 @@ async def payment(database: Database, order_id: str, **values: Any) -> None:
     }
     now = {"reference": "pi_1", "status": "authorised", "authorised": 14020, **values}
     async with database.transaction() as connection:
-        await payments.intend(connection, row, event)
+        await payments.intend(connection, row, event, placed_at=AT)
         await payments.confirm(connection, payment_id, values=now, events=[{**event, "reference": "pi_1"}])
 
 

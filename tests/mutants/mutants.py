@@ -120,7 +120,7 @@ THOROUGH = (
     Mutant(
         "a purchase that may have been made is looked up before another is made",
         "activities/shipments.py",
-        "since = await self._forgotten_since(step) if first else step.since",
+        "since = intended.forgotten_since if intended.first else step.since",
         "since = None",
         ("tests/activities/test_shipments.py::test_a_shipment_whose_answer_was_lost_is_found_and_used",),
     ),
