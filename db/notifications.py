@@ -43,7 +43,8 @@ _CONTENT = Statement(
     text("""
     WITH intended AS (
         INSERT INTO notifications (id, order_id, kind, message_id, status)
-        VALUES (:id, :order_id, :kind, :message_id, :intended)
+        SELECT CAST(:id AS text), id, CAST(:kind AS text), CAST(:message_id AS text), CAST(:intended AS text)
+        FROM orders WHERE id = CAST(:order_id AS text)
         ON CONFLICT (id) DO UPDATE SET id = excluded.id
         RETURNING status, attempts
     )
