@@ -11,6 +11,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from runtime.codec import EncryptionCodec
 from runtime.converter import WaybillPayloadConverter
 from runtime.kept_code import keep_workflow_code
+from runtime.sandbox import WithoutContext
 from runtime.settings import Settings, TemporalSettings
 from runtime.traces import UNTRACED, Traces
 
@@ -39,7 +40,8 @@ def _runner(_: WorkflowRunner | None) -> WorkflowRunner:
     # Only our own workflow files are loaded anew for every workflow, where the sandbox catches clocks and randomness;
     # reloading the libraries as well would cost 30 ms and 0.8 MB a workflow.
     passed = {name.partition(".")[0] for name in sys.modules} - {"workflows", "__main__", "__mp_main__"}
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed))
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*passed)
+    return WithoutContext(SandboxedWorkflowRunner(restrictions=restrictions))
 
 
 async def connect(settings: Settings, *, lazy: bool = True, traces: Traces = UNTRACED) -> Client:
