@@ -17,6 +17,7 @@ from api.keys import Caller
 from api.schemas.orders import PlaceOrder
 from api.services import Services
 from db import catalogue, orders
+from db.statements import Record
 from domain.errors import AlreadyPlaced, InvalidOrder, KeyReused, Unavailable, UnknownSku
 from domain.orders import (
     Address,
@@ -40,7 +41,9 @@ _ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
 _PAYMENT: TypeAdapter[PaymentSource] = TypeAdapter(PaymentSource)
 
 
-async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempotency_key: str | None) -> Row[Any]:
+async def accept(
+    wired: Services, body: PlaceOrder, *, caller: Caller, idempotency_key: str | None
+) -> Row[Any] | Record:
     """The record of the order that ``body`` describes, new or accepted before.
 
     Raises AlreadyPlaced or KeyReused where the reference or the key belongs to another body, and InvalidOrder or
@@ -76,7 +79,7 @@ async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempoten
 
 async def _accepted_before(
     connection: AsyncConnection, request: OrderRequest, digest: str, idempotency_key: str | None
-) -> Row[Any] | None:
+) -> Record | None:
     rows = await orders.find_accepted(
         connection,
         channel=request.channel,
@@ -177,11 +180,11 @@ def _line_rows(request: OrderRequest, names: Mapping[str, str]) -> list[dict[str
     return [{**vars(line), "name": names[line.sku]} for line in request.lines]
 
 
-async def _start(wired: Services, placed: PlacedOrder) -> Row[Any]:
+async def _start(wired: Services, placed: PlacedOrder) -> Row[Any] | Record:
     started = await _started(wired, placed)
-    async with wired.database.transaction() as connection:
+    async with wired.database.statement() as connection:
         if started:
-            await orders.mark_started(connection, placed.id)
+            return await orders.mark_started(connection, placed.id)
         row = await orders.find(connection, placed.id)
     assert row is not None  # noqa: S101 - it was committed above, and orders are never deleted
     return row

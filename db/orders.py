@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -13,6 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
     func,
+    or_,
     select,
     text,
     update,
@@ -22,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-from db.statements import Statement
+from db.statements import Record, Statement
 
 ORDER_NUMBERS = Sequence("order_numbers", start=100001, metadata=Base.metadata)
 
@@ -120,7 +122,10 @@ class TimelineEntry(Base):
 
 
 _MARK_STARTED = Statement(
-    update(Order).where(Order.id == bindparam("order_id"), Order.started_at.is_(None)).values(started_at=func.now())
+    update(Order)
+    .where(Order.id == bindparam("order_id"))
+    .values(started_at=func.coalesce(Order.started_at, func.now()))
+    .returning(Order.__table__)
 )
 _NEXT_NUMBER = Statement(select(ORDER_NUMBERS.next_value()))
 
@@ -128,6 +133,30 @@ _NEXT_NUMBER = Statement(select(ORDER_NUMBERS.next_value()))
 async def next_number(connection: AsyncConnection) -> str:
     """A human-readable order number that nobody has had."""
     return f"WB-{await _NEXT_NUMBER.scalar(connection)}"
+
+
+_LINE = ("number", "sku", "name", "quantity", "unit_price", "discount", "tax")
+
+
+@cache
+def _accept(names: tuple[str, ...]) -> Statement:
+    placed = insert(Order).values({name: bindparam(name) for name in names}).on_conflict_do_nothing()
+    # One journey for all: whoever places the same order at once waits for it.
+    rest = text("""
+        WITH lined AS (
+            INSERT INTO order_lines (number, sku, name, quantity, unit_price, discount, tax, order_id)
+            SELECT line.*, placed.id FROM placed, unnest(
+                CAST(:line_number AS bigint[]), CAST(:line_sku AS text[]), CAST(:line_name AS text[]),
+                CAST(:line_quantity AS bigint[]), CAST(:line_unit_price AS bigint[]),
+                CAST(:line_discount AS bigint[]), CAST(:line_tax AS bigint[])) AS line
+        ), noted AS (
+            INSERT INTO timeline (order_id, key, at, kind, text, actor)
+            SELECT id, CAST(:first_key AS text), CAST(:first_at AS timestamptz), CAST(:first_kind AS text),
+                CAST(:first_text AS text), CAST(:first_actor AS text) FROM placed
+        )
+        SELECT id FROM placed
+    """)
+    return Statement(rest.columns(Order.__table__.c.id).add_cte(placed.returning(Order.id).cte("placed")))
 
 
 async def accept(
@@ -138,22 +167,26 @@ async def accept(
     Returns False, and writes nothing, if its (channel, external reference) or its idempotency key is taken. Of several
     at once exactly one gets True: the others wait for its transaction and then see its row.
     """
-    inserted = await connection.execute(insert(Order).values(order).on_conflict_do_nothing().returning(Order.id))
-    if inserted.first() is None:
-        return False
-    await connection.execute(insert(OrderLine), [{**line, "order_id": order["id"]} for line in lines])
-    await connection.execute(insert(TimelineEntry), [{**entry, "order_id": order["id"]}])
-    return True
+    listed = {f"line_{name}": [line[name] for line in lines] for name in _LINE}
+    given = {**order, **listed, **{f"first_{name}": value for name, value in entry.items()}}
+    return await _accept(tuple(order)).first(connection, **given) is not None
+
+
+_FIND_ACCEPTED = Statement(
+    select(Order.__table__).where(
+        or_(
+            (Order.channel == bindparam("of")) & (Order.external_reference == bindparam("under")),
+            Order.idempotency_key == bindparam("by"),
+        )
+    )
+)
 
 
 async def find_accepted(
     connection: AsyncConnection, *, channel: str, external_reference: str, idempotency_key: str | None
-) -> list[Row[Any]]:
+) -> list[Record]:
     """The orders that hold this (channel, reference) or this idempotency key: none, one, or two different ones."""
-    same = (Order.channel == channel) & (Order.external_reference == external_reference)
-    if idempotency_key is not None:
-        same = same | (Order.idempotency_key == idempotency_key)
-    return list(await connection.execute(select(Order.__table__).where(same)))
+    return await _FIND_ACCEPTED.rows(connection, of=channel, under=external_reference, by=idempotency_key)
 
 
 async def find(connection: AsyncConnection, id_or_number: str) -> Row[Any] | None:
@@ -178,9 +211,10 @@ async def timeline(connection: AsyncConnection, order_id: str) -> list[Row[Any]]
     return list(await connection.execute(query))
 
 
-async def mark_started(connection: AsyncConnection, order_id: str) -> None:
-    """Note that the order's workflow has started."""
-    await _MARK_STARTED.rows(connection, order_id=order_id)
+async def mark_started(connection: AsyncConnection, order_id: str) -> Record:
+    """Note that the order's workflow has started; the order as it stands then."""
+    [row] = await _MARK_STARTED.rows(connection, order_id=order_id)
+    return row
 
 
 async def not_started(connection: AsyncConnection, *, older_than_seconds: float, limit: int) -> list[Row[Any]]:
