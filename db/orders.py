@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     Row,
     Sequence,
+    String,
     UniqueConstraint,
     bindparam,
     func,
@@ -138,25 +139,29 @@ async def next_number(connection: AsyncConnection) -> str:
 _LINE = ("number", "sku", "name", "quantity", "unit_price", "discount", "tax")
 
 
+_LINED = """
+    INSERT INTO order_lines (number, sku, name, quantity, unit_price, discount, tax, order_id)
+    SELECT line.*, placed.id FROM placed, unnest(
+        CAST(:line_number AS bigint[]), CAST(:line_sku AS text[]), CAST(:line_name AS text[]),
+        CAST(:line_quantity AS bigint[]), CAST(:line_unit_price AS bigint[]), CAST(:line_discount AS bigint[]),
+        CAST(:line_tax AS bigint[])) AS line
+"""
+_NOTED = """
+    INSERT INTO timeline (order_id, key, at, kind, text, actor)
+    SELECT id, CAST(:first_key AS text), CAST(:first_at AS timestamptz), CAST(:first_kind AS text),
+        CAST(:first_text AS text), CAST(:first_actor AS text) FROM placed
+"""
+
+
 @cache
 def _accept(names: tuple[str, ...]) -> Statement:
     placed = insert(Order).values({name: bindparam(name) for name in names}).on_conflict_do_nothing()
     # One journey for all: whoever places the same order at once waits for it.
-    rest = text("""
-        WITH lined AS (
-            INSERT INTO order_lines (number, sku, name, quantity, unit_price, discount, tax, order_id)
-            SELECT line.*, placed.id FROM placed, unnest(
-                CAST(:line_number AS bigint[]), CAST(:line_sku AS text[]), CAST(:line_name AS text[]),
-                CAST(:line_quantity AS bigint[]), CAST(:line_unit_price AS bigint[]),
-                CAST(:line_discount AS bigint[]), CAST(:line_tax AS bigint[])) AS line
-        ), noted AS (
-            INSERT INTO timeline (order_id, key, at, kind, text, actor)
-            SELECT id, CAST(:first_key AS text), CAST(:first_at AS timestamptz), CAST(:first_kind AS text),
-                CAST(:first_text AS text), CAST(:first_actor AS text) FROM placed
-        )
-        SELECT id FROM placed
-    """)
-    return Statement(rest.columns(Order.__table__.c.id).add_cte(placed.returning(Order.id).cte("placed")))
+    parts = (placed.returning(Order.id), *(text(part).columns(Order.__table__.c.id) for part in (_LINED, _NOTED)))
+    named = zip(parts, ("placed", "lined", "noted"), strict=True)
+    return Statement(
+        text("SELECT id FROM placed").columns(id=String).add_cte(*(part.cte(name) for part, name in named))
+    )
 
 
 async def accept(
