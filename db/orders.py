@@ -155,7 +155,8 @@ _NOTED = """
 
 @cache
 def _accept(names: tuple[str, ...]) -> Statement:
-    placed = insert(Order).values({name: bindparam(name) for name in names}).on_conflict_do_nothing()
+    values = {"needs_attention": False, "revision": 0} | {name: bindparam(name) for name in names}
+    placed = insert(Order).values(values).on_conflict_do_nothing()
     # One journey for all: whoever places the same order at once waits for it.
     parts = (placed.returning(Order.id), *(text(part).columns(Order.__table__.c.id) for part in (_LINED, _NOTED)))
     named = zip(parts, ("placed", "lined", "noted"), strict=True)

@@ -91,6 +91,8 @@ class Statement:
         compiled: Any = self._composed.compile(dialect=_DIALECT)
         if compiled.post_compile_params:
             raise TypeError("a list of values has no fixed number of words: `one_of`, or an array")
+        if compiled.insert_prefetch or compiled.update_prefetch:
+            raise TypeError("a column's default is not reckoned here: name its value")
         fixed: dict[str, Any] = compiled.params
         self._values = tuple(_value(compiled.binds[name], fixed[name]) for name in compiled.positiontup or ())
         self._sql = compiled.string

@@ -117,7 +117,8 @@ class FulfilmentRun:
                 )
             else:
                 bought = booked.bought
-                self.tracker.news = booked.found
+                # News may have come while the booking's own answer was on its way: it stays news.
+                self.tracker.news = self.tracker.news or booked.found
                 self._journal.note("labelled", f"{self._name.capitalize()}: {bought.carrier} {bought.service} booked.")
                 return bought
 
