@@ -15,7 +15,7 @@ from domain.money import Money
 from domain.orders import Address, Line
 from domain.promises import Calendar, promise
 from domain.routing.decision import Decision, decide
-from domain.routing.places import Cost, Geography, Place, Scene, weight_band, zone_for
+from domain.routing.places import Cost, Geography, Place, Scene, prefixes_of, weight_band, zone_for
 from domain.routing.rules import BUILT_IN, Rule, RuleKind, RuleSet
 from domain.shipments import Label
 
@@ -134,7 +134,10 @@ async def scene_of(
 
 async def read_geography(connection: AsyncConnection) -> Geography:
     """The postal region table."""
-    rows = await records.list_regions(connection)
+    return _geography(await records.list_regions(connection))
+
+
+def _geography(rows: Sequence[Row[Any]]) -> Geography:
     prefixes = {(row.country, prefix): row.region for row in rows for prefix in row.prefixes}
     return Geography(prefixes, {row.region: (row.latitude, row.longitude) for row in rows})
 
@@ -178,7 +181,9 @@ async def learn_cost(
     connection: AsyncConnection, label: Label, *, warehouse: str, recipient: Address, grams: int
 ) -> None:
     """Remember what a bought label cost, for the rule that looks for the cheapest warehouse."""
-    geography = await read_geography(connection)
+    # The whole table would be read for every label.
+    rows = await records.regions_with(connection, recipient.country, prefixes_of(recipient.postal_code))
+    geography = _geography(rows)
     await records.learn_cost(
         connection,
         warehouse=warehouse,

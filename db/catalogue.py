@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Row, Select, func, literal_column, or_, select, text
+from sqlalchemy import CheckConstraint, Row, Select, bindparam, func, literal_column, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -105,9 +105,14 @@ async def list_skus(connection: AsyncConnection, *, text: str | None, after: str
     return list(await connection.execute(query))
 
 
-async def list_warehouses(connection: AsyncConnection, *, after: str | None, limit: int) -> list[Row[Any]]:
+_LIST_WAREHOUSES = Statement(
+    select(Warehouse.__table__)
+    .where(Warehouse.code > bindparam("after"))
+    .order_by(Warehouse.code)
+    .limit(bindparam("most"))
+)
+
+
+async def list_warehouses(connection: AsyncConnection, *, after: str | None, limit: int) -> list[Record]:
     """A page of warehouses in the order of their codes."""
-    query = select(Warehouse.__table__).order_by(Warehouse.code).limit(limit)
-    if after is not None:
-        query = query.where(Warehouse.code > after)
-    return list(await connection.execute(query))
+    return await _LIST_WAREHOUSES.rows(connection, after=after or "", most=limit)

@@ -155,14 +155,13 @@ _NOTED = """
 
 @cache
 def _accept(names: tuple[str, ...]) -> Statement:
-    values = {"needs_attention": False, "revision": 0} | {name: bindparam(name) for name in names}
+    values: dict[str, Any] = {"needs_attention": False, "revision": 0}
+    values |= {name: bindparam(name) for name in names}
     placed = insert(Order).values(values).on_conflict_do_nothing()
     # One journey for all: whoever places the same order at once waits for it.
-    parts = (placed.returning(Order.id), *(text(part).columns(Order.__table__.c.id) for part in (_LINED, _NOTED)))
-    named = zip(parts, ("placed", "lined", "noted"), strict=True)
-    return Statement(
-        text("SELECT id FROM placed").columns(id=String).add_cte(*(part.cte(name) for part, name in named))
-    )
+    rest = {"lined": text(_LINED), "noted": text(_NOTED)}
+    parts = (placed.returning(Order.id).cte("placed"), *(part.columns(Order.id).cte(as_) for as_, part in rest.items()))
+    return Statement(text("SELECT id FROM placed").columns(id=String).add_cte(*parts))
 
 
 async def accept(

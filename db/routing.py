@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Row,
     Select,
     UniqueConstraint,
+    bindparam,
     cast,
     delete,
     func,
@@ -22,12 +24,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import array, insert
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.catalogue import Warehouse
 from db.orders import Order, OrderLine
+from db.statements import Record, Statement
 from domain.routing.rules import RuleSetStatus
 
 EVERY_CHANNEL = ""
@@ -162,19 +166,25 @@ async def active_for(connection: AsyncConnection, channel: str) -> Row[Any] | No
     return row
 
 
-async def order_and_rules(connection: AsyncConnection, order_id: str) -> tuple[Row[Any], Row[Any] | None]:
+async def order_and_rules(connection: AsyncConnection, order_id: str) -> tuple[Record, Record | None]:
     """An order, and the active rules of its channel, else those for every channel, in one journey.
 
     Raises NoResultFound for an order that does not exist.
     """
+    row = await _order_and_rules().first(connection, of=order_id)
+    if row is None:
+        raise NoResultFound(f"order {order_id}")
+    return row, None if row.rules_id is None else row
+
+
+@cache
+def _order_and_rules() -> Statement:
     rules = (
         _active().where(RuleSetRecord.channel.in_([Order.channel, literal(EVERY_CHANNEL)])).limit(1).lateral("rules")
     )
     columns = [column.label(f"rules_{column.name}") for column in rules.c]
     wanted = (Order.channel, Order.currency, Order.shipping_service, Order.placed_at)
-    query = select(*wanted, *columns).outerjoin(rules, text("true")).where(Order.id == order_id)
-    row = (await connection.execute(query)).one()
-    return row, None if row.rules_id is None else row
+    return Statement(select(*wanted, *columns).outerjoin(rules, text("true")).where(Order.id == bindparam("of")))
 
 
 def _active() -> Select[Any]:
@@ -223,21 +233,39 @@ async def list_regions(connection: AsyncConnection, *, after: str | None = None,
     return list(await connection.execute(query))
 
 
-async def learn_cost(
-    connection: AsyncConnection, *, warehouse: str, zone: str, band_grams: int, minor: int, currency: str
-) -> None:
-    """Let one bought label move what labels like it cost lately."""
+_REGIONS_WITH = Statement(
+    select(PostalRegion.__table__).where(
+        PostalRegion.country == bindparam("of"), text("jsonb_exists_any(prefixes, CAST(:given AS text[]))")
+    )
+)
+
+
+async def regions_with(connection: AsyncConnection, country: str, prefixes: Sequence[str]) -> list[Record]:
+    """The regions of a country that have one of these prefixes."""
+    return await _REGIONS_WITH.rows(connection, of=country, given=list(prefixes))
+
+
+@cache
+def _learn_cost() -> Statement:
     first = insert(LabelCost).values(
-        warehouse=warehouse, zone=zone, band_grams=band_grams, currency=currency, minor=minor, labels=1
+        **{name: bindparam(name) for name in ("warehouse", "zone", "band_grams", "currency", "minor")}, labels=1
     )
     parts = func.least(LabelCost.labels + 1, _MOST_LABELS)
     moved = {
-        "minor": LabelCost.minor + func.round((minor - LabelCost.minor) / cast(parts, Numeric)),
+        "minor": LabelCost.minor + func.round((first.excluded.minor - LabelCost.minor) / cast(parts, Numeric)),
         "labels": LabelCost.labels + 1,
         "updated_at": func.now(),
     }
     keys = ["warehouse", "zone", "band_grams", "currency"]
-    await connection.execute(first.on_conflict_do_update(index_elements=keys, set_=moved))
+    return Statement(first.on_conflict_do_update(index_elements=keys, set_=moved))
+
+
+async def learn_cost(
+    connection: AsyncConnection, *, warehouse: str, zone: str, band_grams: int, minor: int, currency: str
+) -> None:
+    """Let one bought label move what labels like it cost lately."""
+    given = {"warehouse": warehouse, "zone": zone, "band_grams": band_grams, "currency": currency, "minor": minor}
+    await _learn_cost().rows(connection, **given)
 
 
 async def costs_to(connection: AsyncConnection, zones: Collection[str]) -> list[Row[Any]]:

@@ -112,11 +112,18 @@ def told_as_ever(driver: "asyncpg.Connection[Any]", sql: str) -> Iterator[None]:
     """The driver's errors become what SQLAlchemy makes of them, without the values that were sent."""
     try:
         yield
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise IntegrityError(sql, None, error, hide_parameters=True) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        lost = driver.is_closed()
-        raise DBAPIError(sql, None, error, hide_parameters=True, connection_invalidated=lost) from error
+        broken = isinstance(error, asyncpg.IntegrityConstraintViolationError)
+        kind, lost = IntegrityError if broken else DBAPIError, driver.is_closed()
+        raise kind(sql, None, _Failure(error), hide_parameters=True, connection_invalidated=lost) from error
+
+
+class _Failure(Exception):
+    """The driver's error without its details: those quote the row that was to be written."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error.args[0] if error.args else ''}")
+        self.__cause__ = error
 
 
 def one_of(column: ColumnElement[str], words: Iterable[StrEnum]) -> ColumnElement[bool]:

@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, Row, func, select, text, tuple_, update
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, Row, bindparam, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.catalogue import Warehouse
+from db.statements import Record, Statement, one_of
 from domain.stock import FOUND_ON_THE_SHELF, MovementKind, ReservationStatus
 
 
@@ -144,17 +146,19 @@ class Change:
 
 async def available(connection: AsyncConnection, skus: Iterable[str]) -> dict[tuple[str, str], int]:
     """Units that can be promised, by (SKU, warehouse), in active warehouses."""
-    query = (
-        select(StockLevel.sku, StockLevel.warehouse, StockLevel.available)
-        .join(Warehouse, Warehouse.code == StockLevel.warehouse)
-        .where(StockLevel.sku.in_(set(skus)), Warehouse.active)
-    )
-    return {(sku, warehouse): units for sku, warehouse, units in await connection.execute(query)}
+    return {(row.sku, row.warehouse): row.available for row in await _AVAILABLE.rows(connection, given=list(set(skus)))}
+
+
+_AVAILABLE = Statement(
+    select(StockLevel.sku, StockLevel.warehouse, StockLevel.available)
+    .join(Warehouse, Warehouse.code == StockLevel.warehouse)
+    .where(text("stock_levels.sku = ANY(CAST(:given AS text[]))"), Warehouse.active)
+)
 
 
 _KEYS = "(SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])))"
 _LEVELS = text(f"SELECT * FROM stock_levels WHERE (sku, warehouse) IN {_KEYS} ORDER BY sku, warehouse")  # noqa: S608
-_LOCK = text(f"{_LEVELS.text} FOR UPDATE")
+_LOCK = Statement(text(f"{_LEVELS.text} FOR UPDATE"))
 _ENSURE = text(
     "INSERT INTO stock_levels (sku, warehouse, on_hand, reserved) SELECT k.sku, k.warehouse, 0, 0 "
     "FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])) AS k(sku, warehouse) "
@@ -174,7 +178,8 @@ SELECT m.* FROM stock_levels l CROSS JOIN LATERAL (
 WHERE l.sku = :sku AND (CAST(:warehouse AS text) IS NULL OR l.warehouse = :warehouse)
 ORDER BY m.id DESC LIMIT :limit
 """)
-_MOVE = text("""
+_MOVE = Statement(
+    text("""
 WITH given AS (
     SELECT * FROM unnest(CAST(:key AS text[]), CAST(:sku AS text[]), CAST(:warehouse AS text[]), CAST(:kind AS text[]),
         CAST(:on_hand AS bigint[]), CAST(:reserved AS bigint[]), CAST(:damaged AS bigint[]),
@@ -217,6 +222,7 @@ WITH given AS (
 )
 SELECT count(*) FROM made
 """)
+)
 
 
 def columns(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -225,12 +231,12 @@ def columns(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return {"skus": [sku for sku, _ in ordered], "warehouses": [warehouse for _, warehouse in ordered]}
 
 
-async def lock(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> list[Row[Any]]:
+async def lock(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> list[Record]:
     """Lock levels in the order of their keys, so that two transactions never wait for each other in a ring.
 
     Gives them as they are now, in that order.
     """
-    return list(await connection.execute(_LOCK, columns(keys)))
+    return await _LOCK.rows(connection, **columns(keys))
 
 
 async def move(connection: AsyncConnection, changes: Sequence[Change]) -> int:
@@ -250,7 +256,7 @@ async def move(connection: AsyncConnection, changes: Sequence[Change]) -> int:
     }
     kinds = [change.kind.value for change in changes]
     shelf = [kind.value for kind in FOUND_ON_THE_SHELF]
-    made: int = (await connection.execute(_MOVE, {**given, "kind": kinds, "shelf": shelf})).scalar_one()
+    made: int = await _MOVE.scalar(connection, **given, kind=kinds, shelf=shelf)
     return made
 
 
@@ -270,14 +276,17 @@ async def reservations(
     *,
     statuses: Sequence[ReservationStatus] | None = None,
     lock: bool = False,
-) -> list[Row[Any]]:
+) -> list[Record]:
     """An order's reservations, by id; with ``lock`` nobody else can turn them until the transaction ends."""
-    query = select(Reservation.__table__).where(Reservation.order_id == order_id).order_by(Reservation.id)
+    return await _reservations(None if statuses is None else tuple(statuses), lock).rows(connection, of=order_id)
+
+
+@cache
+def _reservations(statuses: tuple[ReservationStatus, ...] | None, lock: bool) -> Statement:
+    query = select(Reservation.__table__).where(Reservation.order_id == bindparam("of")).order_by(Reservation.id)
     if statuses is not None:
-        query = query.where(Reservation.status.in_([s.value for s in statuses]))
-    if lock:
-        query = query.with_for_update()
-    return list(await connection.execute(query))
+        query = query.where(one_of(Reservation.__table__.c.status, statuses))
+    return Statement(query.with_for_update() if lock else query)
 
 
 async def turn(
@@ -288,9 +297,12 @@ async def turn(
     expires_at: datetime | None = None,
 ) -> None:
     """Give reservations another status."""
-    await connection.execute(
-        update(Reservation).where(Reservation.id.in_(ids)).values(status=status.value, expires_at=expires_at)
-    )
+    await _TURN.rows(connection, given=list(ids), status=status.value, expires_at=expires_at)
+
+
+_TURN = Statement(
+    text("UPDATE reservations SET status = :status, expires_at = :expires_at WHERE id = ANY(CAST(:given AS text[]))")
+)
 
 
 async def expired(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:

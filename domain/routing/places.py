@@ -29,6 +29,12 @@ class Place:
     calendar: Calendar = field(default_factory=Calendar)
 
 
+def prefixes_of(postal_code: str) -> list[str]:
+    """Everything that a postal code begins with, the longest first and nothing last."""
+    code = postal_code.replace(" ", "").upper()
+    return [code[:length] for length in range(len(code), -1, -1)]
+
+
 @dataclass(frozen=True)
 class Geography:
     """The postal region table: (country, prefix of the postal code) -> region, and regions' centres in degrees."""
@@ -38,12 +44,8 @@ class Geography:
 
     def region_of(self, country: str, postal_code: str) -> str | None:
         """The region that has the longest prefix of a postal code; None if none has one."""
-        code = postal_code.replace(" ", "").upper()
-        for length in range(len(code), -1, -1):
-            region = self.prefixes.get((country, code[:length]))
-            if region is not None:
-                return region
-        return None
+        regions = (self.prefixes.get((country, prefix)) for prefix in prefixes_of(postal_code))
+        return next((region for region in regions if region is not None), None)
 
     def distance_km(self, one: str, other: str) -> int:
         """Kilometres between the centres of two regions, as the crow flies (haversine, on a sphere)."""
