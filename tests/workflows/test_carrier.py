@@ -1,7 +1,11 @@
 """What carriers do to parcels."""
 
+from datetime import UTC, datetime
+
 from domain.exceptions import Action, ExceptionKind
-from domain.orders import OrderStatus
+from domain.inbox import EventTopic, Wake
+from domain.orders import OrderStatus, derived_id
+from domain.shipments import TrackingStatus, Whereabouts
 from tests.house import House
 
 
@@ -45,6 +49,17 @@ async def test_a_label_bought_although_it_was_refused_is_given_back_before_anoth
     await house.resolve(order, ExceptionKind.CARRIER_REFUSED, Action.RETRY)
     await house.labelled(order)
     assert [label["refund_status"] for label in await house.labels()] == [None, "submitted"]
+
+
+async def test_news_that_overtake_the_bookings_own_answer_are_not_lost(house: House) -> None:
+    await house.receive("MUG", 10)
+    await house.easypost(fail_next=[{"operation": "shipments.buy", "status": "slow", "seconds": 2}])
+    order = await house.place()
+    await house.until(order, OrderStatus.FULFILLING, waiting="the carrier's rates and label")
+    parcel = derived_id(derived_id(order, "fulfilment:1"), "parcel:1")
+    scanned = Whereabouts(TrackingStatus.IN_TRANSIT, datetime.now(UTC), "Arrived at the facility")
+    assert await house.gateway.wake(order, Wake("easypost", "evt_early", EventTopic.TRACKING, parcel, scanned))
+    await house.until(order, OrderStatus.SHIPPED)
 
 
 async def test_a_carrier_that_is_silent_for_a_week_is_shown_to_an_operator(house: House) -> None:
