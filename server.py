@@ -5,6 +5,7 @@ import sys
 
 import uvicorn
 
+from runtime.collector import spare_what_stays
 from runtime.logs import configure_logs
 from runtime.settings import SettingsError, load_settings
 from runtime.traces import open_traces
@@ -23,8 +24,10 @@ def main() -> int:
     # Once it has ended in good order, uvicorn raises the signal again: this makes the exit status 0, as after SIGINT.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        app = create_app(settings, traces)
+        spare_what_stays()
         uvicorn.run(
-            create_app(settings, traces),
+            app,
             host=settings.web_host,
             port=settings.web_port,
             timeout_graceful_shutdown=10,

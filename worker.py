@@ -5,6 +5,7 @@ import sys
 
 import uvloop
 
+from runtime.collector import spare_what_stays
 from runtime.logs import configure_logs
 from runtime.settings import SettingsError, load_settings
 from runtime.traces import open_traces
@@ -20,6 +21,7 @@ def main() -> int:
         sys.stderr.write(f"The worker cannot start:\n{error}\n")
         return 2
     configure_logs(settings.log_level, also=traces.ids)
+    spare_what_stays()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run_worker(settings, traces))
