@@ -5,14 +5,17 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.projections import Projection, exception_row, waiting_json, write
 from db import exceptions as exception_records
+from db import holds as hold_records
 from db import orders as order_records
 from db import shipments as shipment_records
 from db.base import Database
 from domain.exceptions import Action, ExceptionKind, OrderException
+from domain.holds import Hold, HoldReason
 from domain.orders import (
     CANCELLABLE,
     Address,
@@ -84,9 +87,24 @@ def _entry(key: str, at: datetime, kind: str, text: str) -> dict[str, Any]:
     return {"key": key, "at": at, "kind": kind, "text": text, "actor": "waybill"}
 
 
-def placed_order(row: Row[Any], lines: Sequence[Row[Any]], policy: Policy) -> PlacedOrder:
-    """An accepted order as its record tells it: what its workflow is started with."""
-    request = OrderRequest(
+async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Policy) -> PlacedOrder:
+    """An accepted order as its record tells it: what its workflow is started with, for the first time or anew."""
+    lines = await order_records.lines(connection, row.id)
+    holds = await hold_records.of_order(connection, row.id)
+    return PlacedOrder(
+        id=row.id,
+        number=row.number,
+        placed_at=row.placed_at,
+        request=_request(row, lines),
+        policy=policy,
+        promised_at=row.promised_first,
+        holds=tuple(_hold(hold) for hold in holds if hold.released_at is None),
+        verify_address=row.verify_address,
+    )
+
+
+def _request(row: Row[Any], lines: Sequence[Row[Any]]) -> OrderRequest:
+    return OrderRequest(
         channel=row.channel,
         external_reference=row.external_reference,
         customer=Customer(**row.customer),
@@ -97,5 +115,19 @@ def placed_order(row: Row[Any], lines: Sequence[Row[Any]], policy: Policy) -> Pl
         shipping_charge=row.shipping_charge,
         total=row.total,
         payment=PaymentSource(**row.payment),
+        billing_country=row.billing_country,
     )
-    return PlacedOrder(row.id, row.number, row.placed_at, request, policy, promised_at=row.promised_first)
+
+
+def _hold(row: Row[Any]) -> Hold:
+    return Hold(
+        id=row.id,
+        reason=HoldReason(row.reason),
+        by=row.placed_by,
+        at=row.placed_at,
+        note=row.note,
+        fulfilment_id=row.fulfilment_id,
+        until=row.until,
+        approvals=row.approvals,
+        approved_by=tuple(entry["by"] for entry in row.approved),
+    )

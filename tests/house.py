@@ -12,7 +12,7 @@ import httpx2
 import uvicorn
 
 from activities.orders import placed_order
-from db import catalogue, identity, orders, stock
+from db import catalogue, identity, stock
 from db.base import Database
 from domain.errors import TooEarly
 from domain.exceptions import Action, ExceptionKind, Resolution
@@ -225,8 +225,8 @@ class House(Findings):
     async def start_again(self, order: str) -> None:
         """Somebody starts the order's workflow once more, as the relay does where it is not sure."""
         async with self.database.reading() as connection:
-            lines = await orders.lines(connection, order)
-        await self.gateway.start(placed_order(await self.record(order), lines, self.settings.policy))
+            placed = await placed_order(connection, await self.record(order), self.settings.policy)
+        await self.gateway.start(placed)
 
     async def _play(self, control: str, **body: Any) -> None:
         response = await self.street.sandbox.post(f"/control/{control}", json=body)

@@ -21,6 +21,7 @@ from domain.shipments import (
 from domain.waiting import Party
 from workflows.orders import attributes
 from workflows.orders.desk import Desk, OrderStopped
+from workflows.orders.holds import Holds
 from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.outside import Input, Method, Outside, Refusal, Result
 from workflows.orders.payment import PaymentRun
@@ -46,6 +47,7 @@ class FulfilmentRun:
         outside: Outside,
         payment: PaymentRun,
         recall: Recall,
+        holds: Holds,
         on_left: Callable[["FulfilmentRun"], None],
     ) -> None:
         self.planned = planned
@@ -61,6 +63,7 @@ class FulfilmentRun:
         self._outside = outside
         self._payment = payment
         self._recall = recall
+        self._holds = holds
         self._on_left = on_left
         self._name = f"parcel {planned.number}"
         self._bought: Bought | None = None
@@ -100,6 +103,7 @@ class FulfilmentRun:
         while True:
             attempts += 1
             self._desk.check()
+            await self._until_released()
             self._wait(*booking(self._name))
             await self._journal.publish()
             step = self._book_step(attempts)
@@ -120,6 +124,15 @@ class FulfilmentRun:
                 self.tracker.news = booked.found
                 self._journal.note("labelled", f"{self._name.capitalize()}: {bought.carrier} {bought.service} booked.")
                 return bought
+
+    async def _until_released(self) -> None:
+        while self._holds.wait_on(self.planned.id, self._name):
+            await self._journal.publish()
+            await self._pause(lambda: self._payment.uncertain)
+            self._desk.check()
+            await self._look_at_payment()
+            if self._late():
+                await self._ask_about_lateness("It is held.")
 
     def _book_step(self, attempt: int) -> Book:
         order = self._journal.order
@@ -143,10 +156,11 @@ class FulfilmentRun:
         if self._bought is not None:
             self._journal.find_by(attributes.CARRIER.value_set(self._bought.carrier))
         while not self.left:
-            lapses = self._payment.lapses_at
-            then = "the hold on the customer's money lapses; an operator is told before" if lapses else None
-            what = f"the hand-over of {self._name} to the carrier"
-            self._wait(what, Party.WAREHOUSE, until=lapses, then=then)
+            if not self._holds.wait_on(self.planned.id, self._name):
+                lapses = self._payment.lapses_at
+                then = "the hold on the customer's money lapses; an operator is told before" if lapses else None
+                what = f"the hand-over of {self._name} to the carrier"
+                self._wait(what, Party.WAREHOUSE, until=lapses, then=then)
             await self._journal.publish()
             await self._pause(lambda: self._refused is not None or self._payment.uncertain)
             self._check_cancel()
@@ -330,11 +344,17 @@ class FulfilmentRun:
             if warn > workflow.now():
                 patience = min(patience, warn - workflow.now())
         due = workflow.now() + patience
-        for moment in (self._silent_at() if self.left else None, self._promised):
+        held = None if self.left else self._holds.first_to_end(self.planned.id)
+        for moment in (self._silent_at() if self.left else None, self._promised, held):
             if moment is not None and moment > workflow.now():
                 due = min(due, moment)
         left = self.left
-        await self.tracker.pause(lambda: self.left is not left or self._desk.cancel_wished or others(), due=due)
+
+        def over() -> bool:
+            held = not left and self._holds.changed(self.planned.id)
+            return self.left is not left or self._desk.cancel_wished or held or others()
+
+        await self.tracker.pause(over, due=due)
 
     async def _call(self, method: Method[Input, Result], argument: Input, summary: str) -> Result | Refusal:
         return await self._outside.call(method, argument, summary=summary, on=Party.CARRIER)
