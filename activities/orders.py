@@ -8,6 +8,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
+from activities.holds import HOLD_JSON, hold_of
 from activities.projections import Projection, exception_row, waiting_json, write
 from db import exceptions as exception_records
 from db import holds as hold_records
@@ -15,7 +16,6 @@ from db import orders as order_records
 from db import shipments as shipment_records
 from db.base import Database
 from domain.exceptions import Action, ExceptionKind, OrderException
-from domain.holds import Hold, HoldReason
 from domain.orders import (
     CANCELLABLE,
     Address,
@@ -91,6 +91,7 @@ async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Polic
     """An accepted order as its record tells it: what its workflow is started with, for the first time or anew."""
     lines = await order_records.lines(connection, row.id)
     holds = await hold_records.of_order(connection, row.id)
+    asked = None if row.address_hold is None else HOLD_JSON.validate_python(row.address_hold)
     return PlacedOrder(
         id=row.id,
         number=row.number,
@@ -98,8 +99,8 @@ async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Polic
         request=_request(row, lines),
         policy=policy,
         promised_at=row.promised_first,
-        holds=tuple(_hold(hold) for hold in holds if hold.released_at is None),
-        verify_address=row.verify_address,
+        holds=tuple(hold_of(hold) for hold in holds if hold.released_at is None),
+        address_hold=None if asked is None or asked.id in {hold.id for hold in holds} else asked,
     )
 
 
@@ -116,18 +117,4 @@ def _request(row: Row[Any], lines: Sequence[Row[Any]]) -> OrderRequest:
         total=row.total,
         payment=PaymentSource(**row.payment),
         billing_country=row.billing_country,
-    )
-
-
-def _hold(row: Row[Any]) -> Hold:
-    return Hold(
-        id=row.id,
-        reason=HoldReason(row.reason),
-        by=row.placed_by,
-        at=row.placed_at,
-        note=row.note,
-        fulfilment_id=row.fulfilment_id,
-        until=row.until,
-        approvals=row.approvals,
-        approved_by=tuple(entry["by"] for entry in row.approved),
     )

@@ -1,7 +1,7 @@
 """Holds of orders, and who agreed to their release."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, ForeignKey, Index, Row, func, literal, or_, select, text, tuple_, update
@@ -12,6 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base
 from db.orders import Order
 from domain.holds import HoldReason, HoldStatus
+from domain.orders import OrderStatus
+
+_MOST_ORDERS = 1000
 
 
 class HoldRecord(Base):
@@ -125,3 +128,65 @@ def standing(now: datetime) -> ColumnElement[bool]:
 
 def _with_orders() -> Any:
     return select(HoldRecord.__table__, Order.number, Order.closed_at).join(Order, Order.id == HoldRecord.order_id)
+
+
+async def newest_rules(connection: AsyncConnection) -> Row[Any] | None:
+    """The version of the rules that is in force; None if there never were any."""
+    query = select(HoldRuleVersion.__table__).order_by(HoldRuleVersion.version.desc()).limit(1)
+    return (await connection.execute(query)).first()
+
+
+async def lock_rules(connection: AsyncConnection) -> int:
+    """The number of the version in force, 0 if there is none; others who would replace it wait."""
+    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("hold rules", 0))))
+    newest = select(func.coalesce(func.max(HoldRuleVersion.version), 0))
+    version: int = (await connection.execute(newest)).scalar_one()
+    return version
+
+
+async def add_rules(connection: AsyncConnection, *, version: int, rules: list[Any], by: str) -> Row[Any]:
+    """Write a version of the rules; it is in force once the transaction ends."""
+    values = {"version": version, "rules": rules, "made_by": by}
+    added = insert(HoldRuleVersion).values(values).returning(HoldRuleVersion.__table__)
+    row: Row[Any] = (await connection.execute(added)).one()
+    return row
+
+
+async def find_rules(connection: AsyncConnection, version: int) -> Row[Any] | None:
+    """One version of the rules."""
+    query = select(HoldRuleVersion.__table__).where(HoldRuleVersion.version == version)
+    return (await connection.execute(query)).first()
+
+
+async def list_rules(connection: AsyncConnection, *, before: int | None, limit: int) -> list[Row[Any]]:
+    """A page of versions, newest first."""
+    query = select(HoldRuleVersion.__table__).order_by(HoldRuleVersion.version.desc()).limit(limit)
+    if before is not None:
+        query = query.where(HoldRuleVersion.version < before)
+    return list(await connection.execute(query))
+
+
+async def queue_customer(connection: AsyncConnection, email: str) -> None:
+    """Let a customer's orders be accepted one after the other, so that each is counted by the next."""
+    key = func.hashtextextended(f"customer:{email.lower()}", 0)
+    await connection.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def customer_orders(
+    connection: AsyncConnection, email: str, *, at: datetime, but: str, spans: Sequence[int]
+) -> tuple[bool, dict[int, int]]:
+    """What a customer ordered up to ``at``, one order left out, and no more than the newest thousand looked at.
+
+    Whether none of it went through, and how many orders there were within each of so many hours.
+    """
+    mine = (
+        select(Order.placed_at, Order.status)
+        .where(func.lower(Order.customer["email"].astext) == email.lower(), Order.placed_at <= at, Order.id != but)
+        .order_by(Order.placed_at.desc(), Order.id.desc())
+        .limit(_MOST_ORDERS)
+        .subquery()
+    )
+    came_to_nothing = (OrderStatus.CANCELLED.value, OrderStatus.EXPIRED.value)
+    counts = [func.count().filter(mine.c.placed_at > at - timedelta(hours=hours)) for hours in spans]
+    row = (await connection.execute(select(func.count().filter(mine.c.status.not_in(came_to_nothing)), *counts))).one()
+    return row[0] == 0, dict(zip(spans, row[1:], strict=True))

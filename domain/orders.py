@@ -162,7 +162,7 @@ class PlacedOrder:
 
     ``restart`` is what a person decided after an earlier run was ended from outside. ``promised_at`` is when it should
     be at the door, as the customer was told; None for orders accepted before there were promises. ``holds`` stand from
-    the start, and with ``verify_address`` the carrier is asked about the address, which is held if there is no such.
+    the start; ``address_hold`` is placed if the carrier, once asked, does not know the address.
     """
 
     id: str
@@ -173,7 +173,7 @@ class PlacedOrder:
     restart: Resolution | None = None
     promised_at: datetime | None = None
     holds: tuple[Hold, ...] = ()
-    verify_address: bool = False
+    address_hold: Hold | None = None
 
 
 @dataclass(frozen=True)

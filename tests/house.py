@@ -16,6 +16,7 @@ from db import catalogue, identity, stock
 from db.base import Database
 from domain.errors import TooEarly
 from domain.exceptions import Action, ExceptionKind, Resolution
+from domain.holds import Hold, HoldReason, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
 from domain.orders import Answer, CancelRequest, HandOver
 from domain.stock import MovementKind, ReservationStatus
@@ -162,6 +163,19 @@ class House(Findings):
         exception = await self.exception(order, kind)
         resolution = Resolution(exception.id, action, by="an operator")
         return await self.gateway.resolve(order, resolution, key=key or uuid.uuid4().hex)
+
+    async def hold(
+        self, order: str, *, note: str = "", fulfilment: str | None = None, until: datetime | None = None
+    ) -> str:
+        """An operator holds the order, or one fulfilment; the hold's id."""
+        at = datetime.now(UTC)
+        hold = Hold(uuid.uuid4().hex, HoldReason.OPERATOR, "Ann", at, note, fulfilment, until)
+        await self.gateway.hold(order, hold, key=hold.id)
+        return hold.id
+
+    async def release(self, order: str, hold: str, *, by: str = "Ann") -> None:
+        """Somebody agrees to the release of a hold."""
+        await self.gateway.release(order, ReleaseHold(hold, by), key=uuid.uuid4().hex)
 
     async def pay(self, order: str, method: str = "pm_card_visa") -> None:
         """The customer chooses another card and confirms."""

@@ -29,7 +29,7 @@ from workflows.orders.recall import Recall
 from workflows.orders.reservation import booking
 from workflows.orders.tracker import Tracker
 
-_CARRIER_SYSTEM = "easypost"
+CARRIER_SYSTEM = "easypost"
 
 
 class HandOverRefused(Exception):
@@ -76,7 +76,7 @@ class FulfilmentRun:
         """From the empty box to the door. Ends early, between two steps, when the order is to be cancelled."""
         try:
             self._bought = await self._label()
-            self.tracker.follow(self.parcel_id, _CARRIER_SYSTEM, self._bought)
+            self.tracker.follow(self.parcel_id, CARRIER_SYSTEM, self._bought)
             if self.left_before:
                 await self._leave("an earlier run")
             await self._await_hand_over()
@@ -142,7 +142,7 @@ class FulfilmentRun:
             fulfilment_id=self.planned.id,
             order_number=order.number,
             attempt=attempt,
-            provider=_CARRIER_SYSTEM,
+            provider=CARRIER_SYSTEM,
             warehouse=self.planned.warehouse,
             recipient=order.request.shipping_address,
             allocations=self.planned.allocations,

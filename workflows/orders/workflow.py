@@ -1,12 +1,13 @@
 """One order, from acceptance to the customer's door."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from activities.notifications import Notice, Notifications
+from activities.shipments import Shipments, VerifyAddress
 from activities.stock import PlannedFulfilment, Release, StockKeeper
 from domain.exceptions import Action, ExceptionKind, Resolution
 from domain.holds import Hold, ReleaseHold
@@ -17,7 +18,7 @@ from domain.stock import Plan
 from domain.waiting import Party
 from workflows.orders import attributes
 from workflows.orders.desk import Desk, OrderStopped
-from workflows.orders.fulfilment import FulfilmentRun, HandOverRefused
+from workflows.orders.fulfilment import CARRIER_SYSTEM, FulfilmentRun, HandOverRefused
 from workflows.orders.holds import Holds, listed
 from workflows.orders.journal import Journal
 from workflows.orders.outside import Outside, Refusal
@@ -79,6 +80,7 @@ class OrderWorkflow:
         try:
             self._desk.check()
             plan = await self._reservation.reserve()
+            await self._look_at_address()
             plan = await self._payment.secure(plan, self._planned)
             self._start_fulfilments(plan)
             self._journal.move_to(OrderStatus.FULFILLING)
@@ -87,6 +89,20 @@ class OrderWorkflow:
             await self._close_fulfilled()
         except OrderStopped as stopped:
             await self._unwind(stopped)
+
+    async def _look_at_address(self) -> None:
+        """Where the rules want it: hold the order if the carrier does not know the address, or cannot be asked."""
+        hold = self._order.address_hold
+        if hold is None:
+            return
+        ask = VerifyAddress(CARRIER_SYSTEM, self._order.request.shipping_address)
+        answer = await self._outside.call(
+            Shipments.verify_address, ask, summary="Does the carrier know the address?", on=Party.CARRIER
+        )
+        problem = answer.reason if isinstance(answer, Refusal) else answer.problem
+        if problem is not None:
+            note = f"the address was not verified: {problem}"
+            self._holds.place(replace(hold, at=workflow.now(), note=note))
 
     def _planned(self, plan: Plan) -> tuple[PlannedFulfilment, ...]:
         return tuple(

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("approvals", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
         sa.Column("approved", postgresql.JSONB(), server_default=NO_LIST, nullable=False),
         sa.Column("released_at", INSTANT, nullable=True),
-        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_holds_order_id_orders")),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_holds_order_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_holds")),
     )
     op.create_index("ix_holds_order_id", "holds", ["order_id"])
@@ -44,12 +44,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version", name=op.f("pk_hold_rules")),
     )
     op.add_column("orders", sa.Column("billing_country", sa.String(), nullable=True))
-    op.add_column("orders", sa.Column("verify_address", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column("orders", sa.Column("address_hold", postgresql.JSONB(), nullable=True))
 
 
 def downgrade() -> None:
     """Take back."""
-    op.drop_column("orders", "verify_address")
+    op.drop_column("orders", "address_hold")
     op.drop_column("orders", "billing_country")
     op.drop_table("hold_rules")
     op.drop_table("holds")
