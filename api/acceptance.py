@@ -57,7 +57,7 @@ async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempoten
         if known is not None:
             return known
         names = await _check(connection, request, wired.payments)
-        placed = await _held(connection, await _placed(connection, wired, request))
+        placed = await _held(connection, wired, await _placed(connection, wired, request))
         concerns(placed.id, placed.number)
         row = _order_row(placed, digest, idempotency_key)
         first = {
@@ -144,7 +144,7 @@ async def _placed(connection: AsyncConnection, wired: Services, request: OrderRe
     )
 
 
-async def _held(connection: AsyncConnection, placed: PlacedOrder) -> PlacedOrder:
+async def _held(connection: AsyncConnection, wired: Services, placed: PlacedOrder) -> PlacedOrder:
     """The order with the holds that the rules in force put on it."""
     request = placed.request
     rules = await rules_in_force(connection, request.channel)
@@ -157,7 +157,7 @@ async def _held(connection: AsyncConnection, placed: PlacedOrder) -> PlacedOrder
         rules,
         order_id=placed.id,
         email=request.customer.email,
-        at=placed.placed_at,
+        at=wired.now(),  # orders for which this one has waited were placed later than it
         total=request.money,
         shipping_country=request.shipping_address.country,
         billing_country=request.billing_country,

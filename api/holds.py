@@ -97,7 +97,7 @@ async def index(
     caller: ReadsOrders,
     wired: Wired,
     status: Annotated[HoldStatus, Query(description="`standing` ones stop their orders.")] = HoldStatus.STANDING,
-    reason: Annotated[HoldReason | None, Query()] = None,
+    reason: Annotated[HoldReason | None, Query(description="Only holds for this reason.")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
 ) -> HoldListOut:

@@ -146,12 +146,13 @@ async def test_a_parcel_that_leaves_in_spite_of_a_hold_is_told_to_a_person_and_f
 async def test_an_address_that_the_carrier_does_not_know_holds_the_order(house: House) -> None:
     await house.receive("MUG", 10)
     await put_rules(house, {"kind": "address_unverified", "reason": "address"})
-    address = {"street1": "1 Nowhere", "city": "Nowhere", "state": "ZZ", "postal_code": "00000", "country": "US"}
+    address = {"street1": "1 Unknown Way", "city": "Portland", "state": "ME", "postal_code": "04101", "country": "US"}
     order = await house.place(shipping_address=address)
     await house.until(order, OrderStatus.FULFILLING, waiting="the release of the address hold")
     (record,) = await house.holds(order)
     assert record.note.startswith("the address was not verified: ")
     await house.release(order, record.id)
+    await house.labelled(order)
     good = await house.place()
     await house.until(good, OrderStatus.FULFILLING, waiting="the hand-over of parcel 1")
     assert await house.holds(good) == []
