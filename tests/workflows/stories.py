@@ -105,11 +105,13 @@ async def out_of_stock(house: House) -> str:
 async def held(house: House) -> str:
     """Held by a rule and by an operator, one after the other released, delivered."""
     await house.receive("MUG", 10)
-    rules = [{"kind": "address_unverified", "reason": "address"}]
+    rules = [
+        {"kind": "address_unverified", "reason": "address"},
+        {"kind": "total_over", "reason": "fraud", "amount": 1, "currency": "USD"},
+    ]
     assert (await house.http.put("/v1/hold-rules", json={"rules": rules})).is_success
-    address = {"street1": "1 Unknown Way", "city": "Portland", "state": "ME", "postal_code": "04101", "country": "US"}
-    order = await house.place(shipping_address=address)
-    await house.until(order, OrderStatus.FULFILLING, waiting="the release of the address hold")
+    order = await house.place()
+    await house.until(order, OrderStatus.FULFILLING, waiting="the release of the fraud hold")
     (by_rule,) = await house.holds(order)
     by_hand = await house.hold(order)
     for hold in (by_rule.id, by_hand):

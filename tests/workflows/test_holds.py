@@ -152,7 +152,7 @@ async def test_an_address_that_the_carrier_does_not_know_holds_the_order(house: 
     (record,) = await house.holds(order)
     assert record.note.startswith("the address was not verified: ")
     await house.release(order, record.id)
-    await house.labelled(order)
+    await house.exception(order, ExceptionKind.NO_RATE)
     good = await house.place()
     await house.until(good, OrderStatus.FULFILLING, waiting="the hand-over of parcel 1")
     assert await house.holds(good) == []
