@@ -5,10 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
+from activities.holds import HOLD_JSON, hold_of
 from activities.projections import Projection, exception_row, waiting_json, write
 from db import exceptions as exception_records
+from db import holds as hold_records
 from db import orders as order_records
 from db import shipments as shipment_records
 from db.base import Database
@@ -84,9 +87,25 @@ def _entry(key: str, at: datetime, kind: str, text: str) -> dict[str, Any]:
     return {"key": key, "at": at, "kind": kind, "text": text, "actor": "waybill"}
 
 
-def placed_order(row: Row[Any], lines: Sequence[Row[Any]], policy: Policy) -> PlacedOrder:
-    """An accepted order as its record tells it: what its workflow is started with."""
-    request = OrderRequest(
+async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Policy) -> PlacedOrder:
+    """An accepted order as its record tells it: what its workflow is started with, for the first time or anew."""
+    lines = await order_records.lines(connection, row.id)
+    holds = await hold_records.of_order(connection, row.id)
+    asked = None if row.address_hold is None else HOLD_JSON.validate_python(row.address_hold)
+    return PlacedOrder(
+        id=row.id,
+        number=row.number,
+        placed_at=row.placed_at,
+        request=_request(row, lines),
+        policy=policy,
+        promised_at=row.promised_first,
+        holds=tuple(hold_of(hold) for hold in holds if hold.released_at is None),
+        address_hold=None if asked is None or asked.id in {hold.id for hold in holds} else asked,
+    )
+
+
+def _request(row: Row[Any], lines: Sequence[Row[Any]]) -> OrderRequest:
+    return OrderRequest(
         channel=row.channel,
         external_reference=row.external_reference,
         customer=Customer(**row.customer),
@@ -97,5 +116,5 @@ def placed_order(row: Row[Any], lines: Sequence[Row[Any]], policy: Policy) -> Pl
         shipping_charge=row.shipping_charge,
         total=row.total,
         payment=PaymentSource(**row.payment),
+        billing_country=row.billing_country,
     )
-    return PlacedOrder(row.id, row.number, row.placed_at, request, policy, promised_at=row.promised_first)

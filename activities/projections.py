@@ -7,11 +7,13 @@ from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import exceptions as exception_records
+from db import holds as hold_records
 from db import orders as order_records
 from db import shipments as shipment_records
 from db import stock as stock_records
 from db.stock import Change
 from domain.exceptions import OrderException
+from domain.holds import Hold
 from domain.orders import OrderStatus
 from domain.shipments import FulfilmentStatus
 from domain.stock import LIVE, MovementKind, ReservationStatus
@@ -43,6 +45,17 @@ class Resolved:
 
 
 @dataclass(frozen=True)
+class Agreed:
+    """Somebody agreed to a hold's release; ``released`` if that was all it took."""
+
+    hold_id: str
+    by: str
+    note: str
+    at: datetime
+    released: bool
+
+
+@dataclass(frozen=True)
 class FulfilmentChange:
     """A fulfilment's new status since ``at``."""
 
@@ -68,6 +81,8 @@ class Projection:
     opened: tuple[OrderException, ...] = ()
     resolved: tuple[Resolved, ...] = ()
     fulfilments: tuple[FulfilmentChange, ...] = ()
+    held: tuple[Hold, ...] = ()
+    agreed: tuple[Agreed, ...] = ()
     delivered_at: datetime | None = None
     closed_at: datetime | None = None
 
@@ -92,6 +107,11 @@ async def write(connection: AsyncConnection, projection: Projection) -> None:
     for end in projection.resolved:
         await exception_records.resolve(
             connection, end.exception_id, resolution=end.resolution, by=end.by, note=end.note, at=end.at
+        )
+    await hold_records.place(connection, [hold_row(projection.order_id, hold) for hold in projection.held])
+    for agreed in projection.agreed:
+        await hold_records.approve(
+            connection, agreed.hold_id, by=agreed.by, note=agreed.note, at=agreed.at, released=agreed.released
         )
     # Most orders never meet an exception, and need not look for any.
     if met.needs_attention or projection.opened or projection.resolved:
@@ -130,6 +150,21 @@ async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment
 def waiting_json(waiting: Waiting) -> dict[str, object]:
     """A waiting as the record keeps it: its parts and its sentence."""
     return {**WAITING.dump_python(waiting, mode="json"), "sentence": waiting.sentence}
+
+
+def hold_row(order_id: str, hold: Hold) -> dict[str, object]:
+    """A hold as the record keeps it."""
+    return {
+        "id": hold.id,
+        "order_id": order_id,
+        "fulfilment_id": hold.fulfilment_id,
+        "reason": hold.reason.value,
+        "note": hold.note,
+        "placed_by": hold.by,
+        "placed_at": hold.at,
+        "until": hold.until,
+        "approvals": hold.approvals,
+    }
 
 
 def exception_row(order_id: str, exception: OrderException) -> dict[str, object]:

@@ -103,6 +103,21 @@ class Follow:
     tracker: str
 
 
+@dataclass(frozen=True)
+class VerifyAddress:
+    """Ask a carrier whether it delivers to an address."""
+
+    provider: str
+    address: Address
+
+
+@dataclass(frozen=True)
+class AddressAnswer:
+    """What it has against the address; None if nothing."""
+
+    problem: str | None
+
+
 class Shipments:
     """Books parcels with the carriers by name."""
 
@@ -139,6 +154,12 @@ class Shipments:
             if grams is not None:
                 await learn_cost(connection, label, warehouse=step.warehouse, recipient=step.recipient, grams=grams)
         return Bought(tracker, label.tracking_code, label.tracking_url, label.carrier, label.service)
+
+    @activity.defn(name="verify_address")
+    async def verify_address(self, ask: VerifyAddress) -> AddressAnswer:
+        """What the carrier has against an address."""
+        with provider_failures():
+            return AddressAnswer(await self._carriers[ask.provider].verify(ask.address))
 
     @activity.defn(name="void_label")
     async def void(self, step: VoidLabel) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -9,15 +10,17 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.projections import waiting_json
+from activities.holds import HOLD_JSON, facts_at_placement, rules_in_force
+from activities.projections import hold_row, waiting_json
 from activities.routing import first_promise
 from api.context import concerns
 from api.errors import Fault, InvalidRequest
 from api.keys import Caller
 from api.schemas.orders import PlaceOrder
 from api.services import Services
-from db import catalogue, orders
+from db import catalogue, holds, orders
 from domain.errors import AlreadyPlaced, InvalidOrder, KeyReused, Unavailable, UnknownSku
+from domain.hold_rules import HoldRuleKind, hold_on_address, holds_at_placement
 from domain.orders import (
     Address,
     Customer,
@@ -54,7 +57,7 @@ async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempoten
         if known is not None:
             return known
         names = await _check(connection, request, wired.payments)
-        placed = await _placed(connection, wired, request)
+        placed = await _held(connection, wired, await _placed(connection, wired, request))
         concerns(placed.id, placed.number)
         row = _order_row(placed, digest, idempotency_key)
         first = {
@@ -70,6 +73,7 @@ async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempoten
             if known is None:
                 raise Unavailable("The order could not be written just now.", retry_after=1)
             return known
+        await _write_holds(connection, placed)
     wired.metrics.order_accepted()
     return await _start(wired, placed)
 
@@ -140,6 +144,38 @@ async def _placed(connection: AsyncConnection, wired: Services, request: OrderRe
     )
 
 
+async def _held(connection: AsyncConnection, wired: Services, placed: PlacedOrder) -> PlacedOrder:
+    """The order with the holds that the rules in force put on it."""
+    request = placed.request
+    rules = await rules_in_force(connection, request.channel)
+    if not rules.rules:
+        return placed
+    if rules.uses(HoldRuleKind.FIRST_ORDER_OVER, HoldRuleKind.VELOCITY):
+        await holds.queue_customer(connection, request.customer.email)
+    placement = await facts_at_placement(
+        connection,
+        rules,
+        order_id=placed.id,
+        email=request.customer.email,
+        at=wired.now(),  # orders for which this one has waited were placed later than it
+        total=request.money,
+        shipping_country=request.shipping_address.country,
+        billing_country=request.billing_country,
+    )
+    found = holds_at_placement(rules, placement, order_id=placed.id, at=placed.placed_at)
+    address_hold = hold_on_address(rules, placement, order_id=placed.id, at=placed.placed_at)
+    return replace(placed, holds=found, address_hold=address_hold)
+
+
+async def _write_holds(connection: AsyncConnection, placed: PlacedOrder) -> None:
+    await holds.place(connection, [hold_row(placed.id, hold) for hold in placed.holds])
+    entries = [
+        {"key": f"held:{hold.id}", "at": hold.at, "kind": "held", "text": f"Held: {hold.words}.", "actor": hold.by}
+        for hold in placed.holds
+    ]
+    await orders.add_entries(connection, placed.id, entries)
+
+
 def _order_row(placed: PlacedOrder, digest: str, idempotency_key: str | None) -> dict[str, Any]:
     request = placed.request
     waiting = Waiting("its turn", Party.WAYBILL, placed.placed_at, then="stock is reserved")
@@ -168,6 +204,10 @@ def _order_row(placed: PlacedOrder, digest: str, idempotency_key: str | None) ->
         "payment": _PAYMENT.dump_python(request.payment, mode="json"),
         "search": " ".join(sought).lower(),
         "placed_at": placed.placed_at,
+        "billing_country": request.billing_country,
+        "address_hold": None
+        if placed.address_hold is None
+        else HOLD_JSON.dump_python(placed.address_hold, mode="json"),
         "promised_first": placed.promised_at,
         "promised_current": placed.promised_at,
     }

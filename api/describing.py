@@ -29,6 +29,7 @@ TAGS = [
     {"name": "orders", "description": "Place orders, follow them, cancel them."},
     {"name": "fulfilments", "description": "What a warehouse does: print the label, hand the parcel over."},
     {"name": "exceptions", "description": "What waits for a person, and the decision."},
+    {"name": "holds", "description": "Stop an order until somebody has looked, by hand or by rules."},
     {"name": "catalogue", "description": "SKUs and warehouses."},
     {"name": "stock", "description": "What is there, what is promised, and why."},
     {"name": "routing", "description": "Which warehouse ships what: rules, decisions, simulations."},

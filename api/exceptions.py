@@ -88,10 +88,10 @@ async def _start_anew(wired: Services, row: Row[Any], decision: Resolution) -> A
     """The order has no workflow that could be told: a new one takes it up, and knows what was decided."""
     async with wired.database.reading() as connection:
         order = await orders.find(connection, row.order_id)
-        lines = await orders.lines(connection, row.order_id)
-    if order is None:
-        raise NotFound("order", row.order_id)
-    await wired.gateway.restart(replace(placed_order(order, lines, wired.policy), restart=decision))
+        if order is None:
+            raise NotFound("order", row.order_id)
+        placed = await placed_order(connection, order, wired.policy)
+    await wired.gateway.restart(replace(placed, restart=decision))
     return AnswerOut(order_id=row.order_id, status=order.status, waiting="The order is taken up again.")
 
 

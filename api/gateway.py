@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from domain.exceptions import Resolution
+from domain.holds import Hold, ReleaseHold
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
 
 
 class OrderGateway(Protocol):
     """Starts orders and passes people's wishes on to them.
 
-    ``key`` names the wish: the same one, sent again, gets the first answer. `cancel`, `hand_over` and `resolve` raise
-    NotFound where no such order runs, and Conflict, TooLate or NotPaid where the order refuses; all raise Unavailable
-    where nobody answers in time, after which the same call may be repeated.
+    ``key`` names the wish: the same one, sent again, gets the first answer. `cancel`, `hand_over`, `hold`, `release`
+    and `resolve` raise NotFound where no such order runs, and Conflict, TooLate, OnHold or NotPaid where the order
+    refuses; all raise Unavailable where nobody answers in time, after which the same call may be repeated.
     """
 
     async def start(self, placed: PlacedOrder) -> None:
@@ -29,6 +30,12 @@ class OrderGateway(Protocol):
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         """Pass on a person's decision about an exception."""
+
+    async def hold(self, order_id: str, hold: Hold, *, key: str) -> Answer:
+        """Stop an order before its next irrevocable step."""
+
+    async def release(self, order_id: str, release: ReleaseHold, *, key: str) -> Answer:
+        """Pass on somebody's agreement to a hold's release."""
 
     async def stock_arrived(self, order_ids: Sequence[str]) -> None:
         """Tell orders that wait for stock that some has come."""

@@ -10,7 +10,7 @@ from api.describing import answers, public_problems
 from api.metrics import Standing
 from api.schemas.base import Output
 from api.services import Services, Wired
-from db import exceptions, inbox, order_lists
+from db import exceptions, holds, inbox, order_lists
 from db.faults import FAULTS, is_away
 from domain.errors import Unavailable
 
@@ -67,6 +67,7 @@ async def _standing(wired: Services) -> Standing | None:
         async with asyncio.timeout(_WITHIN_SECONDS), wired.database.reading() as connection:
             return Standing(
                 exceptions=await exceptions.count_open(connection),
+                holds=await holds.count_standing(connection, wired.now()),
                 orders=await order_lists.count_by_status(connection),
                 inbox=await inbox.count_by_status(connection),
             )

@@ -8,9 +8,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 @dataclass(frozen=True)
 class Standing:
-    """Counts that the database knows: open exceptions by kind, orders by status, inbox rows by status."""
+    """Counts that the database knows: open exceptions by kind, holds by reason, orders and inbox rows by status."""
 
     exceptions: Mapping[str, int]
+    holds: Mapping[str, int]
     orders: Mapping[str, int]
     inbox: Mapping[str, int]
 
@@ -45,6 +46,7 @@ class WebMetrics:
         self._exceptions = self._counted(
             "waybill_open_exceptions", "Exceptions that wait for a person, by kind.", "kind"
         )
+        self._holds = self._counted("waybill_standing_holds", "Holds that stop their orders, by reason.", "reason")
         self._orders = self._counted("waybill_orders", "Orders, by status.", "status")
         self._inbox = self._counted("waybill_inbox_events", "Provider events not applied, by status.", "status")
 
@@ -68,6 +70,7 @@ class WebMetrics:
         """The text that Prometheus reads. Without ``standing`` the database did not answer: no counts."""
         self._database.set(0 if standing is None else 1)
         self._fill(self._exceptions, standing.exceptions if standing else {})
+        self._fill(self._holds, standing.holds if standing else {})
         self._fill(self._orders, standing.orders if standing else {})
         self._fill(self._inbox, standing.inbox if standing else {})
         return generate_latest(self._registry)

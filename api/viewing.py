@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from api.schemas.holds import HoldOut
 from api.schemas.views import (
     AcceptedOut,
     DeclineOut,
@@ -25,6 +26,7 @@ from api.schemas.views import (
 )
 from api.services import Links
 from db.order_view import OrderView, Rows
+from domain.holds import HoldStatus
 from domain.orders import Address, Customer, Line
 from domain.payments import PaymentStatus
 from domain.promises import standing
@@ -94,11 +96,22 @@ def order_out(view: OrderView, links: Links, now: datetime) -> OrderOut:
         "payment": _payment(view),
         "fulfilments": _fulfilments(view),
         "exceptions": view.exceptions,
+        "holds": [hold_out(row, now, view.order.number) for row in view.holds],
         "notifications": view.notifications,
         "timeline": view.timeline,
         "links": links_out(view.order.id, links),
     }
     return OrderOut.model_validate(values)
+
+
+def hold_out(row: Row[Any], now: datetime, number: str | None = None) -> HoldOut:
+    """A hold; ``number`` is its order's, where the row does not have it."""
+    over = row.released_at is not None or (row.until is not None and row.until <= now)
+    status = HoldStatus.RELEASED if over else HoldStatus.STANDING
+    released_at = row.released_at or (row.until if over else None)
+    return HoldOut.model_validate(
+        {**row._mapping, "order_number": number or row.number, "status": status, "released_at": released_at}
+    )
 
 
 def _line(row: Row[Any]) -> LineOut:

@@ -27,6 +27,7 @@ from templates.render import Templates
 _WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
 _ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
 _TOKEN_LENGTH = 200
+_AMONG_PEOPLE = frozenset({"exception", "resolved", "held", "release_agreed", "released"})
 _LINK_ENDED = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -83,11 +84,13 @@ class OrderPages:
             raise NotFound("order", order)
         structlog.contextvars.bind_contextvars(order_id=view.order.id, order=view.order.number)
         nonce = secrets.token_urlsafe(16)
-        html = self.templates.order_page(self._page(view, nonce))
+        html = self.templates.order_page(self._page(view, nonce, inside=token is None))
         return HTMLResponse(html, headers={"Content-Security-Policy": _policy(nonce), "X-Robots-Tag": "noindex"})
 
-    def _page(self, view: OrderView, nonce: str) -> OrderPage:
+    def _page(self, view: OrderView, nonce: str, *, inside: bool) -> OrderPage:
+        """What is on the page. What the shop's people decide among themselves is not for customers."""
         order, payment = view.order, view.payment
+        timeline = [row for row in view.timeline if inside or row.kind not in _AMONG_PEOPLE]
         return OrderPage(
             shop_name=self.shop_name,
             locale=order.customer["locale"],
@@ -102,7 +105,8 @@ class OrderPages:
             lines=tuple(_line(row, order.currency) for row in view.lines),
             money=_money(order, payment),
             parcels=_parcels(view),
-            entries=tuple(PageEntry(row.at, row.text, row.kind) for row in view.timeline),
+            entries=tuple(PageEntry(row.at, row.text, row.kind) for row in timeline),
+            inside=inside,
             links=PageLinks(pay=None if payment is None else payment.action_url),
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import exceptions, notifications, orders, payments, shipments
+from db import exceptions, holds, notifications, orders, payments, shipments
 
 Rows = Sequence[Row[Any]]
 
@@ -25,6 +25,7 @@ class OrderView:
     payment: Row[Any] | None
     payment_events: Rows
     exceptions: Rows
+    holds: Rows
     notifications: Rows
     timeline: Rows
 
@@ -45,6 +46,7 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
         payment=payment,
         payment_events=await payments.events(connection, payment.id) if payment is not None else [],
         exceptions=await exceptions.of_order(connection, order.id),
+        holds=await holds.of_order(connection, order.id),
         notifications=await notifications.of_order(connection, order.id),
         timeline=await orders.timeline(connection, order.id),
     )

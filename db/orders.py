@@ -70,6 +70,9 @@ class Order(Base):
     currency: Mapped[str]
     total: Mapped[int]
     payment: Mapped[dict[str, Any]]
+    billing_country: Mapped[str | None]
+    address_hold: Mapped[dict[str, Any] | None]
+    """the hold that the rules in force at acceptance put on an address which the carrier does not know"""
     routing: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     rule_set_id: Mapped[str | None]
     """the rules that routed it; None for those that Waybill brings along"""

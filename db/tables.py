@@ -4,6 +4,7 @@ from db.audit import Decode
 from db.base import Base
 from db.catalogue import Sku, Warehouse
 from db.exceptions import ExceptionRecord
+from db.holds import HoldRecord, HoldRuleVersion
 from db.identity import ApiKey
 from db.inbox import InboxEvent
 from db.notifications import Notification
@@ -24,6 +25,8 @@ __all__ = [
     "ExceptionRecord",
     "Fulfilment",
     "FulfilmentLine",
+    "HoldRecord",
+    "HoldRuleVersion",
     "InboxEvent",
     "LabelCost",
     "Movement",

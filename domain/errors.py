@@ -11,6 +11,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── AlreadyPlaced            same channel and reference, another body
 │   ├── KeyReused                same idempotency key, another body
 │   ├── TooLate                  the order's stage no longer allows it
+│   ├── OnHold                   a hold stands: nothing leaves before it is released
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
 │   └── NotPaid                  hand-over refused: the money could not be captured
 ├── Unauthorised            401
@@ -126,6 +127,13 @@ class NotPaid(Conflict):
 
     code = "not_paid"
     title = "The payment could not be captured"
+
+
+class OnHold(Conflict):
+    """A hold stands on the order or the fulfilment."""
+
+    code = "on_hold"
+    title = "The order is held"
 
 
 class NotEnoughUnits(Conflict):

@@ -22,6 +22,7 @@ class ExceptionKind(StrEnum):
     PARCEL_RETURNING = "parcel_returning"
     PARCEL_FAILED = "parcel_failed"
     SHIPPED_AFTER_CANCEL = "shipped_after_cancel"
+    SHIPPED_ON_HOLD = "shipped_on_hold"
     MONEY_MOVED_AFTER_CLOSE = "money_moved_after_close"
     NOTICE_REFUSED = "notice_refused"
     STEP_FAILED = "step_failed"

@@ -15,6 +15,8 @@ class Scope(StrEnum):
     FULFILMENTS_WRITE = "fulfilments:write"
     EXCEPTIONS_READ = "exceptions:read"
     EXCEPTIONS_WRITE = "exceptions:write"
+    HOLDS_WRITE = "holds:write"
+    HOLD_RULES_WRITE = "hold-rules:write"
     CATALOGUE_READ = "catalogue:read"
     CATALOGUE_WRITE = "catalogue:write"
     STOCK_READ = "stock:read"

@@ -11,6 +11,7 @@ from typing import Any, NewType
 
 from domain.errors import WrongTotal
 from domain.exceptions import Resolution
+from domain.holds import Hold
 from domain.money import Money, check_currency
 
 OrderId = NewType("OrderId", str)
@@ -130,6 +131,7 @@ class OrderRequest:
     shipping_charge: int
     total: int
     payment: PaymentSource
+    billing_country: str | None = None
 
     @property
     def money(self) -> Money:
@@ -159,7 +161,8 @@ class PlacedOrder:
     """An accepted order: what its workflow starts with.
 
     ``restart`` is what a person decided after an earlier run was ended from outside. ``promised_at`` is when it should
-    be at the door, as the customer was told; None for orders accepted before there were promises.
+    be at the door, as the customer was told; None for orders accepted before there were promises. ``holds`` stand from
+    the start; ``address_hold`` is placed if the carrier, once asked, does not know the address.
     """
 
     id: str
@@ -169,6 +172,8 @@ class PlacedOrder:
     policy: Policy = field(default_factory=Policy)
     restart: Resolution | None = None
     promised_at: datetime | None = None
+    holds: tuple[Hold, ...] = ()
+    address_hold: Hold | None = None
 
 
 @dataclass(frozen=True)

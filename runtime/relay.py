@@ -175,8 +175,8 @@ class Relay:
 
     async def _start_order(self, row: Row[Any]) -> None:
         async with self._database.reading() as connection:
-            lines = await order_records.lines(connection, row.id)
-        await self._gateway.start(placed_order(row, lines, self._policy))
+            placed = await placed_order(connection, row, self._policy)
+        await self._gateway.start(placed)
         async with self._database.statement() as connection:
             await order_records.mark_started(connection, row.id)
         log.info("order_started", order=row.number)

@@ -77,6 +77,7 @@ class Crew:
                 self.payments.void,
                 self.payments.refund,
                 self.shipments.book,
+                self.shipments.verify_address,
                 self.shipments.booked,
                 self.shipments.void,
                 self.shipments.track,

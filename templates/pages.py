@@ -128,7 +128,8 @@ class OrderPage:
 
     ``csp_nonce`` is a fresh random token that the response's Content-Security-Policy allows for scripts and styles.
     ``refresh_every`` is how often the open page asks for news, which it does until the order has ended. ``entries`` are
-    oldest first, ``as_of`` is when the record was read.
+    oldest first, ``as_of`` is when the record was read. ``inside`` says that one of the shop's people reads it,
+    who is told what exactly an operator has to decide.
     """
 
     shop_name: str
@@ -147,6 +148,7 @@ class OrderPage:
     entries: tuple[PageEntry, ...] = ()
     links: PageLinks = PageLinks()
     refresh_every: timedelta = timedelta(seconds=5)
+    inside: bool = True
 
     @property
     def ended(self) -> bool:

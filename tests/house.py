@@ -12,10 +12,11 @@ import httpx2
 import uvicorn
 
 from activities.orders import placed_order
-from db import catalogue, identity, orders, stock
+from db import catalogue, identity, stock
 from db.base import Database
 from domain.errors import TooEarly
 from domain.exceptions import Action, ExceptionKind, Resolution
+from domain.holds import Hold, HoldReason, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
 from domain.orders import Answer, CancelRequest, HandOver
 from domain.stock import MovementKind, ReservationStatus
@@ -163,6 +164,19 @@ class House(Findings):
         resolution = Resolution(exception.id, action, by="an operator")
         return await self.gateway.resolve(order, resolution, key=key or uuid.uuid4().hex)
 
+    async def hold(
+        self, order: str, *, note: str = "", fulfilment: str | None = None, until: datetime | None = None
+    ) -> str:
+        """An operator holds the order, or one fulfilment; the hold's id."""
+        at = datetime.now(UTC)
+        hold = Hold(uuid.uuid4().hex, HoldReason.OPERATOR, "Ann", at, note, fulfilment, until)
+        await self.gateway.hold(order, hold, key=hold.id)
+        return hold.id
+
+    async def release(self, order: str, hold: str, *, by: str = "Ann") -> None:
+        """Somebody agrees to the release of a hold."""
+        await self.gateway.release(order, ReleaseHold(hold, by), key=uuid.uuid4().hex)
+
     async def pay(self, order: str, method: str = "pm_card_visa") -> None:
         """The customer chooses another card and confirms."""
         await self._play(f"stripe/payment_intents/{await self.intent_id(order)}/pay", payment_method=method)
@@ -225,8 +239,8 @@ class House(Findings):
     async def start_again(self, order: str) -> None:
         """Somebody starts the order's workflow once more, as the relay does where it is not sure."""
         async with self.database.reading() as connection:
-            lines = await orders.lines(connection, order)
-        await self.gateway.start(placed_order(await self.record(order), lines, self.settings.policy))
+            placed = await placed_order(connection, await self.record(order), self.settings.policy)
+        await self.gateway.start(placed)
 
     async def _play(self, control: str, **body: Any) -> None:
         response = await self.street.sandbox.post(f"/control/{control}", json=body)

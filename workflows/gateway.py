@@ -21,8 +21,9 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.errors import Conflict, NotFound, NotPaid, TooEarly, TooLate, Unavailable, WaybillError
+from domain.errors import Conflict, NotFound, NotPaid, OnHold, TooEarly, TooLate, Unavailable, WaybillError
 from domain.exceptions import Resolution
+from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, workflow_id
 from domain.promises import promised_to
@@ -122,6 +123,14 @@ class OrderGateway:
         """Decide an exception. Raises Conflict, TooLate, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.resolve, resolution, key)
 
+    async def hold(self, order_id: str, hold: Hold, *, key: str) -> Answer:
+        """Hold an order. Raises TooLate, TooEarly, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.hold, hold, key)
+
+    async def release(self, order_id: str, release: ReleaseHold, *, key: str) -> Answer:
+        """Agree to a hold's release. Raises Conflict, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.release, release, key)
+
     async def wake(self, order_id: str, wake: Wake) -> bool:
         """Tell an order that a provider has news; False if its workflow has ended. Raises Unavailable."""
         return await self._signal(order_id, OrderWorkflow.wake, wake)
@@ -213,5 +222,6 @@ _REFUSALS: dict[str, type[Conflict]] = {
     "too_late": TooLate,
     "too_early": TooEarly,
     "not_paid": NotPaid,
+    "on_hold": OnHold,
     "conflict": Conflict,
 }

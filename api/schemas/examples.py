@@ -156,6 +156,7 @@ ORDER: dict[str, Any] = {
     "rule_set_id": None,
     "fulfilments": [_FULFILMENT_VIEW],
     "exceptions": [],
+    "holds": [],
     "notifications": [
         {
             "kind": "confirmed",

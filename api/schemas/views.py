@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas import examples
 from api.schemas.base import Output
+from api.schemas.holds import HoldOut
 from domain.exceptions import Action, ExceptionKind, ExceptionStatus
 from domain.notifications import NoticeKind, NotificationStatus
 from domain.orders import OrderStatus
@@ -274,6 +275,7 @@ class OrderOut(Output):
     rule_set_id: str | None = Field(description="The rules that routed it; null for those that Waybill brings along.")
     fulfilments: list[FulfilmentOut]
     exceptions: list[ExceptionBriefOut]
+    holds: list[HoldOut]
     notifications: list[NotificationOut]
     timeline: list[EntryOut]
     placed_at: datetime

@@ -26,6 +26,7 @@ from db.migrate import migrate
 from db.tables import Base
 from domain.errors import WaybillError
 from domain.exceptions import Resolution
+from domain.holds import Hold, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, Policy
 from domain.shipments import LabelFormat
@@ -77,6 +78,12 @@ class FakeGateway:
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         return self._answer(order_id, resolution, key, OrderStatus.FULFILLING)
+
+    async def hold(self, order_id: str, hold: Hold, *, key: str) -> Answer:
+        return self._answer(order_id, hold, key, OrderStatus.FULFILLING)
+
+    async def release(self, order_id: str, release: ReleaseHold, *, key: str) -> Answer:
+        return self._answer(order_id, release, key, OrderStatus.FULFILLING)
 
     async def stock_arrived(self, order_ids: Sequence[str]) -> None:
         if self.refusals:

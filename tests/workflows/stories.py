@@ -102,6 +102,26 @@ async def out_of_stock(house: House) -> str:
     return order
 
 
+async def held(house: House) -> str:
+    """Held by a rule and by an operator, one after the other released, delivered."""
+    await house.receive("MUG", 10)
+    rules = [
+        {"kind": "address_unverified", "reason": "address"},
+        {"kind": "total_over", "reason": "fraud", "amount": 1, "currency": "USD"},
+    ]
+    assert (await house.http.put("/v1/hold-rules", json={"rules": rules})).is_success
+    order = await house.place()
+    await house.until(order, OrderStatus.FULFILLING, waiting="the release of the fraud hold")
+    (by_rule,) = await house.holds(order)
+    by_hand = await house.hold(order)
+    for hold in (by_rule.id, by_hand):
+        await house.release(order, hold)
+    await house.labelled(order)
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
+
+
 async def bad_weather(house: House) -> str:
     """A provider that broke, a carrier that fell silent, a cancel in Temporal that came too late."""
     await house.receive("MUG", 10)
@@ -119,5 +139,5 @@ async def bad_weather(house: House) -> str:
 
 STORIES: dict[str, Story] = {
     story.__name__: story
-    for story in (delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, bad_weather)
+    for story in (delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, held, bad_weather)
 }

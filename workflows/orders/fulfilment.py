@@ -21,6 +21,7 @@ from domain.shipments import (
 from domain.waiting import Party
 from workflows.orders import attributes
 from workflows.orders.desk import Desk, OrderStopped
+from workflows.orders.holds import Holds
 from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.outside import Input, Method, Outside, Refusal, Result
 from workflows.orders.payment import PaymentRun
@@ -28,7 +29,7 @@ from workflows.orders.recall import Recall
 from workflows.orders.reservation import booking
 from workflows.orders.tracker import Tracker
 
-_CARRIER_SYSTEM = "easypost"
+CARRIER_SYSTEM = "easypost"
 
 
 class HandOverRefused(Exception):
@@ -46,6 +47,7 @@ class FulfilmentRun:
         outside: Outside,
         payment: PaymentRun,
         recall: Recall,
+        holds: Holds,
         on_left: Callable[["FulfilmentRun"], None],
     ) -> None:
         self.planned = planned
@@ -61,6 +63,7 @@ class FulfilmentRun:
         self._outside = outside
         self._payment = payment
         self._recall = recall
+        self._holds = holds
         self._on_left = on_left
         self._name = f"parcel {planned.number}"
         self._bought: Bought | None = None
@@ -73,7 +76,7 @@ class FulfilmentRun:
         """From the empty box to the door. Ends early, between two steps, when the order is to be cancelled."""
         try:
             self._bought = await self._label()
-            self.tracker.follow(self.parcel_id, _CARRIER_SYSTEM, self._bought)
+            self.tracker.follow(self.parcel_id, CARRIER_SYSTEM, self._bought)
             if self.left_before:
                 await self._leave("an earlier run")
             await self._await_hand_over()
@@ -100,6 +103,7 @@ class FulfilmentRun:
         while True:
             attempts += 1
             self._desk.check()
+            await self._until_released()
             self._wait(*booking(self._name))
             await self._journal.publish()
             step = self._book_step(attempts)
@@ -121,6 +125,15 @@ class FulfilmentRun:
                 self._journal.note("labelled", f"{self._name.capitalize()}: {bought.carrier} {bought.service} booked.")
                 return bought
 
+    async def _until_released(self) -> None:
+        while self._holds.wait_on(self.planned.id, self._name):
+            await self._journal.publish()
+            await self._pause(lambda: self._payment.uncertain)
+            self._desk.check()
+            await self._look_at_payment()
+            if self._late():
+                await self._ask_about_lateness("It is held.")
+
     def _book_step(self, attempt: int) -> Book:
         order = self._journal.order
         self.parcel_id = derived_id(self.planned.id, f"parcel:{attempt}")
@@ -129,7 +142,7 @@ class FulfilmentRun:
             fulfilment_id=self.planned.id,
             order_number=order.number,
             attempt=attempt,
-            provider=_CARRIER_SYSTEM,
+            provider=CARRIER_SYSTEM,
             warehouse=self.planned.warehouse,
             recipient=order.request.shipping_address,
             allocations=self.planned.allocations,
@@ -143,10 +156,11 @@ class FulfilmentRun:
         if self._bought is not None:
             self._journal.find_by(attributes.CARRIER.value_set(self._bought.carrier))
         while not self.left:
-            lapses = self._payment.lapses_at
-            then = "the hold on the customer's money lapses; an operator is told before" if lapses else None
-            what = f"the hand-over of {self._name} to the carrier"
-            self._wait(what, Party.WAREHOUSE, until=lapses, then=then)
+            if not self._holds.wait_on(self.planned.id, self._name):
+                lapses = self._payment.lapses_at
+                then = "the hold on the customer's money lapses; an operator is told before" if lapses else None
+                what = f"the hand-over of {self._name} to the carrier"
+                self._wait(what, Party.WAREHOUSE, until=lapses, then=then)
             await self._journal.publish()
             await self._pause(lambda: self._refused is not None or self._payment.uncertain)
             self._check_cancel()
@@ -330,11 +344,17 @@ class FulfilmentRun:
             if warn > workflow.now():
                 patience = min(patience, warn - workflow.now())
         due = workflow.now() + patience
-        for moment in (self._silent_at() if self.left else None, self._promised):
+        held = None if self.left else self._holds.first_to_end(self.planned.id)
+        for moment in (self._silent_at() if self.left else None, self._promised, held):
             if moment is not None and moment > workflow.now():
                 due = min(due, moment)
         left = self.left
-        await self.tracker.pause(lambda: self.left is not left or self._desk.cancel_wished or others(), due=due)
+
+        def over() -> bool:
+            held = not left and self._holds.changed(self.planned.id)
+            return self.left is not left or self._desk.cancel_wished or held or others()
+
+        await self.tracker.pause(over, due=due)
 
     async def _call(self, method: Method[Input, Result], argument: Input, summary: str) -> Result | Refusal:
         return await self._outside.call(method, argument, summary=summary, on=Party.CARRIER)

@@ -1,22 +1,25 @@
 """One order, from acceptance to the customer's door."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from activities.notifications import Notice, Notifications
+from activities.shipments import Shipments, VerifyAddress
 from activities.stock import PlannedFulfilment, Release, StockKeeper
 from domain.exceptions import Action, ExceptionKind, Resolution
+from domain.holds import Hold, ReleaseHold
 from domain.inbox import EventTopic, Wake
 from domain.notifications import NoticeKind
-from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, derived_id
+from domain.orders import ENDED, Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, derived_id
 from domain.stock import Plan
 from domain.waiting import Party
 from workflows.orders import attributes
 from workflows.orders.desk import Desk, OrderStopped
-from workflows.orders.fulfilment import FulfilmentRun, HandOverRefused
+from workflows.orders.fulfilment import CARRIER_SYSTEM, FulfilmentRun, HandOverRefused
+from workflows.orders.holds import Holds, listed
 from workflows.orders.journal import Journal
 from workflows.orders.outside import Outside, Refusal
 from workflows.orders.payment import PaymentRun
@@ -36,7 +39,8 @@ class OrderResult:
 class OrderWorkflow:
     """One order as one durable workflow.
 
-    Updates: `cancel`, `hand_over`, `resolve`. Signals: `wake` (a provider's event may end a wait) and `stock_arrived`.
+    Updates: `cancel`, `hand_over`, `hold`, `release`, `resolve`. Signals: `wake` (a provider's event may end a wait)
+    and `stock_arrived`.
     Temporal's own cancellation is taken as a wish to cancel, like any other; it never tears a step apart.
     """
 
@@ -49,6 +53,7 @@ class OrderWorkflow:
         self._reservation = ReservationRun(self._journal, self._desk)
         self._payment = PaymentRun(self._journal, self._desk, self._outside, self._reservation)
         self._recall = Recall(self._journal, self._desk, self._outside)
+        self._holds = Holds(self._journal)
         self._fulfilments: dict[str, FulfilmentRun] = {}
         self._arrived = 0
         self._background: list[asyncio.Task[None]] = []
@@ -75,6 +80,7 @@ class OrderWorkflow:
         try:
             self._desk.check()
             plan = await self._reservation.reserve()
+            await self._look_at_address()
             plan = await self._payment.secure(plan, self._planned)
             self._start_fulfilments(plan)
             self._journal.move_to(OrderStatus.FULFILLING)
@@ -83,6 +89,20 @@ class OrderWorkflow:
             await self._close_fulfilled()
         except OrderStopped as stopped:
             await self._unwind(stopped)
+
+    async def _look_at_address(self) -> None:
+        """Where the rules want it: hold the order if the carrier does not know the address, or cannot be asked."""
+        hold = self._order.address_hold
+        if hold is None:
+            return
+        ask = VerifyAddress(CARRIER_SYSTEM, self._order.request.shipping_address)
+        answer = await self._outside.call(
+            Shipments.verify_address, ask, summary="Does the carrier know the address?", on=Party.CARRIER
+        )
+        problem = answer.reason if isinstance(answer, Refusal) else answer.problem
+        if problem is not None:
+            note = f"the address was not verified: {problem}"
+            self._holds.place(replace(hold, at=workflow.now(), note=note))
 
     def _planned(self, plan: Plan) -> tuple[PlannedFulfilment, ...]:
         return tuple(
@@ -99,7 +119,14 @@ class OrderWorkflow:
         self._journal.find_by(attributes.WAREHOUSE.value_set(list(plan.warehouses)))
         for planned in self._planned(plan):
             self._fulfilments[planned.id] = FulfilmentRun(
-                planned, self._journal, self._desk, self._outside, self._payment, self._recall, self._shipped
+                planned,
+                self._journal,
+                self._desk,
+                self._outside,
+                self._payment,
+                self._recall,
+                self._holds,
+                self._shipped,
             )
             self._fulfilments[planned.id].left_before = planned.warehouse in plan.left
         self._journal.no_longer_waits()
@@ -124,6 +151,17 @@ class OrderWorkflow:
         everything = all(run.left for run in self._fulfilments.values())
         self._journal.move_to(OrderStatus.SHIPPED if everything else OrderStatus.PARTLY_SHIPPED)
         self._tell(NoticeKind.SHIPPED, fulfilment.planned.id)
+        if holds := self._holds.over(fulfilment.planned.id):
+            self._background.append(asyncio.create_task(self._left_held(fulfilment, holds)))
+
+    async def _left_held(self, fulfilment: FulfilmentRun, holds: list[Hold]) -> None:
+        """The carrier has what somebody wanted kept: a person decides whether it is called back."""
+        reason = (
+            f"Parcel {fulfilment.planned.number} has left in spite of the {listed(holds)}. Have it stopped, or skip."
+        )
+        await self._journal.ask(
+            ExceptionKind.SHIPPED_ON_HOLD, reason, (Action.SKIP,), fulfilment_id=fulfilment.planned.id
+        )
 
     async def _close_fulfilled(self) -> None:
         if all(run.returned for run in self._fulfilments.values()):
@@ -134,6 +172,7 @@ class OrderWorkflow:
 
     async def _end(self, status: OrderStatus, notice: NoticeKind | None = None) -> None:
         """Say how the order ends, tell the customer, and close once nothing is left open."""
+        self._holds.end()
         self._journal.move_to(status)
         self._journal.wait_for("the last e-mail to go out", Party.WAYBILL)
         if notice is not None:
@@ -220,8 +259,39 @@ class OrderWorkflow:
             raise ApplicationError("The order has no such fulfilment ready.", type="too_early")
         if self._desk.cancel_wished:
             raise ApplicationError("The order is being cancelled: the parcel must not leave.", type="too_late")
+        if holds := self._holds.over(request.fulfilment_id):
+            raise ApplicationError(f"The {listed(holds)} stands: the parcel must not leave.", type="on_hold")
         if not run.labelled:
             raise ApplicationError("The parcel has no label yet.", type="too_early")
+
+    @workflow.update
+    async def hold(self, hold: Hold) -> Answer:
+        """Stop the order, or one fulfilment, before its next irrevocable step; what is in flight ends."""
+        self._holds.place(hold)
+        await self._journal.publish()
+        return self._answer()
+
+    @hold.validator
+    def _may_hold(self, hold: Hold) -> None:
+        held = [run for id, run in self._fulfilments.items() if hold.concerns(id)]
+        left = bool(held) and all(run.left for run in held)
+        if self._desk.cancel_wished or left or self._journal.status in ENDED:
+            raise ApplicationError("Nothing is left to do that a hold could stop.", type="too_late")
+        if hold.fulfilment_id is not None and not held:
+            raise ApplicationError("The order has no such fulfilment yet.", type="too_early")
+
+    @workflow.update
+    async def release(self, release: ReleaseHold) -> Answer:
+        """Take somebody's agreement to a hold's release."""
+        self._holds.agree(release)
+        await self._journal.publish()
+        return self._answer()
+
+    @release.validator
+    def _may_release(self, release: ReleaseHold) -> None:
+        refusal = self._holds.refusal(release)
+        if refusal is not None:
+            raise ApplicationError(refusal, type="conflict")
 
     @workflow.update
     async def resolve(self, resolution: Resolution) -> Answer:
