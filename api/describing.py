@@ -31,6 +31,7 @@ TAGS = [
     {"name": "exceptions", "description": "What waits for a person, and the decision."},
     {"name": "catalogue", "description": "SKUs and warehouses."},
     {"name": "stock", "description": "What is there, what is promised, and why."},
+    {"name": "transfers", "description": "Goods on their way from one warehouse to another."},
     {"name": "routing", "description": "Which warehouse ships what: rules, decisions, simulations."},
     {"name": "keys", "description": "API keys and their scopes."},
     {"name": "webhooks", "description": "Where providers report. Stored first, applied by the worker."},

@@ -52,7 +52,7 @@ UPDATE stock_levels SET changed = true WHERE (sku, warehouse) IN (
 
 
 class StockAlert(Base):
-    """One alert about a SKU in a warehouse, or about a transfer to it. ``reason`` is its sentence, ``facts`` the figures."""
+    """One alert about a SKU in a warehouse, or a transfer to it. ``reason`` is its sentence, ``facts`` the figures."""
 
     __tablename__ = "stock_alerts"
     __table_args__ = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from domain.errors import Conflict, MoreThanSent, NotEnoughUnits
+from domain.errors import Conflict, MoreThanSent, NotEnoughUnits, TooEarly, TooLate
 from domain.stock import MovementKind
 from domain.waiting import Party, Waiting
 
@@ -50,6 +50,14 @@ def can_follow(current: TransferStatus, following: TransferStatus) -> bool:
     return current == following or following in TRANSITIONS[current]
 
 
+def check_follows(number: str, current: TransferStatus, following: TransferStatus, what: str) -> None:
+    """Raise TooEarly or TooLate unless a transfer in ``current`` may come to stand in ``following``."""
+    if can_follow(current, following):
+        return
+    error = TooEarly if current in {_S.DRAFT, _S.READY} else TooLate
+    raise error(f"Transfer {number} is {current.replace('_', ' ')}: it cannot {what}.")
+
+
 class DiscrepancyReason(StrEnum):
     """How what arrived differs from what was sent."""
 
@@ -70,6 +78,35 @@ class Rest(StrEnum):
     """they came back to where they left from"""
     WRITE_OFF = "write_off"
     """they are gone"""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Somebody wants a transfer moved on: made ready, if nothing else is said."""
+
+    by: str
+
+
+@dataclass(frozen=True)
+class SendWish(Wish):
+    """The goods leave, and are expected by then; None: by what the transfer says."""
+
+    expected_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ExpectWish(Wish):
+    """The goods are expected at another moment."""
+
+    expected_at: datetime
+
+
+@dataclass(frozen=True)
+class CancelWish(Wish):
+    """It is cancelled; ``rest`` is needed where units are on their way."""
+
+    reason: str = ""
+    rest: Rest | None = None
 
 
 class End(StrEnum):
@@ -217,9 +254,7 @@ def receive(lines: Sequence[TransferLine], receipt: Receipt) -> Turn:
 
 def cancel(status: TransferStatus, lines: Sequence[TransferLine], rest: Rest | None, *, reason: str) -> Turn:
     """Give back what is held; what is on its way goes where ``rest`` says. Raises Conflict where that is not said."""
-    if status in ON_THE_WAY and rest is None:
-        text = f"{on_the_way(lines)} units are on their way: say whether they were put back (restock) or are gone "
-        raise Conflict(f"{text}(write_off).", field="units")
+    check_rest(status, on_the_way(lines), rest)
     moves: list[Move] = []
     after: list[TransferLine] = []
     for line in lines:
@@ -235,6 +270,13 @@ def cancel(status: TransferStatus, lines: Sequence[TransferLine], rest: Rest | N
         counted = "written_off" if rest is Rest.WRITE_OFF else "restocked"
         after.append(replace(line, held=0, **{counted: getattr(line, counted) + away}))
     return Turn(_S.CANCELLED, tuple(after), tuple(moves))
+
+
+def check_rest(status: TransferStatus, units: int, rest: Rest | None) -> None:
+    """Raise Conflict where units are on their way and nobody has said what becomes of them."""
+    if status in ON_THE_WAY and rest is None:
+        text = f"{units} units are on their way: say whether they were put back (restock) or are gone (write_off)."
+        raise Conflict(text, field="units")
 
 
 def on_the_way(lines: Sequence[TransferLine]) -> int:
@@ -297,6 +339,15 @@ class Standing:
         return (
             f"{text}: {goods} have not arrived{expected}. Receive them, report them as missing, or expect them later."
         )
+
+
+@dataclass(frozen=True)
+class OpenTransfer:
+    """A transfer that is not over, and where it stands by its record: what its workflow starts with."""
+
+    id: str
+    number: str
+    standing: Standing
 
 
 def transfer_id(reference: str) -> str:

@@ -94,9 +94,7 @@ def _lines() -> None:
     )
     op.create_index("ix_transfer_lines_sku", "transfer_lines", ["transfer_id", "sku"], unique=True)
     op.create_index("ix_transfer_lines_of_sku", "transfer_lines", ["sku", "transfer_id"])
-    op.create_index(
-        "ix_transfer_lines_held", "transfer_lines", ["sku", "source"], postgresql_where=sa.text("held > 0")
-    )
+    op.create_index("ix_transfer_lines_held", "transfer_lines", ["sku", "source"], postgresql_where=sa.text("held > 0"))
     op.create_index(
         "ix_transfer_lines_on_the_way",
         "transfer_lines",
