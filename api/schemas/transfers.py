@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from api.schemas.base import Input, Instant, Note, Output, Quantity, Reference, Word
 from api.schemas.views import WaitingOut
@@ -125,7 +125,7 @@ class DiscrepancyIn(Input):
     sku: Word
     reason: DiscrepancyReason = Field(
         description="`missing` ones never came and are written off; `damaged` ones go on the shelf as such; "
-        "`extra` ones came beyond what was sent; in place of `wrong_item` ones, which are written off, another SKU came."
+        "`extra` ones came beyond what was sent; `wrong_item` ones are written off: another SKU came in their place."
     )
     quantity: Quantity
     note: Note = ""
@@ -213,8 +213,8 @@ class TransferEventOut(Output):
     entered: dict[str, Any] | None = Field(description="Of a receipt: what came in.")
 
 
-class TransferSummaryOut(Output):
-    """A transfer in a list."""
+class _Transfer(BaseModel):
+    """What is told of every transfer."""
 
     id: str
     number: str
@@ -233,7 +233,11 @@ class TransferSummaryOut(Output):
     closed_at: datetime | None
 
 
-class TransferOut(TransferSummaryOut):
+class TransferSummaryOut(_Transfer, Output):
+    """A transfer in a list."""
+
+
+class TransferOut(_Transfer, Output):
     """A transfer with its lines, and what happened."""
 
     model_config = ConfigDict(
