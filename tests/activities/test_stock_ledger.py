@@ -149,7 +149,7 @@ class Ledger(RuleBasedStateMachine):
         assert self._do(self._stock.release(Release(order[0], "cancelled"))) == live
 
     @rule(target=moving, lines=GOODS, east=st.booleans(), steps=st.integers(0, 4))
-    def a_transfer_is_drafted(self, lines: dict[str, int], east: bool, steps: int) -> str:
+    def a_transfer_is_drafted(self, lines: dict[str, int], east: bool, steps: int) -> Any:
         """It is made ready and sent at once, where ``steps`` is more than one and there are units enough."""
         self._orders += 1
         source, destination = ("EDI", "RNO") if east else ("RNO", "EDI")
@@ -208,7 +208,7 @@ class Ledger(RuleBasedStateMachine):
         steps: int,
         found: list[tuple[str, int, DiscrepancyReason | None]],
         rest: Rest | None,
-    ) -> str:
+    ) -> Any:
         """A transfer's whole life in one step, as far as it comes: else it would seldom come far."""
         transfer = self.a_transfer_is_drafted(lines, east, steps)
         self.several_people_find_what_arrived(transfer, found, rest)

@@ -58,14 +58,18 @@ async def test_a_transfer_goes_from_its_draft_to_the_last_unit(house: House) -> 
     assert (await told(house, transfer, "send"))["status"] == "in_transit"
     assert await level(house, "EAST") == {"on_hand": 2, "reserved": 0, "damaged": 0, "incoming": 0}
     assert (await level(house, "WEST"))["incoming"] == 10
-    first = {"reference": "dock-1", "lines": [{"sku": "MUG", "quantity": 6}]}
+    first: dict[str, Any] = {"reference": "dock-1", "lines": [{"sku": "MUG", "quantity": 6}]}
     for _ in range(2):
         partly = await told(house, transfer, "receipts", **first)
     assert (partly["status"], partly["waiting"]["on"]) == ("partly_received", "warehouse")
     assert "4 units from EAST to arrive at WEST" in partly["waiting"]["sentence"]
     crushed = {"sku": "MUG", "reason": "damaged", "quantity": 1, "note": "crushed"}
     lost = {"sku": "MUG", "reason": "missing", "quantity": 1, "note": "seal broken"}
-    last = {"reference": "dock-2", "lines": [{"sku": "MUG", "quantity": 2}], "discrepancies": [crushed, lost]}
+    last: dict[str, Any] = {
+        "reference": "dock-2",
+        "lines": [{"sku": "MUG", "quantity": 2}],
+        "discrepancies": [crushed, lost],
+    }
     done = await told(house, transfer, "receipts", **last)
     assert (done["status"], done["waiting"]["on"]) == ("received", "nobody")
     assert await level(house, "WEST") == {"on_hand": 9, "reserved": 0, "damaged": 1, "incoming": 0}
@@ -108,7 +112,7 @@ async def test_more_than_is_on_the_way_is_refused_and_said_to_be_extra_it_is_boo
     transfer = await drafted(house, 4)
     await told(house, transfer, "ready")
     await told(house, transfer, "send")
-    found = {"reference": "dock", "lines": [{"sku": "MUG", "quantity": 5}]}
+    found: dict[str, Any] = {"reference": "dock", "lines": [{"sku": "MUG", "quantity": 5}]}
     refused = await told(house, transfer, "receipts", status=409, **found)
     assert (refused["code"], refused["field"]) == ("more_than_sent", "lines[0].quantity")
     assert "of 4 sent 4 are still on the way" in refused["detail"]
