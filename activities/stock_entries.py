@@ -7,8 +7,9 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import stock as records
+from db import transfers as transfer_records
 from domain.errors import KeyReused, NotEnoughUnits
-from domain.stock_entries import Entry, Impossible, Level, plan
+from domain.stock_entries import Entry, EntryKind, Impossible, Level, plan
 
 
 async def enter(connection: AsyncConnection, entry: Entry) -> bool:
@@ -24,20 +25,26 @@ async def enter(connection: AsyncConnection, entry: Entry) -> bool:
     if before:
         _compare(entry, before)
         return False
-    made = await records.move(connection, _changes(entry, levels))
+    coming: Mapping[tuple[str, str], int] = {}
+    if entry.kind is EntryKind.ANNOUNCEMENT or any(line.announced for line in entry.lines):
+        coming = await transfer_records.on_the_way(connection, keys)  # announced by nobody: not an entry's to take
+    made = await records.move(connection, _changes(entry, levels, coming))
     if made != len(entry.lines):  # another entry under the same reference was booked at the same moment
         raise _reused(entry)
     return True
 
 
-def _changes(entry: Entry, levels: Mapping[str, Row[Any]]) -> list[records.Change]:
+def _changes(
+    entry: Entry, levels: Mapping[str, Row[Any]], coming: Mapping[tuple[str, str], int]
+) -> list[records.Change]:
     changes, refused = [], []
     # Numbered by SKU, so that any other entry under the same reference meets at least the first key.
     numbers = {sku: number for number, sku in enumerate(sorted(line.sku for line in entry.lines), 1)}
     for index, line in enumerate(entry.lines):
         row = levels[line.sku]
+        announced = row.incoming - coming.get((line.sku, entry.warehouse), 0)
         try:
-            change = plan(entry.kind, line, Level(row.on_hand, row.reserved, row.damaged, row.incoming))
+            change = plan(entry.kind, line, Level(row.on_hand, row.reserved, row.damaged, announced))
         except Impossible as error:
             refused.append((index, f"{line.sku} at {entry.warehouse}: {error}"))
             continue

@@ -22,6 +22,7 @@ from api import (
     stock,
     stock_alerts,
     stock_entries,
+    transfers,
     webhooks,
 )
 from api.context import BodyLimit, CrowdLimit, RequestShell
@@ -40,6 +41,7 @@ ROUTERS = (
     stock_entries.router,
     stock_alerts.router,
     stock.router,
+    transfers.router,
     routing.router,
     identity.router,
     webhooks.router,

@@ -32,6 +32,7 @@ TAGS = [
     {"name": "holds", "description": "Stop an order until somebody has looked, by hand or by rules."},
     {"name": "catalogue", "description": "SKUs and warehouses."},
     {"name": "stock", "description": "What is there, what is promised, and why."},
+    {"name": "transfers", "description": "Goods on their way from one warehouse to another."},
     {"name": "routing", "description": "Which warehouse ships what: rules, decisions, simulations."},
     {"name": "keys", "description": "API keys and their scopes."},
     {"name": "webhooks", "description": "Where providers report. Stored first, applied by the worker."},

@@ -6,6 +6,7 @@ from typing import Protocol
 from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
+from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
 
 
 class OrderGateway(Protocol):
@@ -39,3 +40,29 @@ class OrderGateway(Protocol):
 
     async def stock_arrived(self, order_ids: Sequence[str]) -> None:
         """Tell orders that wait for stock that some has come."""
+
+
+class TransferGateway(Protocol):
+    """Starts transfers and passes people's wishes on to them.
+
+    ``key`` names the wish, as with orders. All raise Unavailable where nobody answers in time; wishes raise NotFound
+    where no such transfer runs, and Conflict or its kinds where the transfer refuses.
+    """
+
+    async def start(self, transfer: OpenTransfer) -> None:
+        """Start a transfer; one that runs stays as it is."""
+
+    async def ready(self, transfer_id: str, wish: Wish, *, key: str) -> Standing:
+        """Keep its units from sale."""
+
+    async def send(self, transfer_id: str, wish: SendWish, *, key: str) -> Standing:
+        """Its goods leave."""
+
+    async def receive(self, transfer_id: str, receipt: Receipt, *, key: str) -> Standing:
+        """Book what arrived."""
+
+    async def cancel(self, transfer_id: str, wish: CancelWish, *, key: str) -> Standing:
+        """Cancel it."""
+
+    async def expect(self, transfer_id: str, wish: ExpectWish, *, key: str) -> Standing:
+        """Expect its goods at another moment."""

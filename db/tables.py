@@ -16,6 +16,7 @@ from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
 from db.stock import Movement, Reservation, Sale, StockLevel
 from db.stock_alerts import StockAlert
 from db.stock_checks import Checkpoint
+from db.transfers import Transfer, TransferEvent, TransferLine
 
 __all__ = [
     "ApiKey",
@@ -48,5 +49,8 @@ __all__ = [
     "StockAlert",
     "StockLevel",
     "TimelineEntry",
+    "Transfer",
+    "TransferEvent",
+    "TransferLine",
     "Warehouse",
 ]

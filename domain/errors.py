@@ -13,6 +13,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── TooLate                  the order's stage no longer allows it
 │   ├── OnHold                   a hold stands: nothing leaves before it is released
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
+│   ├── MoreThanSent             a receipt of a transfer has more than is on the way
 │   └── NotPaid                  hand-over refused: the money could not be captured
 ├── Unauthorised            401
 ├── Forbidden               403  the key lacks a scope
@@ -145,6 +146,17 @@ class NotEnoughUnits(Conflict):
     def __init__(self, lines: Sequence[tuple[int, str]]) -> None:
         super().__init__(lines[0][1], field=f"lines[{lines[0][0]}]")
         self.lines = tuple(lines)
+
+
+class MoreThanSent(Conflict):
+    """A receipt has more than is on the way. ``faults`` has the field and the reason of each."""
+
+    code = "more_than_sent"
+    title = "More was received than is on the way"
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__(faults[0][1], field=faults[0][0])
+        self.faults = tuple(faults)
 
 
 class Unauthorised(WaybillError):

@@ -26,6 +26,7 @@ from runtime.settings import Settings
 from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
 from workflows.gateway import OrderGateway
+from workflows.stock.gateway import TransferGateway
 
 _TEMPORAL_WITHIN = timedelta(seconds=1)
 
@@ -46,6 +47,7 @@ def create_app(settings: Settings, traces: Traces = UNTRACED) -> FastAPI:
         app.state.services = Services(
             database=database,
             gateway=OrderGateway(client, task_queue=settings.temporal_task_queue),
+            transfers=TransferGateway(client, task_queue=settings.temporal_task_queue),
             keys=keys,
             links=links,
             metrics=metrics,

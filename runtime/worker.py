@@ -21,6 +21,8 @@ from activities.stock import StockKeeper
 from activities.stock_check import StockCheck
 from activities.stock_news import StockLinks, StockNews, StockPosts
 from activities.stock_watch import StockWatch
+from activities.transfer_sweep import TransferSweep
+from activities.transfers import Transfers
 from db.base import Database
 from integrations.mail.mailer import Mailer
 from runtime.deployment import versioned
@@ -38,6 +40,8 @@ from templates.render import Templates
 from workflows.gateway import OrderGateway
 from workflows.orders.workflow import OrderWorkflow
 from workflows.stock.check import StockCheckWorkflow
+from workflows.stock.gateway import TransferGateway
+from workflows.stock.transfer import TransferWorkflow
 
 log = structlog.get_logger("worker")
 
@@ -52,6 +56,7 @@ class Crew:
     orders: OrderRecords
     stock: StockKeeper
     stock_check: StockCheck
+    transfers: Transfers
     payments: Payments
     shipments: Shipments
     notifications: Notifications
@@ -64,13 +69,14 @@ class Crew:
         return Worker(
             client or self.client,
             task_queue=settings.temporal_task_queue,
-            workflows=[OrderWorkflow, StockCheckWorkflow],
+            workflows=[OrderWorkflow, StockCheckWorkflow, TransferWorkflow],
             activities=[
                 self.orders.record,
                 self.stock.reserve,
                 self.stock.commit,
                 self.stock.release,
                 self.stock_check.check,
+                *self.transfers.activities,
                 self.payments.authorise,
                 self.payments.inspect,
                 self.payments.capture,
@@ -124,7 +130,10 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
         records,
         settings.policy,
         dsn=settings.database_url,
-        more=_stock_chores(settings, database, outside, gateway, mailer, templates),
+        more=(
+            *_stock_chores(settings, database, outside, gateway, mailer, templates),
+            *_transfer_chores(database, TransferGateway(client, task_queue=settings.temporal_task_queue)),
+        ),
     )
     return Crew(
         database,
@@ -133,6 +142,7 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
         records,
         stock,
         StockCheck(database),
+        Transfers(database),
         Payments(database, outside.payments),
         Shipments(database, outside.carriers),
         notifications,
@@ -164,6 +174,14 @@ def _stock_chores(
         Chore("watch_stock", 2.0, watch.look),
         Chore("tell_of_stock", 5.0, news.tell),
         *(Chore("post_alerts", 5.0, StockPosts(database, hook).post) for hook in alert_hooks(settings, outside)),
+    )
+
+
+def _transfer_chores(database: Database, gateway: TransferGateway) -> tuple[Chore, ...]:
+    sweep = TransferSweep(database, gateway)
+    return (
+        Chore("start_transfers", 2.0, sweep.start_accepted),
+        Chore("transfer_roll_call", 60.0, sweep.call_roll),
     )
 
 
@@ -231,5 +249,6 @@ def _stock_links(settings: Settings) -> StockLinks:
     base = f"{settings.public_url.rstrip('/')}/v1/stock"
     return StockLinks(
         alert=lambda alert: f"{base}/alerts/{quote(alert)}",
+        transfer=lambda transfer: f"{settings.public_url.rstrip('/')}/v1/transfers/{quote(transfer)}",
         movements=lambda sku, warehouse: f"{base}/{quote(sku)}/movements?warehouse={quote(warehouse)}",
     )

@@ -116,6 +116,35 @@ class StockMail:
 
 
 @dataclass(frozen=True)
+class UnitsOf:
+    """Units of a SKU."""
+
+    sku: str
+    units: int
+
+
+@dataclass(frozen=True)
+class TransferMail:
+    """An e-mail to the operators: a transfer waits too long.
+
+    ``lines`` are those that have not arrived, or not left; ``units`` all that is in them. ``transfer_url`` and
+    ``alert_url`` are the two in the API.
+    """
+
+    shop_name: str
+    number: str
+    source: str
+    destination: str
+    kind: AlertKind
+    reason: str
+    units: int
+    opened_at: datetime
+    lines: tuple[UnitsOf, ...]
+    transfer_url: str
+    alert_url: str
+
+
+@dataclass(frozen=True)
 class RenderedMail:
     """An e-mail ready to be sent: ``subject`` is one line, ``text`` and ``html`` say the same."""
 

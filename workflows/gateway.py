@@ -1,7 +1,7 @@
 """The one way to an order's workflow for everybody outside it: start it, ask it, tell it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
+    WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -30,7 +31,7 @@ from domain.promises import promised_to
 from workflows.orders import attributes
 from workflows.orders.workflow import OrderWorkflow
 
-_START_PATIENCE = timedelta(seconds=2)
+START_PATIENCE = timedelta(seconds=2)
 _UPDATE_PATIENCE = timedelta(seconds=10)
 _AWAY = frozenset(
     {
@@ -91,7 +92,7 @@ class OrderGateway:
                 if execution.status is not None
             ]
         except (RPCError, RuntimeError) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def runs(self, order_id: str) -> bool:
         """Whether an order's workflow runs now. Raises Unavailable."""
@@ -104,9 +105,9 @@ class OrderGateway:
                 rpc_timeout=_UPDATE_PATIENCE
             )
         except (RPCError, RuntimeError) as error:
-            if _not_found(error):
+            if not_found(error):
                 return Ended(order_id, "", "it is not there any more")
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         if described.status is None or described.status is WorkflowExecutionStatus.RUNNING:
             return None
         return Ended(order_id, described.run_id, str(described.status.name).lower())
@@ -165,39 +166,56 @@ class OrderGateway:
                         SearchAttributePair(attributes.PROMISED_BY, promised_to(placed)),
                     ]
                 ),
-                rpc_timeout=_START_PATIENCE,
+                rpc_timeout=START_PATIENCE,
             )
         except (RPCError, RuntimeError) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def _signal(self, order_id: str, signal: Any, *arguments: Any) -> bool:
         handle = self._client.get_workflow_handle(workflow_id(order_id))
         try:
-            await handle.signal(signal, *arguments, rpc_timeout=_START_PATIENCE)
+            await handle.signal(signal, *arguments, rpc_timeout=START_PATIENCE)
         except (RPCError, RuntimeError) as error:
-            if _not_found(error):
+            if not_found(error):
                 return False
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return True
 
     async def _update(self, order_id: str, update: Any, argument: Any, key: str) -> Answer:
         """Send an update under ``key``: repeated with the same key it gets the first one's answer."""
         handle = self._client.get_workflow_handle(workflow_id(order_id))
-        try:
-            async with asyncio.timeout(_UPDATE_PATIENCE.total_seconds()):
-                answer: Answer = await handle.execute_update(update, argument, id=key, rpc_timeout=_UPDATE_PATIENCE)
-                return answer
-        except WorkflowUpdateFailedError as error:
-            raise _refusal(error) from error
-        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            raise Unavailable(
-                "The order did not answer in time. It may still do what was asked: repeat with the same key."
-            ) from error
-        except (RPCError, RuntimeError) as error:
-            if _not_found(error):
-                # Not started yet, or ended: the caller's record of the order tells which.
-                raise NotFound("running workflow of the order", order_id) from error
-            raise _unavailable(error) from error
+        answer: Answer = await ask(handle, update, argument, key=key, what=f"order {order_id}", refusal=_refusal)
+        return answer
+
+
+async def ask(
+    handle: "WorkflowHandle[Any, Any]",
+    update: Any,
+    argument: Any,
+    *,
+    key: str,
+    what: str,
+    refusal: Callable[[WorkflowUpdateFailedError], WaybillError],
+) -> Any:
+    """Send an update under ``key`` and wait a bounded time for its answer; ``what`` names whose workflow it is.
+
+    Raises what ``refusal`` makes of a refusal, NotFound where no such workflow runs, Unavailable.
+    """
+    kind, _, name = what.partition(" ")
+    try:
+        async with asyncio.timeout(_UPDATE_PATIENCE.total_seconds()):
+            return await handle.execute_update(update, argument, id=key, rpc_timeout=_UPDATE_PATIENCE)
+    except WorkflowUpdateFailedError as error:
+        raise refusal(error) from error
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise Unavailable(
+            f"The {kind} did not answer in time. It may still do what was asked: repeat with the same key."
+        ) from error
+    except (RPCError, RuntimeError) as error:
+        if not_found(error):
+            # Not started yet, or ended: the caller's record tells which.
+            raise NotFound(f"running workflow of the {kind}", name) from error
+        raise unavailable(error) from error
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> WaybillError:
@@ -207,11 +225,13 @@ def _refusal(error: WorkflowUpdateFailedError) -> WaybillError:
     return _REFUSALS.get(kind or "", TooLate)(text)
 
 
-def _not_found(error: Exception) -> bool:
+def not_found(error: Exception) -> bool:
+    """Whether Temporal says that there is no such workflow, or none that runs."""
     return isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND
 
 
-def _unavailable(error: Exception) -> Unavailable:
+def unavailable(error: Exception) -> Unavailable:
+    """What callers are told where Temporal does not answer; an error that is no absence is raised as it is."""
     # A client that has never reached Temporal raises a bare RuntimeError, and no RPCError.
     if isinstance(error, RPCError) and error.status not in _AWAY:
         raise error

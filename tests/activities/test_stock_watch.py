@@ -52,7 +52,11 @@ def watch(database: Database, ears: Ears) -> StockWatch:
 
 @pytest.fixture
 def news(database: Database, ears: Ears) -> StockNews:
-    links = StockLinks(alert=lambda a: f"http://shop/alerts/{a}", movements=lambda s, w: f"http://shop/{s}/{w}")
+    links = StockLinks(
+        alert=lambda a: f"http://shop/alerts/{a}",
+        transfer=lambda t: f"http://shop/transfers/{t}",
+        movements=lambda s, w: f"http://shop/{s}/{w}",
+    )
     return StockNews(
         database, ears, Templates(), links, shop_name="Shop", mail_domain="shop.example", operators="ops@shop.example"
     )

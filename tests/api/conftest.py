@@ -30,6 +30,7 @@ from domain.holds import Hold, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, Policy
 from domain.shipments import LabelFormat
+from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
 from integrations.carriers.carrier import LabelFile
 from integrations.carriers.easypost.adapter import EasyPost
 from integrations.errors import ProviderError
@@ -97,6 +98,42 @@ class FakeGateway:
         return Answer(status, f"The order is {status}.")
 
 
+@dataclass
+class FakeTransfers:
+    """The transfers' workflows, as far as the API can tell: they take what they are told, and remember it."""
+
+    started: list[OpenTransfer] = field(default_factory=list)
+    asked: list[tuple[str, object, str]] = field(default_factory=list)
+    refusals: list[WaybillError] = field(default_factory=list)
+    away: WaybillError | None = None
+
+    async def start(self, transfer: OpenTransfer) -> None:
+        if self.away is not None:
+            raise self.away
+        self.started.append(transfer)
+
+    async def ready(self, transfer_id: str, wish: Wish, *, key: str) -> Standing:
+        return await self._answer(transfer_id, wish, key)
+
+    async def send(self, transfer_id: str, wish: SendWish, *, key: str) -> Standing:
+        return await self._answer(transfer_id, wish, key)
+
+    async def receive(self, transfer_id: str, receipt: Receipt, *, key: str) -> Standing:
+        return await self._answer(transfer_id, receipt, key)
+
+    async def cancel(self, transfer_id: str, wish: CancelWish, *, key: str) -> Standing:
+        return await self._answer(transfer_id, wish, key)
+
+    async def expect(self, transfer_id: str, wish: ExpectWish, *, key: str) -> Standing:
+        return await self._answer(transfer_id, wish, key)
+
+    async def _answer(self, transfer_id: str, wish: object, key: str) -> Standing:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.asked.append((transfer_id, wish, key))
+        return self.started[-1].standing
+
+
 class PrintingCarrier(EasyPost):
     """A carrier that only prints labels, or fails as it is told to."""
 
@@ -116,6 +153,7 @@ class Api:
     http: httpx2.AsyncClient
     database: Database
     gateway: FakeGateway
+    transfers: FakeTransfers
     carrier: PrintingCarrier
     links: OrderLinks
     codec: EncryptionCodec
@@ -206,7 +244,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def api(database: Database) -> AsyncIterator[Api]:
     """The API, called with a key that may do everything."""
     outside = new_client()
-    gateway, metrics, keys = FakeGateway(), WebMetrics(), ApiKeys(database)
+    gateway, transfers, metrics, keys = FakeGateway(), FakeTransfers(), WebMetrics(), ApiKeys(database)
     codec = EncryptionCodec({"k1": base64.b64decode(base64.b64encode(os.urandom(32)))})
     links = OrderLinks("http://test", ["s" * 40])
     stripe = Stripe(base_url="http://127.0.0.1:9", api_key="sk_test", webhook_secrets=[STRIPE_SECRET], client=outside)
@@ -216,6 +254,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     services = Services(
         database=database,
         gateway=gateway,
+        transfers=transfers,
         keys=keys,
         links=links,
         metrics=metrics,
@@ -239,7 +278,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     app = new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=MAX_BODY_BYTES)
     app.state.services = services
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
-        api = Api(app, http, database, gateway, carrier, links, codec)
+        api = Api(app, http, database, gateway, transfers, carrier, links, codec)
         http.headers.update(await api.key(*Scope))
         yield api
     await outside.aclose()

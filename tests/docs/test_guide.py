@@ -1,7 +1,7 @@
 """The guide's tables and its diagram say what the code does."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from domain.exceptions import ExceptionKind
 from domain.identity import Scope
 from domain.orders import TRANSITIONS, OrderStatus
 from domain.shipments import SERVICE_DAYS
+from domain.stock_alerts import AlertKind
+from domain.transfers import TRANSITIONS as TRANSFER_TRANSITIONS
+from domain.transfers import DiscrepancyReason
 from domain.waiting import Party
 from integrations.sandbox.dials import Dials, Mishap, WebhookDials
 from integrations.sandbox.easypost.dials import EasyPostDials
@@ -33,16 +36,22 @@ def _first_names(text: str, heading: str) -> list[str]:
     return [name for row in table(text, heading) for name in names(row[0])]
 
 
-def _diagram() -> str:
-    lines = ["stateDiagram-v2", "    [*] --> accepted"]
-    for status, after in TRANSITIONS.items():
-        lines += [f"    {status} --> {following}" for following in TRANSITIONS if following in after]
+def _diagram(transitions: Mapping[Any, Collection[Any]]) -> str:
+    lines = ["stateDiagram-v2", f"    [*] --> {next(iter(transitions))}"]
+    for status, after in transitions.items():
+        lines += [f"    {status} --> {following}" for following in transitions if following in after]
         lines += [] if after else [f"    {status} --> [*]"]
     return "\n".join(lines) + "\n"
 
 
 def test_the_diagram_shows_the_transitions_that_the_rules_allow() -> None:
-    assert blocks(section(read(), "## Statuses"), "mermaid") == [_diagram()]
+    assert blocks(section(read(), "## Statuses"), "mermaid") == [_diagram(TRANSITIONS)]
+    assert blocks(section(read(), "## Transfers"), "mermaid") == [_diagram(TRANSFER_TRANSITIONS)]
+
+
+def test_every_alert_and_every_discrepancy_is_explained() -> None:
+    assert _first_names(read(), "alert") == [kind.value for kind in AlertKind]
+    assert _first_names(read(), "`reason` of a discrepancy") == [reason.value for reason in DiscrepancyReason]
 
 
 def test_every_status_is_explained() -> None:

@@ -1,14 +1,19 @@
-"""Shapes of orders, told to a house: what `record` keeps histories of."""
+"""Shapes of orders and transfers, told to a house: what `record` keeps histories of."""
 
+import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from domain.errors import NotPaid
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
+from domain.transfers import workflow_id
 from tests.house import House
 
 Story = Callable[[House], Awaitable[str]]
+"""tells its story; the id of the order, or of the workflow where it is no order's"""
 
 
 async def delivered(house: House) -> str:
@@ -137,7 +142,46 @@ async def bad_weather(house: House) -> str:
     return order
 
 
+async def _transfer(house: House, **more: Any) -> str:
+    """Mugs go from the east to the west, and have left; the transfer's id."""
+    await house.receive("MUG", 10)
+    await house.receive("MUG", 0, at="WEST")
+    body = {"source": "EAST", "destination": "WEST", "reference": uuid.uuid4().hex, **more}
+    made = await house.http.post("/v1/transfers", json={**body, "lines": [{"sku": "MUG", "quantity": 4}]})
+    transfer: str = made.raise_for_status().json()["id"]
+    for what in ("ready", "send"):
+        (await house.http.post(f"/v1/transfers/{transfer}/{what}")).raise_for_status()
+    return transfer
+
+
+async def transfer_received(house: House) -> str:
+    """Received in two parts, after a receipt that was refused."""
+    transfer = await _transfer(house)
+    for number, units in enumerate((5, 3, 1), start=1):
+        body = {"reference": f"dock-{number}", "lines": [{"sku": "MUG", "quantity": units}]}
+        await house.http.post(f"/v1/transfers/{transfer}/receipts", json=body)
+    handle = house.client.get_workflow_handle(workflow_id(transfer))
+    await handle.result()
+    return handle.id
+
+
+async def transfer_late(house: House) -> str:
+    """Late, told to a person, expected later, then written off; somebody tried to cancel it in Temporal meanwhile."""
+    transfer = await _transfer(house)
+    handle = house.client.get_workflow_handle(workflow_id(transfer))
+    await house.street.temporal.fast_forward(handle, timedelta(days=8))
+    later = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    (await house.http.post(f"/v1/transfers/{transfer}/expect", json={"expected_at": later})).raise_for_status()
+    await handle.cancel()
+    (await house.http.post(f"/v1/transfers/{transfer}/cancel", json={"units": "write_off"})).raise_for_status()
+    await handle.result()
+    return handle.id
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
-    for story in (delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, held, bad_weather)
+    for story in (
+        *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, held, bad_weather),
+        *(transfer_received, transfer_late),
+    )
 }
