@@ -12,6 +12,7 @@ from db import exceptions as exception_records
 from db import orders as order_records
 from db import shipments as shipment_records
 from db.base import Database
+from domain.bundles import Part
 from domain.exceptions import Action, ExceptionKind, OrderException
 from domain.orders import (
     CANCELLABLE,
@@ -84,6 +85,12 @@ def _entry(key: str, at: datetime, kind: str, text: str) -> dict[str, Any]:
     return {"key": key, "at": at, "kind": kind, "text": text, "actor": "waybill"}
 
 
+def order_line(row: Row[Any]) -> Line:
+    """A line of an order as its record tells it."""
+    parts = tuple(Part(part["sku"], part["quantity"]) for part in row.parts)
+    return Line(row.number, row.sku, row.quantity, row.unit_price, row.discount, row.tax, parts)
+
+
 def placed_order(row: Row[Any], lines: Sequence[Row[Any]], policy: Policy) -> PlacedOrder:
     """An accepted order as its record tells it: what its workflow is started with."""
     request = OrderRequest(
@@ -92,7 +99,7 @@ def placed_order(row: Row[Any], lines: Sequence[Row[Any]], policy: Policy) -> Pl
         customer=Customer(**row.customer),
         shipping_address=Address(**row.shipping_address),
         currency=row.currency,
-        lines=tuple(Line(r.number, r.sku, r.quantity, r.unit_price, r.discount, r.tax) for r in lines),
+        lines=tuple(order_line(line) for line in lines),
         shipping_service=row.shipping_service,
         shipping_charge=row.shipping_charge,
         total=row.total,

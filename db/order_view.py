@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import exceptions, notifications, orders, payments, shipments
+from db import exceptions, notifications, orders, payments, shipments, stock_queues
 
 Rows = Sequence[Row[Any]]
 
@@ -26,6 +26,7 @@ class OrderView:
     payment_events: Rows
     exceptions: Rows
     notifications: Rows
+    waits: Rows
     timeline: Rows
 
 
@@ -46,5 +47,6 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
         payment_events=await payments.events(connection, payment.id) if payment is not None else [],
         exceptions=await exceptions.of_order(connection, order.id),
         notifications=await notifications.of_order(connection, order.id),
+        waits=await stock_queues.of_order(connection, order.id),
         timeline=await orders.timeline(connection, order.id),
     )

@@ -2,6 +2,7 @@
 
 from db.audit import Decode
 from db.base import Base
+from db.bundles import BundlePart
 from db.catalogue import Sku, Warehouse
 from db.exceptions import ExceptionRecord
 from db.identity import ApiKey
@@ -15,10 +16,12 @@ from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
 from db.stock import Movement, Reservation, Sale, StockLevel
 from db.stock_alerts import StockAlert
 from db.stock_checks import Checkpoint
+from db.stock_queues import QueueCall, Wait
 
 __all__ = [
     "ApiKey",
     "Base",
+    "BundlePart",
     "Checkpoint",
     "Decode",
     "ExceptionRecord",
@@ -35,6 +38,7 @@ __all__ = [
     "Payment",
     "PaymentEvent",
     "PostalRegion",
+    "QueueCall",
     "Reservation",
     "Restore",
     "Routed",
@@ -45,5 +49,6 @@ __all__ = [
     "StockAlert",
     "StockLevel",
     "TimelineEntry",
+    "Wait",
     "Warehouse",
 ]

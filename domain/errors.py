@@ -12,6 +12,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── KeyReused                same idempotency key, another body
 │   ├── TooLate                  the order's stage no longer allows it
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
+│   ├── CannotBeBundle           a SKU that has stock, is waited for, or is a part of a bundle
 │   └── NotPaid                  hand-over refused: the money could not be captured
 ├── Unauthorised            401
 ├── Forbidden               403  the key lacks a scope
@@ -137,6 +138,13 @@ class NotEnoughUnits(Conflict):
     def __init__(self, lines: Sequence[tuple[int, str]]) -> None:
         super().__init__(lines[0][1], field=f"lines[{lines[0][0]}]")
         self.lines = tuple(lines)
+
+
+class CannotBeBundle(Conflict):
+    """The SKU has stock of its own, is waited for, or is a part of a bundle."""
+
+    code = "cannot_be_bundle"
+    title = "The SKU cannot be a bundle"
 
 
 class Unauthorised(WaybillError):
