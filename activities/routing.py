@@ -19,7 +19,7 @@ from domain.routing.places import Cost, Geography, Place, Scene, weight_band, zo
 from domain.routing.rules import BUILT_IN, Rule, RuleKind, RuleSet
 from domain.routing.splitting import units_of
 from domain.shipments import Label
-from domain.stock_queues import Terms, WhenOut
+from domain.stock_queues import OutOfStock, Terms
 
 DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
@@ -137,7 +137,7 @@ async def scene_of(
 
 def terms_of(row: Row[Any]) -> Terms:
     """Whether more units of a SKU may be promised than there are, as it is stored."""
-    return Terms(WhenOut(row.when_out_of_stock), row.promise_cap, row.restock_days, row.ships_on)
+    return Terms(OutOfStock(row.when_out_of_stock), row.promise_cap, row.restock_days, row.ships_on)
 
 
 async def read_geography(connection: AsyncConnection) -> Geography:

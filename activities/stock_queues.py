@@ -24,10 +24,10 @@ from domain.stock_queues import (
     Backorder,
     Claim,
     Demand,
+    OutOfStock,
     Queued,
     QueueName,
     Terms,
-    WhenOut,
     latest_release,
     queue_for,
     set_aside,
@@ -97,7 +97,7 @@ async def leaves_from(
     """
     wanted = units_of(lines)
     moments = [at, *(release for sku in wanted if (release := terms[sku].released_at(at)) is not None)]
-    restocked = [sku for sku in wanted if terms[sku].when_out is WhenOut.BACKORDER]
+    restocked = [sku for sku in wanted if terms[sku].when_out is OutOfStock.BACKORDER]
     if restocked:
         units = await stock_records.available(connection, restocked)
         left, _ = set_aside(units, await records.claims(connection, restocked))

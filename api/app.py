@@ -16,10 +16,12 @@ from api import (
     orders,
     problems,
     routing,
+    sellable,
     shipments,
     stock,
     stock_alerts,
     stock_entries,
+    stock_queues,
     webhooks,
 )
 from api.context import BodyLimit, CrowdLimit, RequestShell
@@ -35,6 +37,8 @@ ROUTERS = (
     catalogue.router,
     stock_entries.router,
     stock_alerts.router,
+    stock_queues.router,
+    sellable.router,
     stock.router,
     routing.router,
     identity.router,

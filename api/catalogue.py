@@ -19,7 +19,7 @@ from api.viewing import ADDRESS
 from db import bundles, catalogue, stock_queues
 from domain.errors import CannotBeBundle, NotFound
 from domain.money import check_currency
-from domain.stock_queues import WhenOut
+from domain.stock_queues import OutOfStock
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -48,7 +48,7 @@ async def put_sku(sku: SkuCode, body: SkuIn, caller: WritesCatalogue, wired: Wir
         await bundles.put(connection, sku, body.domain_parts())
         await bundles.refresh(connection, sku)
         # Orders that were refused may be promised something by what was just written.
-        if body.when_out_of_stock is not WhenOut.DENY:
+        if body.when_out_of_stock is not OutOfStock.DENY:
             await stock_queues.call(connection, [sku])
         (written,) = await _skus(connection, [(await catalogue.find_skus(connection, [sku]))[sku]])
     response.status_code = 201 if new else 200
@@ -82,7 +82,7 @@ async def _skus(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[S
     parts = await bundles.parts_of(connection, [row.sku for row in rows if row.bundle])
     found = []
     for row in rows:
-        when = WhenOut(row.when_out_of_stock)
+        when = OutOfStock(row.when_out_of_stock)
         terms = {
             name: getattr(row, name) if needed_for(when, name) else None
             for name in ("promise_cap", "restock_days", "ships_on")

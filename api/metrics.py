@@ -8,11 +8,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 @dataclass(frozen=True)
 class Standing:
-    """Counts that the database knows: open exceptions by kind, orders by status, inbox rows by status."""
+    """Counts that the database knows: open exceptions by kind, orders and inbox rows by status, what waits by queue."""
 
     exceptions: Mapping[str, int]
     orders: Mapping[str, int]
     inbox: Mapping[str, int]
+    waiting_units: Mapping[str, int]
+    waiting_orders: Mapping[str, int]
 
 
 class WebMetrics:
@@ -47,6 +49,8 @@ class WebMetrics:
         )
         self._orders = self._counted("waybill_orders", "Orders, by status.", "status")
         self._inbox = self._counted("waybill_inbox_events", "Provider events not applied, by status.", "status")
+        self._waiting_units = self._counted("waybill_waiting_units", "Units that orders wait for, by queue.", "queue")
+        self._waiting_orders = self._counted("waybill_waiting_orders", "Orders that wait for units, by queue.", "queue")
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One answered request; ``status`` 0 where the caller went away first."""
@@ -70,6 +74,8 @@ class WebMetrics:
         self._fill(self._exceptions, standing.exceptions if standing else {})
         self._fill(self._orders, standing.orders if standing else {})
         self._fill(self._inbox, standing.inbox if standing else {})
+        self._fill(self._waiting_units, standing.waiting_units if standing else {})
+        self._fill(self._waiting_orders, standing.waiting_orders if standing else {})
         return generate_latest(self._registry)
 
     def _counted(self, name: str, text: str, label: str) -> Gauge:

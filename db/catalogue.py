@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-from domain.stock_queues import WhenOut
+from domain.stock_queues import OutOfStock
 
 
 class Sku(Base):
@@ -101,7 +101,7 @@ async def lock_promised(connection: AsyncConnection, skus: Collection[str]) -> d
     """
     query = (
         select(Sku.__table__)
-        .where(Sku.sku.in_(sorted(skus)), Sku.when_out_of_stock != WhenOut.DENY.value)
+        .where(Sku.sku.in_(sorted(skus)), Sku.when_out_of_stock != OutOfStock.DENY.value)
         .order_by(Sku.sku)
         .with_for_update(key_share=True)
     )
@@ -130,6 +130,18 @@ async def list_skus(
     query = skus_matching(text).order_by(Sku.sku).limit(limit)
     if bundle is not None:
         query = query.where(Sku.bundle.is_(bundle))
+    if after is not None:
+        query = query.where(Sku.sku > after)
+    return list(await connection.execute(query))
+
+
+async def list_sold(
+    connection: AsyncConnection, *, skus: Collection[str] | None, after: str | None, limit: int
+) -> list[Row[Any]]:
+    """A page of active SKUs in the order of their codes; of these ``skus`` only, if they are given."""
+    query = select(Sku.__table__).where(Sku.active).order_by(Sku.sku).limit(limit)
+    if skus is not None:
+        query = query.where(Sku.sku.in_(skus))
     if after is not None:
         query = query.where(Sku.sku > after)
     return list(await connection.execute(query))

@@ -157,8 +157,7 @@ async def enter(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> 
         "expected_at": case((Wait.promised, func.coalesce(Wait.expected_at, new.expected_at)), else_=new.expected_at),
     }
     keys = ["order_id", "line", "sku"]
-    now = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
-    whole = [{**_BLANK, "since": now, **row} for row in rows]
+    whole = [{**_BLANK, **row} for row in rows]
     await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed | later), whole)
 
 

@@ -21,7 +21,7 @@ class QueueName(StrEnum):
     """nobody has them, and no more may be promised"""
 
 
-class WhenOut(StrEnum):
+class OutOfStock(StrEnum):
     """What becomes of orders for more units than there are."""
 
     DENY = "deny"
@@ -37,21 +37,21 @@ class Terms:
     ``ships_on`` (from midnight, UTC), whether it is there or not; from then on it is sold as it is there.
     """
 
-    when_out: WhenOut = WhenOut.DENY
+    when_out: OutOfStock = OutOfStock.DENY
     cap: int = 0
     restock_days: int = 0
     ships_on: date | None = None
 
     def released_at(self, at: datetime) -> datetime | None:
         """When units may leave, if that is still to come ``at`` that moment."""
-        if self.when_out is not WhenOut.PRE_ORDER or self.ships_on is None:
+        if self.when_out is not OutOfStock.PRE_ORDER or self.ships_on is None:
             return None
         release = datetime.combine(self.ships_on, time(), UTC)
         return release if release > at else None
 
     def expected(self, at: datetime) -> datetime | None:
         """When units that are promised ``at`` that moment may be expected to leave; None if none may be promised."""
-        if self.when_out is WhenOut.BACKORDER:
+        if self.when_out is OutOfStock.BACKORDER:
             return at + timedelta(days=self.restock_days)
         return self.released_at(at)
 
@@ -106,8 +106,12 @@ def set_aside(
     use them, and else from the smallest heaps, so that the others remain good for whole parcels.
     """
     left, lacking = dict(available), dict[str, int]()
+    shelves = dict[str, list[str]]()
+    for sku, warehouse in left:
+        shelves.setdefault(sku, []).append(warehouse)
     for claim in sorted(claims, key=lambda one: (-len(one.barred), one.sku, sorted(one.barred))):
-        heaps = [(w, n) for (sku, w), n in left.items() if sku == claim.sku and n > 0 and w not in claim.barred]
+        usable = [w for w in shelves.get(claim.sku, ()) if w not in claim.barred]
+        heaps = [(w, left[claim.sku, w]) for w in usable if left[claim.sku, w] > 0]
         missing = claim.units
         for warehouse, units in sorted(heaps, key=lambda heap: (heap[0] in sparing, heap[1], heap[0])):
             take = min(units, missing)
@@ -135,7 +139,7 @@ def queue_for(demand: Demand, terms: Mapping[str, Terms], *, lacking: Mapping[st
             refused.append(sku)
         else:
             expected.append(by)
-            pre_order = pre_order or sold.when_out is WhenOut.PRE_ORDER
+            pre_order = pre_order or sold.when_out is OutOfStock.PRE_ORDER
     if not refused and expected:
         return Queued(QueueName.BACKORDER, told(demand, terms, at), True, max(expected), pre_order)
     short = ", ".join(f"{units} of {sku}" for sku, units in demand.missing.items() if units)

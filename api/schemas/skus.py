@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, StrictBool, field_validator
 from api.errors import Fault
 from api.schemas.base import MAX_QUANTITY, Amount, Currency, Input, Output, Quantity, Text, Word
 from domain.bundles import Part
-from domain.stock_queues import WhenOut
+from domain.stock_queues import OutOfStock
 
 MOST_PARTS = 50
 
@@ -74,8 +74,8 @@ class SkuIn(Input):
     parts: Annotated[list[PartIn], Field(max_length=MOST_PARTS)] = Field(
         default_factory=list, description="What one bundle is made of. Orders keep what they were accepted with."
     )
-    when_out_of_stock: WhenOut = Field(
-        WhenOut.DENY,
+    when_out_of_stock: OutOfStock = Field(
+        OutOfStock.DENY,
         description="`deny`: orders for more than there is wait for a person; `backorder`: they are promised; "
         "`pre_order`: it is not out yet, and leaves no warehouse before `ships_on`.",
     )
@@ -108,7 +108,7 @@ class SkuIn(Input):
                 yield Fault(name, "This field is required.", "missing_field")
         if self.parts and self.hazardous:
             yield Fault("hazardous", "A bundle is hazardous if one of its parts is: set it there.", "bundle_of_parts")
-        if self.parts and self.when_out_of_stock is not WhenOut.DENY:
+        if self.parts and self.when_out_of_stock is not OutOfStock.DENY:
             detail = "What may be promised of a bundle is what may be promised of its parts: set it there."
             yield Fault("when_out_of_stock", detail, "bundle_of_parts")
 
@@ -134,9 +134,9 @@ class SkuIn(Input):
 
 
 _NEEDED = {
-    WhenOut.DENY: frozenset[str](),
-    WhenOut.BACKORDER: frozenset({"promise_cap", "restock_days"}),
-    WhenOut.PRE_ORDER: frozenset({"promise_cap", "ships_on"}),
+    OutOfStock.DENY: frozenset[str](),
+    OutOfStock.BACKORDER: frozenset({"promise_cap", "restock_days"}),
+    OutOfStock.PRE_ORDER: frozenset({"promise_cap", "ships_on"}),
 }
 
 
@@ -163,7 +163,7 @@ class SkuOut(Output):
     active: bool
     hazardous: bool
     parts: list[PartOut]
-    when_out_of_stock: WhenOut
+    when_out_of_stock: OutOfStock
     promise_cap: int | None
     restock_days: int | None
     ships_on: date | None
@@ -180,6 +180,6 @@ class SkuListOut(Output):
     next_cursor: str | None
 
 
-def needed_for(when_out: WhenOut, name: str) -> bool:
+def needed_for(when_out: OutOfStock, name: str) -> bool:
     """Whether such a SKU has ``name`` at all."""
     return name in _NEEDED[when_out]

@@ -96,7 +96,9 @@ def samples() -> dict[str, set[str]]:
     async def ready() -> dict[str, bool]:
         return {}
 
-    told = web.render(Standing({"no_stock": 1}, {"shipped": 1}, {"stored": 1})).decode()
+    told = web.render(
+        Standing({"no_stock": 1}, {"shipped": 1}, {"stored": 1}, {"backorder": 2}, {"backorder": 1})
+    ).decode()
     told_by_worker = TestClient(health_app(worker, ready)).get("/metrics").text
     families = (*text_string_to_metric_families(told), *text_string_to_metric_families(told_by_worker))
     found: dict[str, set[str]] = {}
