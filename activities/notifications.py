@@ -13,6 +13,7 @@ from db import notifications as records
 from db import orders as order_records
 from db import payments as payment_records
 from db import shipments as shipment_records
+from db import stock_queues as queue_records
 from db.base import Database
 from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
@@ -168,6 +169,7 @@ class Notifications:
             parcels = await shipment_records.parcels(connection, notice.order_id)
             fulfilments = await shipment_records.fulfilments(connection, notice.order_id)
             payment = await payment_records.find(connection, notice.order_id)
+            waits = await queue_records.of_order(connection, notice.order_id)
         about = [p for p in parcels if p.tracking_code and (not notice.subject or p.fulfilment_id == notice.subject)]
         content = OrderMail(
             shop_name=self._shop_name,
@@ -185,6 +187,8 @@ class Notifications:
             more_to_come=notice.kind is NoticeKind.SHIPPED
             and any(f.status in _TO_COME for f in fulfilments if f.id != notice.subject),
             money_note=_money_note(payment) if notice.kind is NoticeKind.CANCELLED else None,
+            leaves_at=next((wait.expected_at for wait in waits if wait.expected_at is not None), None),
+            pre_order=any(wait.promised and wait.pre_order for wait in waits),
         )
         rendered = self._templates.order_mail(content)
         return Mail(

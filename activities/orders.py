@@ -15,6 +15,7 @@ from db import holds as hold_records
 from db import orders as order_records
 from db import shipments as shipment_records
 from db.base import Database
+from domain.bundles import Part
 from domain.exceptions import Action, ExceptionKind, OrderException
 from domain.orders import (
     CANCELLABLE,
@@ -104,6 +105,12 @@ async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Polic
     )
 
 
+def order_line(row: Row[Any]) -> Line:
+    """A line of an order as its record tells it."""
+    parts = tuple(Part(part["sku"], part["quantity"]) for part in row.parts)
+    return Line(row.number, row.sku, row.quantity, row.unit_price, row.discount, row.tax, parts)
+
+
 def _request(row: Row[Any], lines: Sequence[Row[Any]]) -> OrderRequest:
     return OrderRequest(
         channel=row.channel,
@@ -111,7 +118,7 @@ def _request(row: Row[Any], lines: Sequence[Row[Any]]) -> OrderRequest:
         customer=Customer(**row.customer),
         shipping_address=Address(**row.shipping_address),
         currency=row.currency,
-        lines=tuple(Line(r.number, r.sku, r.quantity, r.unit_price, r.discount, r.tax) for r in lines),
+        lines=tuple(order_line(line) for line in lines),
         shipping_service=row.shipping_service,
         shipping_charge=row.shipping_charge,
         total=row.total,

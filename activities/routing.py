@@ -17,7 +17,9 @@ from domain.promises import Calendar, promise
 from domain.routing.decision import Decision, decide
 from domain.routing.places import Cost, Geography, Place, Scene, weight_band, zone_for
 from domain.routing.rules import BUILT_IN, Rule, RuleKind, RuleSet
+from domain.routing.splitting import units_of
 from domain.shipments import Label
+from domain.stock_queues import OutOfStock, Terms
 
 DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
@@ -72,7 +74,7 @@ async def prepare(connection: AsyncConnection, request: Request) -> Prepared:
         rules=[rules],
         places=await places(connection),
         available={},
-        skus={line.sku for line in request.lines},
+        skus=units_of(request.lines),
         addresses=[request.address],
         at=request.at,
         barred=request.barred,
@@ -129,7 +131,13 @@ async def scene_of(
         grams={sku: row.weight_grams for sku, row in rows.items()},
         hazardous=frozenset(sku for sku, row in rows.items() if row.hazardous),
         barred=barred or {},
+        terms={sku: terms_of(row) for sku, row in rows.items()},
     )
+
+
+def terms_of(row: Row[Any]) -> Terms:
+    """Whether more units of a SKU may be promised than there are, as it is stored."""
+    return Terms(OutOfStock(row.when_out_of_stock), row.promise_cap, row.restock_days, row.ships_on)
 
 
 async def read_geography(connection: AsyncConnection) -> Geography:

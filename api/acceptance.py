@@ -12,13 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.holds import HOLD_JSON, facts_at_placement, rules_in_force
 from activities.projections import hold_row, waiting_json
-from activities.routing import first_promise
+from activities.routing import first_promise, terms_of
+from activities.stock_queues import leaves_from
 from api.context import concerns
 from api.errors import Fault, InvalidRequest
 from api.keys import Caller
 from api.schemas.orders import PlaceOrder
 from api.services import Services
 from db import catalogue, holds, orders
+from db.bundles import parts_of
 from domain.errors import AlreadyPlaced, InvalidOrder, KeyReused, Unavailable, UnknownSku
 from domain.hold_rules import HoldRuleKind, hold_on_address, holds_at_placement
 from domain.orders import (
@@ -36,6 +38,9 @@ from domain.waiting import Party, Waiting
 
 START_WITHIN_SECONDS = 2.0
 """How long a caller waits for Temporal; what has not started by then is started by the worker's relay."""
+
+Goods = Mapping[str, Row[Any]]
+"""SKUs by their codes"""
 
 _LOG = structlog.get_logger("waybill.orders")
 _CUSTOMER: TypeAdapter[Customer] = TypeAdapter(Customer)
@@ -56,8 +61,9 @@ async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempoten
         known = await _accepted_before(connection, request, digest, idempotency_key)
         if known is not None:
             return known
-        names = await _check(connection, request, wired.payments)
-        placed = await _held(connection, wired, await _placed(connection, wired, request))
+        goods = await _check(connection, request, wired.payments)
+        request, goods = await _with_parts(connection, request, goods)
+        placed = await _held(connection, wired, await _placed(connection, wired, request, goods))
         concerns(placed.id, placed.number)
         row = _order_row(placed, digest, idempotency_key)
         first = {
@@ -67,7 +73,7 @@ async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempoten
             "text": f"The order was accepted from {request.channel}.",
             "actor": caller.actor,
         }
-        if not await orders.accept(connection, row, _line_rows(request, names), first):
+        if not await orders.accept(connection, row, _line_rows(request, goods), first):
             # Somebody else's transaction with the same reference or key was quicker and has ended meanwhile.
             known = await _accepted_before(connection, request, digest, idempotency_key)
             if known is None:
@@ -99,8 +105,8 @@ async def _accepted_before(
     return rows[0] if rows else None
 
 
-async def _check(connection: AsyncConnection, request: OrderRequest, payments: frozenset[str]) -> Mapping[str, str]:
-    """The names of the SKUs. Raises what is wrong with the order, all of it where that is more than one thing."""
+async def _check(connection: AsyncConnection, request: OrderRequest, payments: frozenset[str]) -> Goods:
+    """The SKUs. Raises what is wrong with the order, all of it where that is more than one thing."""
     known = await catalogue.find_skus(connection, [line.sku for line in request.lines])
     errors: list[InvalidOrder] = [
         UnknownSku(line.sku, field=f"lines[{index}].sku")
@@ -120,7 +126,18 @@ async def _check(connection: AsyncConnection, request: OrderRequest, payments: f
     except InvalidOrder as error:
         errors.append(error)
     _raise_all(errors)
-    return {sku: row.name for sku, row in known.items()}
+    return known
+
+
+async def _with_parts(connection: AsyncConnection, request: OrderRequest, known: Goods) -> tuple[OrderRequest, Goods]:
+    """The order with what its bundles are made of, which stays so from now on; and all SKUs, those parts included."""
+    bundles = [line.sku for line in request.lines if known[line.sku].bundle]
+    if not bundles:
+        return request, known
+    parts = await parts_of(connection, bundles)
+    inside = await catalogue.find_skus(connection, [part.sku for of in parts.values() for part in of])
+    lines = tuple(replace(line, parts=parts.get(line.sku, ())) for line in request.lines)
+    return replace(request, lines=lines), {**known, **inside}
 
 
 def _raise_all(errors: Sequence[InvalidOrder]) -> None:
@@ -130,8 +147,10 @@ def _raise_all(errors: Sequence[InvalidOrder]) -> None:
         raise InvalidRequest([Fault(error.field, error.detail, error.code) for error in errors])
 
 
-async def _placed(connection: AsyncConnection, wired: Services, request: OrderRequest) -> PlacedOrder:
+async def _placed(connection: AsyncConnection, wired: Services, request: OrderRequest, goods: Goods) -> PlacedOrder:
     at = wired.now()
+    terms = {sku: terms_of(row) for sku, row in goods.items()}
+    leaves = await leaves_from(connection, request.lines, terms, at)
     return PlacedOrder(
         id=order_id(request.channel, request.external_reference),
         number=await orders.next_number(connection),
@@ -139,7 +158,7 @@ async def _placed(connection: AsyncConnection, wired: Services, request: OrderRe
         request=request,
         policy=wired.policy,
         promised_at=await first_promise(
-            connection, placed_at=at, country=request.shipping_address.country, service=request.shipping_service
+            connection, placed_at=leaves, country=request.shipping_address.country, service=request.shipping_service
         ),
     )
 
@@ -213,8 +232,15 @@ def _order_row(placed: PlacedOrder, digest: str, idempotency_key: str | None) ->
     }
 
 
-def _line_rows(request: OrderRequest, names: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [{**vars(line), "name": names[line.sku]} for line in request.lines]
+def _line_rows(request: OrderRequest, goods: Goods) -> list[dict[str, Any]]:
+    return [
+        {
+            **vars(line),
+            "name": goods[line.sku].name,
+            "parts": [{**vars(part), "name": goods[part.sku].name} for part in line.parts],
+        }
+        for line in request.lines
+    ]
 
 
 async def _start(wired: Services, placed: PlacedOrder) -> Row[Any]:

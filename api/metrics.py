@@ -8,12 +8,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 @dataclass(frozen=True)
 class Standing:
-    """Counts that the database knows: open exceptions by kind, holds by reason, orders and inbox rows by status."""
+    """Counts that the database knows: exceptions by kind, holds by reason, orders and inbox rows by status, queues."""
 
     exceptions: Mapping[str, int]
     holds: Mapping[str, int]
     orders: Mapping[str, int]
     inbox: Mapping[str, int]
+    waiting_units: Mapping[str, int]
+    waiting_orders: Mapping[str, int]
 
 
 class WebMetrics:
@@ -49,6 +51,8 @@ class WebMetrics:
         self._holds = self._counted("waybill_standing_holds", "Holds that stop their orders, by reason.", "reason")
         self._orders = self._counted("waybill_orders", "Orders, by status.", "status")
         self._inbox = self._counted("waybill_inbox_events", "Provider events not applied, by status.", "status")
+        self._waiting_units = self._counted("waybill_waiting_units", "Units that orders wait for, by queue.", "queue")
+        self._waiting_orders = self._counted("waybill_waiting_orders", "Orders that wait for units, by queue.", "queue")
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One answered request; ``status`` 0 where the caller went away first."""
@@ -73,6 +77,8 @@ class WebMetrics:
         self._fill(self._holds, standing.holds if standing else {})
         self._fill(self._orders, standing.orders if standing else {})
         self._fill(self._inbox, standing.inbox if standing else {})
+        self._fill(self._waiting_units, standing.waiting_units if standing else {})
+        self._fill(self._waiting_orders, standing.waiting_orders if standing else {})
         return generate_latest(self._registry)
 
     def _counted(self, name: str, text: str, label: str) -> Gauge:

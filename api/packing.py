@@ -26,10 +26,15 @@ async def order_slips(connection: AsyncConnection, id_or_number: str) -> list[Pa
     if not fulfilments:
         raise NothingToPrint(f"Order {order.number} has nothing to pack: no warehouse has it, or it was cancelled.")
     places = await catalogue.find_warehouses(connection, [row.warehouse for row in fulfilments])
-    names = {row.number: row.name for row in await orders.lines(connection, order.id)}
+    names = orders.unit_names(await orders.lines(connection, order.id), part_of="{part} (in {bundle})")
     picks = grouped(await shipments.fulfilment_lines(connection, order.id), "fulfilment_id")
     return [
-        _slip(order, row, places[row.warehouse], [PickLine(p.sku, names[p.line], p.quantity) for p in picks[row.id]])
+        _slip(
+            order,
+            row,
+            places[row.warehouse],
+            [PickLine(p.sku, names[p.line, p.sku], p.quantity) for p in picks[row.id]],
+        )
         for row in fulfilments
     ]
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from activities.orders import order_line
 from api.schemas.holds import HoldOut
 from api.schemas.views import (
     AcceptedOut,
@@ -27,7 +28,7 @@ from api.schemas.views import (
 from api.services import Links
 from db.order_view import OrderView, Rows
 from domain.holds import HoldStatus
-from domain.orders import Address, Customer, Line
+from domain.orders import Address, Customer
 from domain.payments import PaymentStatus
 from domain.promises import standing
 from domain.waiting import Waiting
@@ -93,6 +94,7 @@ def order_out(view: OrderView, links: Links, now: datetime) -> OrderOut:
         "customer": CUSTOMER.validate_python(view.order.customer),
         "shipping_address": ADDRESS.validate_python(view.order.shipping_address),
         "lines": [_line(row) for row in view.lines],
+        "waits": view.waits,
         "payment": _payment(view),
         "fulfilments": _fulfilments(view),
         "exceptions": view.exceptions,
@@ -115,8 +117,7 @@ def hold_out(row: Row[Any], now: datetime, number: str | None = None) -> HoldOut
 
 
 def _line(row: Row[Any]) -> LineOut:
-    line = Line(row.number, row.sku, row.quantity, row.unit_price, row.discount, row.tax)
-    return LineOut(**vars(line), name=row.name, total=line.total)
+    return LineOut.model_validate({**row._mapping, "total": order_line(row).total})
 
 
 def _payment(view: OrderView) -> PaymentOut:

@@ -15,6 +15,7 @@ from sqlalchemy import Row
 from db import order_view
 from db.base import Database
 from db.order_view import OrderView
+from db.orders import unit_names
 from domain.errors import NotFound
 from domain.money import Money
 from domain.orders import Address, Line, OrderStatus
@@ -138,13 +139,15 @@ def _money(order: Row[Any], payment: Row[Any] | None) -> PageMoney:
 def _parcels(view: OrderView) -> tuple[PageParcel, ...]:
     """One parcel for each fulfilment: the newest one, if there was more than one label."""
     newest = {parcel.fulfilment_id: parcel for parcel in view.parcels}
-    names = {line.number: line.name for line in view.lines}
+    names = unit_names(view.lines)
     return tuple(_parcel(view, row, newest.get(row.id), names) for row in view.fulfilments)
 
 
-def _parcel(view: OrderView, fulfilment: Row[Any], parcel: Row[Any] | None, names: Mapping[int, str]) -> PageParcel:
+def _parcel(
+    view: OrderView, fulfilment: Row[Any], parcel: Row[Any] | None, names: Mapping[tuple[int, str], str]
+) -> PageParcel:
     items = tuple(
-        ParcelItem(names[line.line], line.quantity)
+        ParcelItem(names[line.line, line.sku], line.quantity)
         for line in view.fulfilment_lines
         if line.fulfilment_id == fulfilment.id
     )

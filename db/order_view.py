@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import exceptions, holds, notifications, orders, payments, shipments
+from db import exceptions, holds, notifications, orders, payments, shipments, stock_queues
 
 Rows = Sequence[Row[Any]]
 
@@ -27,6 +27,7 @@ class OrderView:
     exceptions: Rows
     holds: Rows
     notifications: Rows
+    waits: Rows
     timeline: Rows
 
 
@@ -48,5 +49,6 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
         exceptions=await exceptions.of_order(connection, order.id),
         holds=await holds.of_order(connection, order.id),
         notifications=await notifications.of_order(connection, order.id),
+        waits=await stock_queues.of_order(connection, order.id),
         timeline=await orders.timeline(connection, order.id),
     )

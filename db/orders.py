@@ -1,5 +1,6 @@
 """Orders, their lines and their timeline."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -105,6 +106,8 @@ class OrderLine(Base):
     unit_price: Mapped[int]
     discount: Mapped[int]
     tax: Mapped[int]
+    parts: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
+    """what one unit was made of when the order was accepted (SKU, name, quantity), if it is a bundle"""
 
 
 class TimelineEntry(Base):
@@ -162,6 +165,19 @@ async def lines(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
     """An order's lines by number."""
     query = select(OrderLine.__table__).where(OrderLine.order_id == order_id).order_by(OrderLine.number)
     return list(await connection.execute(query))
+
+
+def unit_names(lines: Iterable[Row[Any]], *, part_of: str = "{part}") -> dict[tuple[int, str], str]:
+    """What is taken from the shelves for order lines, by line and SKU: the line's name, or ``part_of`` of its parts.
+
+    ``part_of`` may name the `{part}` and its `{bundle}`.
+    """
+    names = {}
+    for row in lines:
+        names[row.number, row.sku] = row.name
+        for part in row.parts:
+            names[row.number, part["sku"]] = part_of.format(part=part["name"], bundle=row.name)
+    return names
 
 
 async def timeline(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:

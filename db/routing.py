@@ -291,6 +291,11 @@ async def keep_decision(
     await connection.execute(update(Order).where(Order.id == order_id).values(values).add_cte(upsert))
 
 
+async def set_promise(connection: AsyncConnection, order_id: str, promised: datetime) -> None:
+    """Write when an order should be at the door, as of now."""
+    await connection.execute(update(Order).where(Order.id == order_id).values(promised_current=promised))
+
+
 async def last_decision(connection: AsyncConnection, order_id: str) -> dict[str, Any] | None:
     """The decision of an order's last round of routing; None before the first."""
     query = (

@@ -2,6 +2,7 @@
 
 from db.audit import Decode
 from db.base import Base
+from db.bundles import BundlePart
 from db.catalogue import Sku, Warehouse
 from db.exceptions import ExceptionRecord
 from db.holds import HoldRecord, HoldRuleVersion
@@ -16,11 +17,13 @@ from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
 from db.stock import Movement, Reservation, Sale, StockLevel
 from db.stock_alerts import StockAlert
 from db.stock_checks import Checkpoint
+from db.stock_queues import QueueCall, Wait
 from db.transfers import Transfer, TransferEvent, TransferLine
 
 __all__ = [
     "ApiKey",
     "Base",
+    "BundlePart",
     "Checkpoint",
     "Decode",
     "ExceptionRecord",
@@ -39,6 +42,7 @@ __all__ = [
     "Payment",
     "PaymentEvent",
     "PostalRegion",
+    "QueueCall",
     "Reservation",
     "Restore",
     "Routed",
@@ -52,5 +56,6 @@ __all__ = [
     "Transfer",
     "TransferEvent",
     "TransferLine",
+    "Wait",
     "Warehouse",
 ]

@@ -14,6 +14,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── OnHold                   a hold stands: nothing leaves before it is released
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
 │   ├── MoreThanSent             a receipt of a transfer has more than is on the way
+│   ├── CannotBeBundle           a SKU that has stock, is waited for, or is a part of a bundle
 │   └── NotPaid                  hand-over refused: the money could not be captured
 ├── Unauthorised            401
 ├── Forbidden               403  the key lacks a scope
@@ -157,6 +158,13 @@ class MoreThanSent(Conflict):
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
         super().__init__(faults[0][1], field=faults[0][0])
         self.faults = tuple(faults)
+
+
+class CannotBeBundle(Conflict):
+    """The SKU has stock of its own, is waited for, or is a part of a bundle."""
+
+    code = "cannot_be_bundle"
+    title = "The SKU cannot be a bundle"
 
 
 class Unauthorised(WaybillError):

@@ -6,6 +6,7 @@ from enum import StrEnum
 class NoticeKind(StrEnum):
     """The e-mails a customer can get about an order."""
 
+    BACKORDERED = "backordered"
     CONFIRMED = "confirmed"
     SHIPPED = "shipped"
     DELIVERED = "delivered"

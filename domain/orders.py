@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NewType
 
+from domain.bundles import Part, units_in
 from domain.errors import WrongTotal
 from domain.exceptions import Resolution
 from domain.holds import Hold
@@ -92,7 +93,8 @@ class Address:
 class Line:
     """One line of an order. Money in minor units of the order's currency.
 
-    ``unit_price`` is before discount and tax, ``discount`` and ``tax`` are for the whole line.
+    ``unit_price`` is before discount and tax, ``discount`` and ``tax`` are for the whole line. ``parts`` are what one
+    unit is made of, as it was when the order was accepted; none where the SKU is no bundle.
     """
 
     number: int
@@ -101,6 +103,12 @@ class Line:
     unit_price: int
     discount: int = 0
     tax: int = 0
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def units(self) -> dict[str, int]:
+        """What is taken from the shelves for this line: units by SKU, those of its parts if it is a bundle."""
+        return units_in(self.parts or (Part(self.sku, 1),), self.quantity)
 
     @property
     def total(self) -> int:

@@ -172,6 +172,7 @@ def _stock_chores(
     )
     return (
         Chore("watch_stock", 2.0, watch.look),
+        Chore("call_queues", 2.0, watch.call),
         Chore("tell_of_stock", 5.0, news.tell),
         *(Chore("post_alerts", 5.0, StockPosts(database, hook).post) for hook in alert_hooks(settings, outside)),
     )

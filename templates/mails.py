@@ -41,7 +41,8 @@ class OrderMail:
 
     ``locale`` is the customer's BCP 47 tag. ``order_url`` is the signed link to the order's page. ``parcels`` are those
     that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation, and
-    required there. Instants are aware UTC.
+    required there. ``leaves_at`` is when an order that waits for units should leave, if that is known, and
+    ``pre_order`` whether it waits for something that is not out yet. Instants are aware UTC.
     """
 
     shop_name: str
@@ -58,6 +59,8 @@ class OrderMail:
     parcels: tuple[ParcelLink, ...] = ()
     more_to_come: bool = False
     money_note: MoneyNote | None = None
+    leaves_at: datetime | None = None
+    pre_order: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError if the e-mail could not say what it must."""

@@ -142,6 +142,7 @@ ORDER: dict[str, Any] = {
             "number": 1,
             "name": "Gooseneck kettle 0.9 l, matt black",
             "total": 6330,
+            "parts": [],
         }
     ],
     "shipping_service": "standard",
@@ -154,6 +155,7 @@ ORDER: dict[str, Any] = {
         "RNO: 2nd by priority (priority 20; EDI: priority 10).",
     ],
     "rule_set_id": None,
+    "waits": [],
     "fulfilments": [_FULFILMENT_VIEW],
     "exceptions": [],
     "holds": [],

@@ -18,7 +18,9 @@ from domain.shipments import SERVICE_DAYS
 class ExclusionIn(Input):
     """Where a warehouse does not ship to; without ``warehouse`` none does."""
 
-    country: str = Field(description="ISO 3166-1 alpha-2.", examples=["US"])
+    country: str | None = Field(
+        None, description="ISO 3166-1 alpha-2. Without it the channel never uses the warehouse.", examples=["US"]
+    )
     prefix: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{0,10}$")] = Field(
         "", description="How the postal code begins, without spaces; empty for the whole country."
     )
@@ -26,8 +28,14 @@ class ExclusionIn(Input):
 
     @field_validator("country")
     @classmethod
-    def _known(cls, country: str) -> str:
-        return _country(country)
+    def _known(cls, country: str | None) -> str | None:
+        return None if country is None else _country(country)
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "ExclusionIn":
+        if self.country is None and (self.warehouse is None or self.prefix):
+            raise ValueError("give a country; without one, a warehouse and no prefix")
+        return self
 
 
 class RuleIn(Input):
@@ -75,9 +83,9 @@ class RuleSetIn(Input):
 
 
 class ExclusionOut(Output):
-    """Where a warehouse does not ship to."""
+    """Where a warehouse does not ship to; ``country`` null: nowhere."""
 
-    country: str
+    country: str | None
     prefix: str
     warehouse: str | None
 

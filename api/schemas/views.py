@@ -13,6 +13,7 @@ from domain.orders import OrderStatus
 from domain.payments import PaymentStatus
 from domain.promises import Standing
 from domain.shipments import FulfilmentStatus, TrackingStatus
+from domain.stock_queues import QueueName
 from domain.waiting import Party
 
 
@@ -111,6 +112,14 @@ class AddressOut(Output):
     phone: str | None
 
 
+class LinePartOut(Output):
+    """What one bundle of a line was made of when it was sold."""
+
+    sku: str
+    name: str
+    quantity: int
+
+
 class LineOut(Output):
     """One line; ``total`` is what the customer pays for all of it."""
 
@@ -122,6 +131,23 @@ class LineOut(Output):
     discount: int
     tax: int
     total: int
+    parts: list[LinePartOut] = Field(description="What one unit is made of, if it is a bundle; else empty.")
+
+
+class WaitOut(Output):
+    """Units that wait in a queue: ``missing`` ones are not there, the others wait for the rest of the order."""
+
+    queue: QueueName
+    line: int
+    sku: str
+    units: int
+    missing: int
+    promised: bool = Field(description="Whether the customer was promised them.")
+    pre_order: bool = Field(description="Whether they are not out yet.")
+    warehouse: str | None = Field(description="The warehouse that was to ship them and could not, where it was one.")
+    since: datetime
+    expected_at: datetime | None = Field(description="When promised units should leave.")
+    reason: str
 
 
 class PaymentEventOut(Output):
@@ -190,7 +216,7 @@ class ParcelOut(Output):
 
 
 class FulfilmentLineOut(Output):
-    """Units of an order line that this fulfilment ships."""
+    """Units of an order line that this fulfilment ships; ``sku`` is a part's where the line is a bundle."""
 
     line: int
     sku: str
@@ -273,6 +299,7 @@ class OrderOut(Output):
     promise: PromiseOut | None = Field(description="Null for orders accepted before there were promises.")
     routing: list[str] = Field(description="Why it ships from where it ships.")
     rule_set_id: str | None = Field(description="The rules that routed it; null for those that Waybill brings along.")
+    waits: list[WaitOut] = Field(description="What of it waits in a queue for units.")
     fulfilments: list[FulfilmentOut]
     exceptions: list[ExceptionBriefOut]
     holds: list[HoldOut]

@@ -1,7 +1,7 @@
 """The decision: which warehouse ships what, how every rule saw every warehouse, and why each loser lost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from domain.orders import Address, Line
@@ -104,6 +104,12 @@ def decide(
         chosen = fewest(errand.units, ranking.order, scene.available)
     allocations = allocate(lines, chosen, scene.available)
     return _explained(allocations, ranking, errand, scene, rules, removed)
+
+
+def kept_out(lines: Sequence[Line], *, address: Address, scene: Scene, rules: RuleSet = BUILT_IN) -> frozenset[str]:
+    """The warehouses that may not ship ``lines``, whatever they have; one that is full today may tomorrow."""
+    lasting = replace(rules, rules=tuple(rule for rule in rules.rules if rule.kind is not RuleKind.CAPACITY_PER_DAY))
+    return frozenset(_removed(Errand(units_of(lines), address), scene, lasting))
 
 
 def _splits_freely(lines: Sequence[Line], rules: RuleSet, currency: str | None) -> bool:

@@ -50,7 +50,7 @@ class OrderWorkflow:
         self._journal = Journal(order)
         self._desk = Desk(self._journal)
         self._outside = Outside(self._journal)
-        self._reservation = ReservationRun(self._journal, self._desk)
+        self._reservation = ReservationRun(self._journal, self._desk, self._tell)
         self._payment = PaymentRun(self._journal, self._desk, self._outside, self._reservation)
         self._recall = Recall(self._journal, self._desk, self._outside)
         self._holds = Holds(self._journal)
