@@ -16,7 +16,7 @@ class Scope(StrEnum):
     EXCEPTIONS_READ = "exceptions:read"
     EXCEPTIONS_WRITE = "exceptions:write"
     HOLDS_WRITE = "holds:write"
-    HOLD_RULES_WRITE = "hold-rules:write"
+    RULES_WRITE = "rules:write"
     CATALOGUE_READ = "catalogue:read"
     CATALOGUE_WRITE = "catalogue:write"
     STOCK_READ = "stock:read"
