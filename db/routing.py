@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     Select,
     UniqueConstraint,
+    bindparam,
     cast,
     delete,
     func,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import array, insert
+from sqlalchemy.dialects.postgresql import JSONB, array, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -167,13 +168,7 @@ async def order_and_rules(connection: AsyncConnection, order_id: str) -> tuple[R
 
     Raises NoResultFound for an order that does not exist.
     """
-    rules = (
-        _active().where(RuleSetRecord.channel.in_([Order.channel, literal(EVERY_CHANNEL)])).limit(1).lateral("rules")
-    )
-    columns = [column.label(f"rules_{column.name}") for column in rules.c]
-    wanted = (Order.channel, Order.currency, Order.shipping_service, Order.placed_at)
-    query = select(*wanted, *columns).outerjoin(rules, text("true")).where(Order.id == order_id)
-    row = (await connection.execute(query)).one()
+    row = (await connection.execute(_ORDER_AND_RULES, {"order_id": order_id})).one()
     return row, None if row.rules_id is None else row
 
 
@@ -181,6 +176,19 @@ def _active() -> Select[Any]:
     active = RuleSetRecord.status == RuleSetStatus.ACTIVE.value
     # A channel's own name sorts after that of every channel, which is empty.
     return select(RuleSetRecord.__table__).where(active).order_by(RuleSetRecord.channel.desc())
+
+
+def _order_and_rules() -> Select[Any]:
+    rules = (
+        _active().where(RuleSetRecord.channel.in_([Order.channel, literal(EVERY_CHANNEL)])).limit(1).lateral("rules")
+    )
+    columns = [column.label(f"rules_{column.name}") for column in rules.c]
+    wanted = (Order.channel, Order.currency, Order.shipping_service, Order.placed_at)
+    return select(*wanted, *columns).outerjoin(rules, text("true")).where(Order.id == bindparam("order_id"))
+
+
+# Composed once: its thirty columns would be made anew for every order.
+_ORDER_AND_RULES = _order_and_rules()
 
 
 async def list_rule_sets(
@@ -269,6 +277,18 @@ async def loads(connection: AsyncConnection, *, at: datetime) -> dict[str, int]:
     return {row.code: row.orders for row in await connection.execute(query, {"at": at})}
 
 
+# One journey for both: others wait for the levels that this transaction has locked.
+_KEEP = text("""
+WITH kept AS (
+    INSERT INTO routing_decisions (order_id, round, decision, at) VALUES (:order_id, :round, :decision, :at)
+    ON CONFLICT (order_id, round) DO UPDATE SET decision = excluded.decision, at = excluded.at
+)
+UPDATE orders SET routing = :routing, rule_set_id = :rule_set_id,
+    promised_current = coalesce(CAST(:promised AS timestamptz), promised_current)
+WHERE id = :order_id
+""").bindparams(bindparam("decision", type_=JSONB), bindparam("routing", type_=JSONB))
+
+
 async def keep_decision(
     connection: AsyncConnection,
     order_id: str,
@@ -281,14 +301,8 @@ async def keep_decision(
     promised: datetime | None,
 ) -> None:
     """Keep why the order ships from where it ships; ``promised`` is when it should be at the door, as of now."""
-    kept = insert(RoutingDecision).values(order_id=order_id, round=round, decision=decision, at=at)
-    newer = {"decision": kept.excluded.decision, "at": kept.excluded.at}
-    upsert = kept.on_conflict_do_update(index_elements=["order_id", "round"], set_=newer).cte("kept")
-    values: dict[str, Any] = {"routing": list(sentences), "rule_set_id": rule_set_id}
-    if promised is not None:
-        values["promised_current"] = promised
-    # One journey for both: others wait for the levels that this transaction has locked.
-    await connection.execute(update(Order).where(Order.id == order_id).values(values).add_cte(upsert))
+    decided = {"order_id": order_id, "round": round, "at": at, "decision": decision, "rule_set_id": rule_set_id}
+    await connection.execute(_KEEP, {**decided, "routing": list(sentences), "promised": promised})
 
 
 async def set_promise(connection: AsyncConnection, order_id: str, promised: datetime) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, Row, func, select, text, tuple_, update
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, Row, bindparam, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -142,14 +142,20 @@ class Change:
     entered: str | None = None
 
 
+# Composed once, as every order asks them.
+_AVAILABLE = (
+    select(StockLevel.sku, StockLevel.warehouse, StockLevel.available)
+    .join(Warehouse, Warehouse.code == StockLevel.warehouse)
+    .where(text("stock_levels.sku = ANY(CAST(:skus AS text[]))"), Warehouse.active)
+)
+_OF_ORDER = select(Reservation.__table__).where(Reservation.order_id == bindparam("order_id")).order_by(Reservation.id)
+_RESERVE = insert(Reservation).on_conflict_do_nothing()
+
+
 async def available(connection: AsyncConnection, skus: Iterable[str]) -> dict[tuple[str, str], int]:
     """Units that can be promised, by (SKU, warehouse), in active warehouses."""
-    query = (
-        select(StockLevel.sku, StockLevel.warehouse, StockLevel.available)
-        .join(Warehouse, Warehouse.code == StockLevel.warehouse)
-        .where(StockLevel.sku.in_(set(skus)), Warehouse.active)
-    )
-    return {(sku, warehouse): units for sku, warehouse, units in await connection.execute(query)}
+    rows = await connection.execute(_AVAILABLE, {"skus": list(set(skus))})
+    return {(sku, warehouse): units for sku, warehouse, units in rows}
 
 
 _KEYS = "(SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])))"
@@ -261,7 +267,7 @@ async def ensure_levels(connection: AsyncConnection, keys: Iterable[tuple[str, s
 
 async def add_reservations(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
     """Write reservations; one written before (same id) stays as it is."""
-    await connection.execute(insert(Reservation).on_conflict_do_nothing(), rows)
+    await connection.execute(_RESERVE, rows)
 
 
 async def reservations(
@@ -272,12 +278,12 @@ async def reservations(
     lock: bool = False,
 ) -> list[Row[Any]]:
     """An order's reservations, by id; with ``lock`` nobody else can turn them until the transaction ends."""
-    query = select(Reservation.__table__).where(Reservation.order_id == order_id).order_by(Reservation.id)
+    query = _OF_ORDER
     if statuses is not None:
         query = query.where(Reservation.status.in_([s.value for s in statuses]))
     if lock:
         query = query.with_for_update()
-    return list(await connection.execute(query))
+    return list(await connection.execute(query, {"order_id": order_id}))
 
 
 async def turn(

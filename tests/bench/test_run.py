@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SMALL = {"ORDERS": "6", "IN_FLIGHT": "3", "WAITING": "10", "RATE": "10", "LISTED": "2000", "LOOKS": "24"}
+SMALL = {
+    "ORDERS": "6",
+    "IN_FLIGHT": "3",
+    "WAITING": "10",
+    "RATE": "10",
+    "LISTED": "2000",
+    "LOOKS": "24",
+    "RESERVATIONS": "20",
+}
 
 
 def bench(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -45,6 +53,7 @@ def test_a_small_run_measures_everything() -> None:
         *("events_per_order", "executions_per_order", "orders_per_second", "floor_per_second", "ratio"),
         *("cpu_ms_per_order", "accept_p50_ms", "accept_p99_ms", "start_p50_ms", "worker_mb", "list_p50_ms"),
         *("search_p50_ms", "stack_mb"),
+        *("reservations_per_second", "pg_floor", "hot_sku_per_second", "hot_sku_floor", "route_ms"),
     ]
     assert measures["executions_per_order"] == 1
     assert 20 < measures["events_per_order"] < 200
