@@ -25,7 +25,7 @@ PLAIN: dict[str, Any] = {
 }
 BACKORDER = {"when_out_of_stock": "backorder", "promise_cap": 5, "restock_days": 14}
 RECEIPT = {"warehouse": "EDI", "reference": "first", "lines": [{"sku": "SET", "quantity": 1}]}
-ONE_SET = {"lines": [{"sku": "SET", "quantity": 1, "unit_price": 9900}], "total": 10690}
+ONE_SET: dict[str, Any] = {"lines": [{"sku": "SET", "quantity": 1, "unit_price": 9900}], "total": 10690}
 
 
 async def test_a_bundle_is_written_read_listed_and_changed(api: Api) -> None:
