@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import stock as records
 from db import transfers as transfer_records
-from domain.errors import KeyReused, NotEnoughUnits
+from domain.errors import KeyReused, NotEnoughUnits, Unavailable
 from domain.stock_entries import Entry, EntryKind, Impossible, Level, plan
 
 
@@ -16,11 +16,14 @@ async def enter(connection: AsyncConnection, entry: Entry) -> bool:
     """Book an entry; False if it was booked before.
 
     The SKUs (each in one line at most) and the warehouse must exist. Raises KeyReused where another entry of its kind
-    had the reference, NotEnoughUnits with every line that the levels do not allow.
+    had the reference, NotEnoughUnits with every line that the levels do not allow, Unavailable if a level has just
+    gone.
     """
     keys = [(line.sku, entry.warehouse) for line in entry.lines]
     await records.ensure_levels(connection, keys)
     levels = {row.sku: row for row in await records.lock(connection, keys)}
+    if len(levels) < len(entry.lines):
+        raise Unavailable("One of the SKUs has just become a bundle.", retry_after=1)
     before = await records.find_movements(connection, entry.cause, most=len(entry.lines) + 1)
     if before:
         _compare(entry, before)

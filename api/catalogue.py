@@ -46,6 +46,8 @@ async def put_sku(sku: SkuCode, body: SkuIn, caller: WritesCatalogue, wired: Wir
             await _check_parts(connection, sku, body)
         new = await catalogue.put_sku(connection, {"sku": sku, **body.values()})
         await bundles.put(connection, sku, body.domain_parts())
+        if body.parts and await bundles.has_stock(connection, sku):
+            raise _has_stock(sku)
         await bundles.refresh(connection, sku)
         # Orders that were refused may be promised something by what was just written.
         if body.when_out_of_stock is not OutOfStock.DENY:
@@ -73,9 +75,11 @@ async def _check_parts(connection: AsyncConnection, sku: str, body: SkuIn) -> No
         raise CannotBeBundle(
             f"{sku} is a part of {', '.join(whole[:3])}: a bundle is not made of bundles.", field="parts"
         )
-    if await bundles.has_stock(connection, sku):
-        detail = f"{sku} has stock, or is waited for: a bundle has none of its own. Give it another SKU."
-        raise CannotBeBundle(detail, field="parts")
+
+
+def _has_stock(sku: str) -> CannotBeBundle:
+    detail = f"{sku} has stock, or is waited for: a bundle has none of its own. Give it another SKU."
+    return CannotBeBundle(detail, field="parts")
 
 
 async def _skus(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[SkuOut]:

@@ -38,6 +38,9 @@ FROM (
     GROUP BY p.bundle
 ) s WHERE b.sku = s.bundle
 """)
+_DROP_LEVELS = text(
+    "DELETE FROM stock_levels WHERE sku = :sku AND on_hand = 0 AND reserved = 0 AND damaged = 0 AND incoming = 0"
+)
 _STOCKED = text(
     "SELECT EXISTS (SELECT FROM stock_levels WHERE sku = :sku "
     "AND (on_hand <> 0 OR reserved <> 0 OR damaged <> 0 OR incoming <> 0)) "
@@ -60,10 +63,13 @@ async def has_stock(connection: AsyncConnection, sku: str) -> bool:
 
 
 async def put(connection: AsyncConnection, bundle: str, parts: Sequence[Part]) -> None:
-    """Write what a bundle is made of; without parts it is none any more."""
+    """Write what a bundle is made of; without parts it is none any more.
+
+    Its empty levels go. Whoever makes a bundle asks `has_stock` afterwards: the last one may just have been filled.
+    """
     await connection.execute(delete(BundlePart).where(BundlePart.bundle == bundle))
     if parts:
-        await connection.execute(text("DELETE FROM stock_levels WHERE sku = :sku"), {"sku": bundle})
+        await connection.execute(_DROP_LEVELS, {"sku": bundle})
         rows = [{"bundle": bundle, "part": part.sku, "quantity": part.quantity} for part in parts]
         await connection.execute(insert(BundlePart), rows)
 

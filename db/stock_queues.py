@@ -164,11 +164,15 @@ async def enter(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> 
 _BLANK: dict[str, Any] = {"warehouse": None, "barred": [], "pre_order": False, "expected_at": None, "reason": ""}
 
 
-async def leave(connection: AsyncConnection, order_id: str) -> None:
-    """Take an order out of its queues. Where it gives a promise back, others may have it: their queues are called."""
-    gone = list(
-        await connection.execute(delete(Wait).where(Wait.order_id == order_id).returning(Wait.sku, Wait.promised))
-    )
+async def leave(connection: AsyncConnection, order_id: str, *, lines: Collection[int] | None = None) -> None:
+    """Take an order, or only some of its lines, out of the queues.
+
+    Where it gives a promise back, others may have it: their queues are called.
+    """
+    mine = Wait.order_id == order_id
+    if lines is not None:
+        mine &= Wait.line.in_(lines)
+    gone = list(await connection.execute(delete(Wait).where(mine).returning(Wait.sku, Wait.promised)))
     await call(connection, {row.sku for row in gone if row.promised})
 
 

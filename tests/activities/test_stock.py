@@ -26,7 +26,7 @@ def stock(database: Database) -> StockKeeper:
 async def keepers(exits: AsyncExitStack, dsn: str, count: int) -> Iterator[StockKeeper]:
     """Stock keepers of several worker processes, in turn: each has connections of its own."""
     # A crowd waits in line here, however busy the machine is; a worker's activity would come again.
-    databases = [Database(dsn, pool_size=5, patience=Patience(pool=120, command=60)) for _ in range(count)]
+    databases = [Database(dsn, pool_size=5, patience=Patience(pool=600, command=60)) for _ in range(count)]
     for database in databases:
         exits.push_async_callback(database.close)
     return cycle([StockKeeper(database) for database in databases])

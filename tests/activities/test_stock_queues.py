@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from activities.stock import Commit, Release, Reserve, StockKeeper
+from activities.stock_queues import wait_elsewhere
 from activities.stock_watch import StockWatch
 from db import bundles as bundle_records
 from db import stock_queues as records
 from db.base import Database
 from domain.bundles import Part
 from domain.orders import Line
-from domain.stock import Plan, Shortage
+from domain.stock import Allocation, Plan, Shortage
 from domain.stock_alerts import Thresholds
+from domain.stock_queues import Claim, QueueName
 from tests.activities.test_stock import keepers
 from tests.activities.world import ADDRESS, World, planned_of, reserve_for
 
@@ -206,6 +208,30 @@ async def test_the_shelves_of_a_bundle_are_those_of_its_parts(world: World) -> N
         await bundle_records.refresh(connection, "MUG")
     size = await world.row("SELECT weight_grams, length_mm, height_mm FROM skus WHERE sku = 'BAG'")
     assert tuple(size) == (1200, 120, 300)
+
+
+async def test_units_that_a_warehouse_could_not_ship_wait_before_all_that_were_promised_later(
+    world: World, stock: StockKeeper
+) -> None:
+    await sell(world, "MUG", cap=9)
+    oid = await world.order("1")
+    await stock.reserve(reserve_for(await world.order("2")))
+    for _ in range(2):
+        async with world.database.transaction() as connection:
+            could_not = [Allocation(1, "MUG", "EDI", 1)]
+            await wait_elsewhere(connection, oid, could_not, queue=QueueName.ROUTING, reason="EDI could not find it")
+    assert (await waiting(world))[0] == (oid, "MUG", "routing", True)
+    await world.receive("MUG", "EDI", 1)
+    await world.receive("MUG", "RNO", 1)
+    async with world.database.reading() as connection:
+        assert (await records.whose_turn(connection, ["MUG"], limit=9))[0] == oid
+        claims = await records.claims(connection, ["MUG"])
+    assert Claim("MUG", 1, frozenset({"EDI"})) in claims
+    async with world.database.transaction() as connection:
+        await records.leave(connection, oid, lines=[2])
+        assert len(await records.of_order(connection, oid)) == 1
+        await records.leave(connection, oid, lines=[1])
+        assert await records.of_order(connection, oid) == []
 
 
 ORDERS = [(120, 24, 36), pytest.param(500, 100, 150, marks=pytest.mark.fuzz)]

@@ -1,5 +1,6 @@
 """Bundles and what may be promised, as the catalogue takes them."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -88,6 +89,17 @@ async def test_a_sku_with_stock_cannot_become_a_bundle(api: Api) -> None:
     await api.http.post("/v1/stock/receipts", json=receipt)
     response = await api.http.put("/v1/skus/MUG", json={**SET, "parts": [{"sku": "KETTLE", "quantity": 1}]})
     assert (response.status_code, response.json()["code"]) == (409, "cannot_be_bundle")
+
+
+async def test_a_sku_gets_stock_or_becomes_a_bundle_and_never_both(api: Api) -> None:
+    for n in range(10):
+        await api.http.put(f"/v1/skus/NEW-{n}", json=PLAIN)
+        await api.http.put(f"/v1/stock/NEW-{n}/levels/EDI", json={"safety_stock": n % 2})
+        receipt = {**RECEIPT, "reference": f"r{n}", "lines": [{"sku": f"NEW-{n}", "quantity": 1}]}
+        received, bundled = await asyncio.gather(
+            api.http.post("/v1/stock/receipts", json=receipt), api.http.put(f"/v1/skus/NEW-{n}", json=SET)
+        )
+        assert (received.status_code == 201) is (bundled.status_code == 409), (received.text, bundled.text)
 
 
 async def test_a_sku_that_an_order_waits_for_cannot_become_a_bundle(api: Api) -> None:

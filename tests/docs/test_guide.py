@@ -80,7 +80,7 @@ def _errors() -> Iterator[tuple[str, int]]:
 def _fault_codes() -> set[str]:
     """The codes of single faults: the third argument wherever the API makes one, and what `_code` makes of pydantic."""
     found: set[str] = set()
-    for path in sorted((ROOT / "api").glob("*.py")):
+    for path in sorted((ROOT / "api").rglob("*.py")):
         for node in ast.walk(ast.parse(read(path))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Fault":
                 found |= _texts(node.args[2:])

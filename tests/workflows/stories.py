@@ -6,6 +6,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import text
+
 from domain.errors import NotPaid
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
@@ -127,6 +129,24 @@ async def held(house: House) -> str:
     return order
 
 
+async def backordered(house: House) -> str:
+    """Promised on backorder, looked for in vain on the promised day, then a delivery."""
+    await house.receive("MUG", 1)
+    async with house.database.transaction() as connection:
+        await connection.execute(
+            text("UPDATE skus SET when_out_of_stock = 'backorder', promise_cap = 5, restock_days = 2")
+        )
+    order = await house.place({"MUG": 2})
+    await house.until(order, waiting="on backorder")
+    await house.pass_time(order, days=2, hours=1)
+    await house.exception(order, ExceptionKind.OUT_OF_STOCK)
+    await house.delivery_comes_in("MUG", 1)
+    await house.labelled(order)
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
+
+
 async def bad_weather(house: House) -> str:
     """A provider that broke, a carrier that fell silent, a cancel in Temporal that came too late."""
     await house.receive("MUG", 10)
@@ -181,7 +201,7 @@ async def transfer_late(house: House) -> str:
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
-        *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, held, bad_weather),
+        *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
         *(transfer_received, transfer_late),
     )
 }
