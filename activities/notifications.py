@@ -32,11 +32,15 @@ _TO_COME = frozenset({FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED})
 
 @dataclass(frozen=True)
 class Notice:
-    """Tell the customer of ``kind``. ``subject`` tells apart what may happen more than once (a fulfilment's id)."""
+    """Tell the customer of ``kind``. ``subject`` tells apart what may happen more than once (a fulfilment's id).
+
+    ``more_to_come``: units have no place yet, and no fulfilment of the record ships them.
+    """
 
     order_id: str
     kind: NoticeKind
     subject: str = ""
+    more_to_come: bool = False
 
     @property
     def id(self) -> str:
@@ -168,7 +172,8 @@ class Notifications:
             parcels = await shipment_records.parcels(connection, notice.order_id)
             fulfilments = await shipment_records.fulfilments(connection, notice.order_id)
             payment = await payment_records.find(connection, notice.order_id)
-        about = [p for p in parcels if p.tracking_code and (not notice.subject or p.fulfilment_id == notice.subject)]
+        sent = [p for p in parcels if p.tracking_code and (p.void_status is None or not notice.subject)]
+        about = [p for p in sent if not notice.subject or p.fulfilment_id == notice.subject]
         content = OrderMail(
             shop_name=self._shop_name,
             kind=notice.kind,
@@ -183,7 +188,7 @@ class Notifications:
             placed_at=order.placed_at,
             parcels=tuple(_parcel_link(p) for p in about),
             more_to_come=notice.kind is NoticeKind.SHIPPED
-            and any(f.status in _TO_COME for f in fulfilments if f.id != notice.subject),
+            and (notice.more_to_come or any(f.status in _TO_COME for f in fulfilments if f.id != notice.subject)),
             money_note=_money_note(payment) if notice.kind is NoticeKind.CANCELLED else None,
         )
         rendered = self._templates.order_mail(content)

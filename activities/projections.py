@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic import TypeAdapter
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import exceptions as exception_records
@@ -108,7 +110,7 @@ async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment
     """Take a fulfilment's units out of stock: they have left the warehouse."""
     fulfilment = await shipment_records.find_fulfilment(connection, fulfilment_id)
     rows = await stock_records.reservations(connection, order_id, statuses=LIVE, lock=True)
-    mine = [row for row in rows if fulfilment is not None and row.warehouse == fulfilment.warehouse]
+    mine = [row for row in rows if fulfilment is not None and _ships(fulfilment, row)]
     await stock_records.lock(connection, [(row.sku, row.warehouse) for row in mine])
     changes = [
         Change(
@@ -125,6 +127,12 @@ async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment
     ]
     await stock_records.move(connection, changes)
     await stock_records.turn(connection, [row.id for row in mine], ReservationStatus.SHIPPED)
+
+
+def _ships(fulfilment: Row[Any], reservation: Row[Any]) -> bool:
+    if reservation.fulfilment_id is None:  # nothing of the order was ever rejected: one fulfilment for each warehouse
+        return bool(reservation.warehouse == fulfilment.warehouse)
+    return bool(reservation.fulfilment_id == fulfilment.id)
 
 
 def waiting_json(waiting: Waiting) -> dict[str, object]:

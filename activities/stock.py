@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities import routing
+from activities import rejections, routing
 from activities.projections import Entry, Projection, write
 from db import orders as order_records
 from db import shipments as shipment_records
@@ -18,7 +18,7 @@ from db.base import Database
 from db.stock import Change
 from domain.orders import Address, Line, derived_id
 from domain.shipments import FulfilmentStatus
-from domain.stock import LIVE, Allocation, MovementKind, Plan, ReservationStatus
+from domain.stock import LIVE, Allocation, MovementKind, Plan, PlannedFulfilment, ReservationStatus
 
 # What a workflow that starts anew may find: units that have left already stand as well.
 _STANDS = (*LIVE, ReservationStatus.SHIPPED)
@@ -38,16 +38,6 @@ class Reserve:
     at: datetime
     expires_at: datetime
     then: Projection | None = None
-
-
-@dataclass(frozen=True)
-class PlannedFulfilment:
-    """One warehouse's share of an order."""
-
-    id: str
-    number: int
-    warehouse: str
-    allocations: tuple[Allocation, ...]
 
 
 @dataclass(frozen=True)
@@ -130,6 +120,8 @@ class StockKeeper:
 
     async def _made_before(self, connection: AsyncConnection, request: Reserve) -> Plan | None:
         rows = await stock_records.reservations(connection, request.order_id)
+        if rows and (plan := await rejections.taken_up(connection, request.order_id)) is not None:
+            return plan
         mine = [row for row in rows if row.round == request.round]
         if not mine:
             return None

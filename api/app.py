@@ -15,6 +15,7 @@ from api import (
     identity,
     orders,
     problems,
+    rejections,
     routing,
     shipments,
     stock,
@@ -31,6 +32,7 @@ MAX_AT_ONCE = 200
 ROUTERS = (
     orders.router,
     shipments.router,
+    rejections.router,
     exceptions.router,
     catalogue.router,
     stock_entries.router,

@@ -5,14 +5,15 @@ from typing import Protocol
 
 from domain.exceptions import Resolution
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
+from domain.rejections import Rejection
 
 
 class OrderGateway(Protocol):
     """Starts orders and passes people's wishes on to them.
 
-    ``key`` names the wish: the same one, sent again, gets the first answer. `cancel`, `hand_over` and `resolve` raise
-    NotFound where no such order runs, and Conflict, TooLate or NotPaid where the order refuses; all raise Unavailable
-    where nobody answers in time, after which the same call may be repeated.
+    ``key`` names the wish: the same one, sent again, gets the first answer. `cancel`, `hand_over`, `reject` and
+    `resolve` raise NotFound where no such order runs, and Conflict, TooLate or NotPaid where the order refuses; all
+    raise Unavailable where nobody answers in time, after which the same call may be repeated.
     """
 
     async def start(self, placed: PlacedOrder) -> None:
@@ -23,6 +24,9 @@ class OrderGateway(Protocol):
 
     async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
         """Note that a fulfilment's parcels are the carrier's; its money is captured first."""
+
+    async def reject(self, order_id: str, rejection: Rejection, *, key: str) -> Answer:
+        """Take units from a fulfilment that its warehouse does not ship, and find another place."""
 
     async def restart(self, placed: PlacedOrder) -> None:
         """Start an order anew whose workflow was ended in Temporal; Conflict if it runs, or ended by itself."""

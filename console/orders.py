@@ -18,7 +18,7 @@ from db.order_view import OrderView
 from domain.errors import NotFound
 from domain.money import Money
 from domain.orders import Address, Line, OrderStatus
-from domain.shipments import TrackingEvent, TrackingStatus
+from domain.shipments import FulfilmentStatus, TrackingEvent, TrackingStatus
 from domain.waiting import Waiting
 from templates.pages import OrderPage, PageEntry, PageLinks, PageMoney, PageParcel, ParcelItem
 from templates.parts import PricedLine
@@ -27,6 +27,8 @@ from templates.render import Templates
 _WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
 _ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
 _TOKEN_LENGTH = 200
+_BEHIND_THE_SCENES = frozenset({"rejected", "rejection_refused", "rerouted", "label_voided"})
+"""entries of the timeline that tell of warehouses only: to the customer nothing has happened"""
 _LINK_ENDED = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -102,7 +104,7 @@ class OrderPages:
             lines=tuple(_line(row, order.currency) for row in view.lines),
             money=_money(order, payment),
             parcels=_parcels(view),
-            entries=tuple(PageEntry(row.at, row.text, row.kind) for row in view.timeline),
+            entries=tuple(PageEntry(e.at, e.text, e.kind) for e in view.timeline if e.kind not in _BEHIND_THE_SCENES),
             links=PageLinks(pay=None if payment is None else payment.action_url),
         )
 
@@ -133,9 +135,15 @@ def _money(order: Row[Any], payment: Row[Any] | None) -> PageMoney:
 
 def _parcels(view: OrderView) -> tuple[PageParcel, ...]:
     """One parcel for each fulfilment: the newest one, if there was more than one label."""
-    newest = {parcel.fulfilment_id: parcel for parcel in view.parcels}
+    newest = {parcel.fulfilment_id: parcel for parcel in view.parcels if _counts(view, parcel)}
     names = {line.number: line.name for line in view.lines}
-    return tuple(_parcel(view, row, newest.get(row.id), names) for row in view.fulfilments)
+    ships = [row for row in view.fulfilments if row.status != FulfilmentStatus.REJECTED]
+    return tuple(_parcel(view, row, newest.get(row.id), names) for row in ships)
+
+
+def _counts(view: OrderView, parcel: Row[Any]) -> bool:
+    """Whether people may still look for the parcel; of a cancelled order its label's end is all there is to tell."""
+    return parcel.void_status is None or view.order.status in {OrderStatus.CANCELLING, OrderStatus.CANCELLED}
 
 
 def _parcel(view: OrderView, fulfilment: Row[Any], parcel: Row[Any] | None, names: Mapping[int, str]) -> PageParcel:

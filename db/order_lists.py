@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, String, func, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, String, and_, func, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.exceptions import ExceptionRecord
 from db.orders import Order, OrderLine
+from domain.exceptions import ExceptionKind, ExceptionStatus
 from domain.orders import OrderStatus
 from domain.promises import NEARING, Standing
 
@@ -109,11 +111,23 @@ def _occurs(word: str) -> ColumnElement[bool]:
 
 
 async def awaiting_stock(connection: AsyncConnection, skus: Sequence[str], *, limit: int) -> list[str]:
-    """The ids of orders that wait for stock and have one of ``skus``, those placed first coming first."""
+    """The ids of orders that wait for stock and have one of ``skus``, those placed first coming first.
+
+    Some are paid, and wait for a part of what they ship: a warehouse has rejected it, and no other has it.
+    """
+    lacking = (
+        select(ExceptionRecord.id)
+        .where(
+            ExceptionRecord.order_id == Order.id,
+            ExceptionRecord.status == ExceptionStatus.OPEN.value,
+            ExceptionRecord.kind == ExceptionKind.OUT_OF_STOCK.value,
+        )
+        .exists()
+    )
     query = (
         select(Order.id)
         .where(
-            Order.status == OrderStatus.AWAITING_STOCK.value,
+            or_(Order.status == OrderStatus.AWAITING_STOCK.value, and_(Order.needs_attention, lacking)),
             Order.id.in_(select(OrderLine.order_id).where(OrderLine.sku.in_(skus))),
         )
         .order_by(Order.placed_at, Order.id)

@@ -279,28 +279,28 @@ async def keep_decision(
     decision: dict[str, Any],
     rule_set_id: str | None,
     promised: datetime | None,
+    part: bool = False,
 ) -> None:
-    """Keep why the order ships from where it ships; ``promised`` is when it should be at the door, as of now."""
+    """Keep why the order ships from where it ships; ``promised`` is when it should be at the door, as of now.
+
+    Of a ``part`` that is routed again, the sentences are added to those of the rest, and the later promise stands.
+    """
     kept = insert(RoutingDecision).values(order_id=order_id, round=round, decision=decision, at=at)
     newer = {"decision": kept.excluded.decision, "at": kept.excluded.at}
     upsert = kept.on_conflict_do_update(index_elements=["order_id", "round"], set_=newer).cte("kept")
     values: dict[str, Any] = {"routing": list(sentences), "rule_set_id": rule_set_id}
+    if part:
+        values["routing"] = Order.routing.concat(list(sentences)) if decision["allocations"] else Order.routing
     if promised is not None:
-        values["promised_current"] = promised
+        values["promised_current"] = func.greatest(Order.promised_current, promised) if part else promised
     # One journey for both: others wait for the levels that this transaction has locked.
     await connection.execute(update(Order).where(Order.id == order_id).values(values).add_cte(upsert))
 
 
-async def last_decision(connection: AsyncConnection, order_id: str) -> dict[str, Any] | None:
-    """The decision of an order's last round of routing; None before the first."""
-    query = (
-        select(RoutingDecision.decision)
-        .where(RoutingDecision.order_id == order_id)
-        .order_by(RoutingDecision.round.desc())
-        .limit(1)
-    )
-    decision: dict[str, Any] | None = (await connection.execute(query)).scalar()
-    return decision
+async def decisions(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    """All decisions of an order, round after round: (round, decision, at)."""
+    query = select(RoutingDecision.__table__).where(RoutingDecision.order_id == order_id)
+    return list(await connection.execute(query.order_by(RoutingDecision.round)))
 
 
 async def note_shares(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:

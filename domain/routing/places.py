@@ -69,7 +69,8 @@ class Scene:
 
     ``available`` maps (SKU, warehouse) to units that can be promised. ``costs`` maps (warehouse, zone, weight band) to
     what labels cost lately, ``grams`` a SKU to its weight. ``barred`` are warehouses that may not be chosen, each with
-    the reason in a sentence's end (``it could not find the items``).
+    the reason in a sentence's end (``it could not find the items``); ``withheld`` are SKUs that a warehouse may not
+    ship, by (SKU, warehouse), with the reason in the same form.
     """
 
     places: tuple[Place, ...]
@@ -80,6 +81,7 @@ class Scene:
     grams: Mapping[str, int] = field(default_factory=dict)
     hazardous: Set[str] = frozenset()
     barred: Mapping[str, str] = field(default_factory=dict)
+    withheld: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def weight_band(grams: int) -> int:

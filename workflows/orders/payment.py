@@ -10,12 +10,11 @@ from temporalio import workflow
 
 from activities.failures import KEY_SPENT
 from activities.payments import Payments, PayStep
-from activities.stock import PlannedFulfilment
 from domain.exceptions import ExceptionKind
 from domain.money import Money
 from domain.orders import OrderStatus
 from domain.payments import Decline, PaymentState, PaymentStatus, mismatch
-from domain.stock import Plan
+from domain.stock import Plan, PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal, LookAgain

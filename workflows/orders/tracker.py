@@ -38,6 +38,10 @@ class Tracker:
         """Take up a parcel that has a label."""
         self._step = Follow(parcel_id, provider, bought.tracker)
 
+    def forget(self) -> None:
+        """The parcel travels no more: what was said of it does not count for the next one."""
+        self.news, self.where, self._known, self._told, self._step = False, None, None, None, None
+
     def wake(self, where: Whereabouts | None) -> None:
         """The carrier has news. ``where`` is what he said when he was asked about it; without it, he is to be asked.
 
