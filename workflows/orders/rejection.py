@@ -180,7 +180,7 @@ class RejectionRun:
 def _reason(short: Sequence[Shortage], refused_by: Sequence[str]) -> str:
     missing = ", ".join(f"{s.missing} of {s.sku}" for s in short)
     reason = (
-        f"Rejected by a warehouse, and no other has it: {missing} missing. A receipt of stock elsewhere moves it on"
+        f"A warehouse rejected it, and no other has it: {missing} missing. A receipt of stock elsewhere moves it on"
     )
     if refused_by:
         return f"{reason}; retry looks again now, also at {' and '.join(refused_by)}, which rejected it."
