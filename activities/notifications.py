@@ -18,7 +18,7 @@ from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
 from domain.notifications import NoticeKind, NotificationStatus, message_id
 from domain.orders import Address, derived_id, workflow_id
-from domain.shipments import FulfilmentStatus
+from domain.shipments import GIVEN_BACK, FulfilmentStatus
 from integrations.errors import OutcomeUnknown, ProviderError, Rejected
 from integrations.mail.mailer import Mail, Mailer
 from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink
@@ -172,7 +172,7 @@ class Notifications:
             parcels = await shipment_records.parcels(connection, notice.order_id)
             fulfilments = await shipment_records.fulfilments(connection, notice.order_id)
             payment = await payment_records.find(connection, notice.order_id)
-        sent = [p for p in parcels if p.tracking_code and (p.void_status is None or not notice.subject)]
+        sent = [p for p in parcels if p.tracking_code and (p.void_status not in GIVEN_BACK or not notice.subject)]
         about = [p for p in sent if not notice.subject or p.fulfilment_id == notice.subject]
         content = OrderMail(
             shop_name=self._shop_name,

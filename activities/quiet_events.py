@@ -15,7 +15,7 @@ from db import shipments as shipment_records
 from db.inbox import Settled
 from domain.inbox import EventTopic, InboxStatus
 from domain.payments import PaymentStatus
-from domain.shipments import ENDING, NOT_SHIPPING, SCANNED, FulfilmentStatus, Tracking, TrackingStatus
+from domain.shipments import ENDING, GIVEN_BACK, NOT_SHIPPING, SCANNED, FulfilmentStatus, Tracking, TrackingStatus
 from integrations.carriers.carrier import Carrier
 from integrations.errors import BadPayload
 
@@ -37,8 +37,7 @@ def recalled(parcel: Row[Any]) -> bool:
 
     A label whose return the carrier refused may have been used before, and then the order is told as ever.
     """
-    voided = parcel.void_status is not None and parcel.void_status != "rejected"
-    return voided or parcel.fulfilment_status in NOT_SHIPPING
+    return parcel.void_status in GIVEN_BACK or parcel.fulfilment_status in NOT_SHIPPING
 
 
 def ends_wait(parcel: Row[Any], status: TrackingStatus) -> bool:

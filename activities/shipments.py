@@ -16,6 +16,7 @@ from db import shipments as records
 from db.base import Database
 from domain.orders import Address
 from domain.shipments import (
+    GIVEN_BACK,
     Item,
     Label,
     ParcelSize,
@@ -29,8 +30,6 @@ from domain.shipments import (
 )
 from domain.stock import Allocation
 from integrations.carriers.carrier import Carrier
-
-_GIVEN_BACK = frozenset({"submitted", "refunded"})
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class Shipments:
         """Create the shipment, choose a rate, buy the label. What was created or bought before is found, and used."""
         carrier = self._carriers[step.provider]
         shipment = await self._created(carrier, step)
-        if shipment.refund_status is not None:
+        if shipment.refund_status in GIVEN_BACK:
             return Booking(None, given_back=True)
         found = shipment.label is not None
         if not found:
@@ -170,7 +169,7 @@ class Shipments:
         return [
             Booked(r.id, r.fulfilment_id, numbers[r.fulfilment_id], r.provider, r.shipment, r.tracker)
             for r in rows
-            if r.shipment is not None and r.void_status not in _GIVEN_BACK
+            if r.shipment is not None and r.void_status not in GIVEN_BACK
         ]
 
     @activity.defn(name="track_parcel")

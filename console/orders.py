@@ -18,7 +18,7 @@ from db.order_view import OrderView
 from domain.errors import NotFound
 from domain.money import Money
 from domain.orders import Address, Line, OrderStatus
-from domain.shipments import FulfilmentStatus, TrackingEvent, TrackingStatus
+from domain.shipments import GIVEN_BACK, FulfilmentStatus, TrackingEvent, TrackingStatus
 from domain.waiting import Waiting
 from templates.pages import OrderPage, PageEntry, PageLinks, PageMoney, PageParcel, ParcelItem
 from templates.parts import PricedLine
@@ -143,7 +143,7 @@ def _parcels(view: OrderView) -> tuple[PageParcel, ...]:
 
 def _counts(view: OrderView, parcel: Row[Any]) -> bool:
     """Whether people may still look for the parcel; of a cancelled order its label's end is all there is to tell."""
-    return parcel.void_status is None or view.order.status in {OrderStatus.CANCELLING, OrderStatus.CANCELLED}
+    return parcel.void_status not in GIVEN_BACK or view.order.status in {OrderStatus.CANCELLING, OrderStatus.CANCELLED}
 
 
 def _parcel(view: OrderView, fulfilment: Row[Any], parcel: Row[Any] | None, names: Mapping[int, str]) -> PageParcel:

