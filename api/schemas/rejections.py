@@ -18,10 +18,10 @@ _REJECTION: dict[str, Any] = {
     "order_number": "WB-100001",
     "fulfilment_id": FULFILMENT_ID,
     "warehouse": "EDI",
-    "reason": "not_found",
-    "note": "Shelf C4 is empty.",
+    "reason": "mismatch",
+    "note": "Four of them are here, of another colour.",
     "actor": "api:edison floor",
-    "lines": [{"line": 1, "sku": "COF-KETTLE-09", "quantity": 1, "counted": None}],
+    "lines": [{"line": 1, "sku": "COF-KETTLE-09", "quantity": 1, "counted": 4}],
     "round": 2,
     "at": "2024-05-02T10:02:41.300000Z",
 }

@@ -6,6 +6,7 @@ from contextlib import suppress
 from domain.errors import NotPaid
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
+from domain.rejections import RejectedLine, RejectionReason
 from tests.house import House
 
 Story = Callable[[House], Awaitable[str]]
@@ -117,7 +118,26 @@ async def bad_weather(house: House) -> str:
     return order
 
 
+async def rejected(house: House) -> str:
+    """Rejected in part, then whole by the other warehouse, waited for stock, and shipped from where a person let it."""
+    await house.receive("MUG", 10, at="EAST")
+    await house.receive("MUG", 1, at="WEST")
+    order = await house.place({"MUG": 3})
+    await house.labelled(order)
+    await house.until(order, waiting="the hand-over")
+    await house.reject(order, RejectionReason.DAMAGED, RejectedLine(1, 1))
+    await house.shipping_from(order, 2)
+    await house.reject(order, RejectionReason.NOT_FOUND, number=2)
+    await house.resolve(order, ExceptionKind.OUT_OF_STOCK, Action.RETRY)
+    await house.shipping_from(order, 3)
+    for number in (1, 3):
+        await house.hand_over(order, number=number)
+        await house.advance(order, 9, number=number)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
-    for story in (delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, bad_weather)
+    for story in (delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, bad_weather, rejected)
 }

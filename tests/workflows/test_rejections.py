@@ -38,19 +38,6 @@ async def statuses(house: House, order: str) -> list[tuple[str, str]]:
     return [(row.warehouse, row.status) for row in await house.fulfilments(order)]
 
 
-async def labelled(house: House, order: str, number: int) -> None:
-    """Wait until this fulfilment has its label."""
-
-    async def is_labelled() -> bool:
-        found = await house.fulfilments(order)
-        return len(found) >= number and found[number - 1].status == "labelled"
-
-    async with asyncio.timeout(20):
-        while not await is_labelled():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.02)
-    await house.until(order, waiting="the hand-over")
-
-
 async def in_two_places(house: House) -> str:
     """A labelled order of two mugs that EAST ships, and WEST could."""
     for place in BOTH:
@@ -73,7 +60,7 @@ async def test_what_was_not_found_is_counted_away_and_shipped_from_the_other_war
     told = await rejected(house, order, "not_found")
     assert (told["warehouse"], told["round"], told["actor"]) == ("EAST", 2, "api:test shop")
     assert told["lines"] == [{"line": 1, "sku": "MUG", "quantity": 2, "counted": None}]
-    await labelled(house, order, 2)
+    await house.shipping_from(order, 2)
     assert await statuses(house, order) == [("EAST", "rejected"), ("WEST", "labelled")]
     assert await house.stock("MUG", at="EAST") == (0, 0)
     assert await house.stock("MUG", at="WEST") == (10, 2)
@@ -119,7 +106,7 @@ async def test_the_reason_decides_what_becomes_of_the_stock(
     await rejected(house, order, reason, line)
     assert (*await house.stock("MUG", at="EAST"), await damaged(house, "MUG")) == left
     assert await house.stock("MUG", at="WEST") == (10, 2)
-    await labelled(house, order, 2)
+    await house.shipping_from(order, 2)
 
 
 async def test_one_of_three_units_is_rejected_and_the_others_stay_under_a_new_label(house: House) -> None:
@@ -129,8 +116,8 @@ async def test_one_of_three_units_is_rejected_and_the_others_stay_under_a_new_la
     await house.labelled(order)
     await house.until(order, waiting="the hand-over")
     await rejected(house, order, "not_found", {"line": 1, "quantity": 1})
-    await labelled(house, order, 1)
-    await labelled(house, order, 2)
+    await house.shipping_from(order, 1)
+    await house.shipping_from(order, 2)
     assert await statuses(house, order) == [("EAST", "labelled"), ("WEST", "labelled")]
     assert await house.stock("MUG", at="EAST") == (2, 2)
     assert await house.stock("MUG", at="WEST") == (10, 1)
@@ -161,7 +148,7 @@ async def test_what_no_other_warehouse_has_waits_for_stock_elsewhere(house: Hous
     assert "also at EAST, which rejected it" in exception.reason
     assert (await house.record(order)).status == OrderStatus.FULFILLING
     await house.delivery_comes_in("MUG", 5, at="WEST")
-    await labelled(house, order, 2)
+    await house.shipping_from(order, 2)
     (exception,) = await house.exceptions(order)
     assert exception.resolution == "resolved_itself"
     assert await house.stock("MUG", at="WEST") == (5, 2)
@@ -178,7 +165,7 @@ async def test_it_never_goes_back_to_where_it_was_rejected_unless_a_person_decid
     await asyncio.sleep(0.5)
     assert await statuses(house, order) == [("EAST", "rejected")]
     await house.resolve(order, ExceptionKind.OUT_OF_STOCK, Action.RETRY)
-    await labelled(house, order, 2)
+    await house.shipping_from(order, 2)
     assert await statuses(house, order) == [("EAST", "rejected"), ("EAST", "labelled")]
     await house.hand_over(order, number=2)
     assert await house.stock("MUG", at="EAST") == (13, 0)
@@ -187,7 +174,7 @@ async def test_it_never_goes_back_to_where_it_was_rejected_unless_a_person_decid
 async def test_what_two_warehouses_reject_goes_to_neither(house: House) -> None:
     order = await in_two_places(house)
     await rejected(house, order, "too_busy")
-    await labelled(house, order, 2)
+    await house.shipping_from(order, 2)
     await rejected(house, order, "damaged", number=2)
     exception = await house.exception(order, ExceptionKind.OUT_OF_STOCK)
     assert "also at EAST and WEST" in exception.reason
@@ -216,7 +203,7 @@ async def test_of_two_rejected_lines_one_ships_from_elsewhere_and_only_the_other
     assert "rest of your order" in await _shipped_letter(house, order)
     assert row.closed_at is None
     await house.delivery_comes_in("MUG", 1, at="WEST")
-    await labelled(house, order, 3)
+    await house.shipping_from(order, 3)
     await house.hand_over(order, number=3)
     for number in (2, 3):
         await house.advance(order, 9, number=number)
@@ -236,10 +223,10 @@ async def test_a_part_that_comes_back_to_a_warehouse_is_a_parcel_of_its_own(hous
     order = await house.place({"MUG": 1, "JUG": 1})
     await house.labelled(order)
     await rejected(house, order, "too_busy", {"line": 2, "quantity": 1})
-    await labelled(house, order, 2)
+    await house.shipping_from(order, 2)
     await rejected(house, order, "not_found", number=2)
     await house.resolve(order, ExceptionKind.OUT_OF_STOCK, Action.RETRY)
-    await labelled(house, order, 3)
+    await house.shipping_from(order, 3)
     assert [w for w, _ in await statuses(house, order)] == ["EAST", "WEST", "EAST"]
     await house.hand_over(order, number=1)
     await house.until(order, OrderStatus.PARTLY_SHIPPED)
@@ -256,7 +243,7 @@ async def test_before_there_is_a_label_a_rejection_is_taken_all_the_same(house: 
     order = await house.place()
     await house.exception(order, ExceptionKind.CARRIER_REFUSED)
     await rejected(house, order, "not_found")
-    await labelled(house, order, 2)
+    await house.shipping_from(order, 2)
     (exception,) = await house.exceptions(order)
     assert exception.resolution == "resolved_itself"
     assert await house.stock("MUG", at="EAST") == (0, 0)
@@ -265,7 +252,7 @@ async def test_before_there_is_a_label_a_rejection_is_taken_all_the_same(house: 
 async def test_the_customer_sees_one_parcel_and_nothing_alarming(house: House) -> None:
     order = await in_two_places(house)
     await rejected(house, order, "damaged")
-    await labelled(house, order, 2)
+    await house.shipping_from(order, 2)
     page = (await house.http.get(f"/orders/{order}")).text
     assert "reject" not in page.lower()
     assert "damaged" not in page.lower()
