@@ -47,10 +47,10 @@ def told(order: Mapping[str, Any]) -> str:
     """What befell an order, in a few words, by what the API tells of it; nothing if it simply went well."""
     rejected = [part["warehouse"] for part in order["fulfilments"] if part["status"] == "rejected"]
     shipped = [part["warehouse"] for part in order["fulfilments"] if part["status"] not in {"rejected", "cancelled"}]
-    words = [f"rejected by {' and '.join(rejected)}, routed again to {' and '.join(shipped)}"] if rejected else []
+    words = [f"{', '.join(rejected)} rejected"] if rejected else []
     if len(shipped) > 1:
-        words.append(f"split over {' and '.join(shipped)}")
-    return "; ".join(words)
+        words.append("split")
+    return f"{', '.join(words)}: {' + '.join(shipped)}" if words else ""
 
 
 def _only_in(places: tuple[str, ...]) -> SampleSku:
