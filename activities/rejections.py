@@ -58,7 +58,10 @@ class Rejections:
             new = await records.find(connection, step.rejection.id) is None
             if new:
                 await _give_back(connection, step)
-            return await _place(connection, step.reroute, prepared, anew=new)
+            rerouted = await _place(connection, step.reroute, prepared, anew=new)
+            standing = await _standing(connection, step.reroute.order_id)
+        mine = (f.allocations for f in standing if f.id == step.rejection.fulfilment_id)
+        return replace(rerouted, staying=next(mine, ()))
 
     @activity.defn(name="reroute_units")
     async def reroute(self, step: Reroute) -> Rerouted:

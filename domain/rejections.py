@@ -83,12 +83,14 @@ class Rerouted:
     """What came of it: fulfilments that the workflow does not know, what no place has, and why, in sentences.
 
     ``refused_by`` are the warehouses that are barred from what is short, although they may have units of it.
+    ``staying`` is what the rejected fulfilment still ships.
     """
 
     fulfilments: tuple[PlannedFulfilment, ...]
     shortages: tuple[Shortage, ...]
     explanation: tuple[str, ...]
     refused_by: tuple[str, ...] = ()
+    staying: tuple[Allocation, ...] = ()
 
 
 def fault(rejection: Rejection, allocations: Sequence[Allocation]) -> tuple[str, str] | None:

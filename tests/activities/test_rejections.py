@@ -112,6 +112,9 @@ async def test_a_part_stays_and_ships_by_itself_and_the_rest_from_elsewhere(worl
     told = await Rejections(world.database).reject(reject_of(order, planned, RejectionReason.DAMAGED, *lines))
     (there,) = told.fulfilments
     assert [(a.line, a.quantity) for a in there.allocations] == [(1, 1)]
+    assert [(a.line, a.quantity) for a in told.staying] == [(1, 2), (2, 1)]
+    again = await Rejections(world.database).reject(reject_of(order, planned, RejectionReason.DAMAGED, *lines))
+    assert again == replace(told, explanation=()), "a repetition takes nothing more out of it"
     level = await world.row("SELECT * FROM stock_levels WHERE sku = 'MUG' AND warehouse = 'EDI'")
     assert (level.on_hand, level.reserved, level.damaged) == (3, 2, 1)
     async with world.database.transaction() as connection:

@@ -1,13 +1,14 @@
 """A fulfilment that its warehouse rejects, and the units that then need another place."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from temporalio import workflow
 
 from activities.rejections import Rejections
 from domain.exceptions import Action, ExceptionKind
-from domain.rejections import Reject, Rejection, Reroute, Rerouted, fault, staying
-from domain.stock import PlannedFulfilment, Shortage
+from domain.rejections import Reject, Rejection, Reroute, Rerouted, fault
+from domain.stock import Allocation, PlannedFulfilment, Shortage
 from domain.waiting import Party
 from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal, LookAgain
@@ -41,6 +42,8 @@ class Rerouting:
         self._short: tuple[Shortage, ...] = ()
         self._refused_by: tuple[str, ...] = ()
         self._arrived = False
+        self._one = asyncio.Lock()
+        """held while the record is asked, so that no older answer comes after a newer one"""
 
     @property
     def waits(self) -> bool:
@@ -51,18 +54,22 @@ class Rerouting:
         """Units of one of the order's SKUs have come in."""
         self._arrived = True
 
-    async def reject(self, rejection: Rejection, number: int) -> None:
-        """Carry a rejection out: stock, books, new places."""
-        step = Reject(rejection, number, self._step())
+    async def reject(self, rejection: Rejection, number: int) -> tuple[Allocation, ...]:
+        """Carry a rejection out: stock, books, new places; what the fulfilment still ships."""
         summary = f"Parcel {number} rejected ({rejection.reason}): put stock right, route again"
         self._journal.show(f"Parcel {number} was rejected by {rejection.by}: {rejection.reason}.")
-        self._take(await keep_record(Rejections.reject, step, summary=summary))
+        async with self._one:
+            step = Reject(rejection, number, self._step())
+            rerouted = await keep_record(Rejections.reject, step, summary=summary)
+            self._take(rerouted)
+        return rerouted.staying
 
     async def look(self, *, despite: bool = False) -> None:
         """Look once for places for what has none; ``despite`` rejections, if a person has decided so."""
         self._arrived = False
-        step = self._step(despite=despite)
-        self._take(await keep_record(Rejections.reroute, step, summary="Route again what has no place"))
+        async with self._one:
+            step = self._step(despite=despite)
+            self._take(await keep_record(Rejections.reroute, step, summary="Route again what has no place"))
 
     async def wait(self) -> None:
         """Until everything has a place. Ends early when the order is to be cancelled."""
@@ -169,8 +176,7 @@ class RejectionRun:
         if await self._recall.fulfilment(self.planned.id):
             self.refuse(f"The carrier has {name} already; it has left.")
             return False
-        await self._rerouting.reject(rejection, self.planned.number)
-        kept = staying(rejection, self.planned.allocations)
+        kept = await self._rerouting.reject(rejection, self.planned.number)
         self.planned = PlannedFulfilment(self.planned.id, self.planned.number, self.planned.warehouse, kept)
         self.done = not kept
         self._wished = None  # nothing is awaited after this, until the fulfilment knows that it has no label
