@@ -58,7 +58,8 @@ class Projection:
     """The workflow's newest view of an order, and what has happened since the last one.
 
     ``open`` are the exceptions that the workflow still waits for: another one that the record shows as open belongs to
-    a run that was ended or reset from outside, and nobody waits for it any more.
+    a run that was ended or reset from outside, and nobody waits for it any more. ``settling`` are those whose end is
+    being written by another projection at this moment.
     """
 
     order_id: str
@@ -72,6 +73,7 @@ class Projection:
     fulfilments: tuple[FulfilmentChange, ...] = ()
     delivered_at: datetime | None = None
     closed_at: datetime | None = None
+    settling: tuple[str, ...] = ()
 
 
 async def write(connection: AsyncConnection, projection: Projection) -> None:
@@ -98,7 +100,10 @@ async def write(connection: AsyncConnection, projection: Projection) -> None:
     # Most orders never meet an exception, and need not look for any.
     if met.needs_attention or projection.opened or projection.resolved:
         if met.newest:
-            await exception_records.supersede(connection, projection.order_id, keep=projection.open)
+            still = (*projection.open, *projection.settling)
+            await exception_records.supersede(
+                connection, projection.order_id, keep=(*projection.open, *projection.settling)
+            )
         await exception_records.refresh_attention(connection, projection.order_id)
     for change in projection.fulfilments:
         if change.status is FulfilmentStatus.HANDED_OVER:
