@@ -100,7 +100,6 @@ async def write(connection: AsyncConnection, projection: Projection) -> None:
     # Most orders never meet an exception, and need not look for any.
     if met.needs_attention or projection.opened or projection.resolved:
         if met.newest:
-            still = (*projection.open, *projection.settling)
             await exception_records.supersede(
                 connection, projection.order_id, keep=(*projection.open, *projection.settling)
             )
