@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.quiet_events import ends_wait, record_quiet, together
+from activities.quiet_events import ends_wait, recalled, record_quiet, together
 from activities.shipments import record_tracking
 from db import exceptions as exception_records
 from db import inbox as records
@@ -171,8 +171,10 @@ class Inbox:
             note = _woken(await self._wake(parcel.order_id, wake))
             if said is not None:  # without his word the order may still fail to get it, and more news help
                 await shipment_records.set_parcel(connection, parcel.id, {"woken_status": status.value})
-        if parcel.fulfilment_status == FulfilmentStatus.CANCELLED and tracking.status in SCANNED:
-            reason = f"Parcel {tracking.tracking_code} was scanned by the carrier although the order is cancelled."
+        if recalled(parcel) and tracking.status in SCANNED:
+            cancelled = parcel.fulfilment_status == FulfilmentStatus.CANCELLED
+            why = "the order is cancelled" if cancelled else "its label was given back"
+            reason = f"Parcel {tracking.tracking_code} was scanned by the carrier although {why}."
             kind = ExceptionKind.SHIPPED_AFTER_CANCEL
             await self._open(connection, parcel.order_id, f"scan:{parcel.id}", kind, reason)
             note = "scanned although cancelled: an operator is told"

@@ -19,7 +19,7 @@ from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
 from domain.notifications import NoticeKind, NotificationStatus, message_id
 from domain.orders import Address, derived_id, workflow_id
-from domain.shipments import FulfilmentStatus
+from domain.shipments import GIVEN_BACK, FulfilmentStatus
 from integrations.errors import OutcomeUnknown, ProviderError, Rejected
 from integrations.mail.mailer import Mail, Mailer
 from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink
@@ -33,11 +33,15 @@ _TO_COME = frozenset({FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED})
 
 @dataclass(frozen=True)
 class Notice:
-    """Tell the customer of ``kind``. ``subject`` tells apart what may happen more than once (a fulfilment's id)."""
+    """Tell the customer of ``kind``. ``subject`` tells apart what may happen more than once (a fulfilment's id).
+
+    ``more_to_come``: units have no place yet, and no fulfilment of the record ships them.
+    """
 
     order_id: str
     kind: NoticeKind
     subject: str = ""
+    more_to_come: bool = False
 
     @property
     def id(self) -> str:
@@ -171,6 +175,8 @@ class Notifications:
             payment = await payment_records.find(connection, notice.order_id)
             waits = await queue_records.of_order(connection, notice.order_id)
         about = [p for p in parcels if p.tracking_code and (not notice.subject or p.fulfilment_id == notice.subject)]
+        sent = [p for p in parcels if p.tracking_code and (p.void_status not in GIVEN_BACK or not notice.subject)]
+        about = [p for p in sent if not notice.subject or p.fulfilment_id == notice.subject]
         content = OrderMail(
             shop_name=self._shop_name,
             kind=notice.kind,
@@ -185,7 +191,7 @@ class Notifications:
             placed_at=order.placed_at,
             parcels=tuple(_parcel_link(p) for p in about),
             more_to_come=notice.kind is NoticeKind.SHIPPED
-            and any(f.status in _TO_COME for f in fulfilments if f.id != notice.subject),
+            and (notice.more_to_come or any(f.status in _TO_COME for f in fulfilments if f.id != notice.subject)),
             money_note=_money_note(payment) if notice.kind is NoticeKind.CANCELLED else None,
             leaves_at=next((wait.expected_at for wait in waits if wait.expected_at is not None), None),
             pre_order=any(wait.promised and wait.pre_order for wait in waits),

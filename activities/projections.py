@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic import TypeAdapter
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import exceptions as exception_records
@@ -69,7 +71,8 @@ class Projection:
     """The workflow's newest view of an order, and what has happened since the last one.
 
     ``open`` are the exceptions that the workflow still waits for: another one that the record shows as open belongs to
-    a run that was ended or reset from outside, and nobody waits for it any more.
+    a run that was ended or reset from outside, and nobody waits for it any more. ``settling`` are those whose end is
+    being written by another projection at this moment.
     """
 
     order_id: str
@@ -85,6 +88,7 @@ class Projection:
     agreed: tuple[Agreed, ...] = ()
     delivered_at: datetime | None = None
     closed_at: datetime | None = None
+    settling: tuple[str, ...] = ()
 
 
 async def write(connection: AsyncConnection, projection: Projection) -> None:
@@ -116,7 +120,9 @@ async def write(connection: AsyncConnection, projection: Projection) -> None:
     # Most orders never meet an exception, and need not look for any.
     if met.needs_attention or projection.opened or projection.resolved:
         if met.newest:
-            await exception_records.supersede(connection, projection.order_id, keep=projection.open)
+            await exception_records.supersede(
+                connection, projection.order_id, keep=(*projection.open, *projection.settling)
+            )
         await exception_records.refresh_attention(connection, projection.order_id)
     for change in projection.fulfilments:
         if change.status is FulfilmentStatus.HANDED_OVER:
@@ -128,7 +134,7 @@ async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment
     """Take a fulfilment's units out of stock: they have left the warehouse."""
     fulfilment = await shipment_records.find_fulfilment(connection, fulfilment_id)
     rows = await stock_records.reservations(connection, order_id, statuses=LIVE, lock=True)
-    mine = [row for row in rows if fulfilment is not None and row.warehouse == fulfilment.warehouse]
+    mine = [row for row in rows if fulfilment is not None and _ships(fulfilment, row)]
     await stock_records.lock(connection, [(row.sku, row.warehouse) for row in mine])
     changes = [
         Change(
@@ -145,6 +151,12 @@ async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment
     ]
     await stock_records.move(connection, changes)
     await stock_records.turn(connection, [row.id for row in mine], ReservationStatus.SHIPPED)
+
+
+def _ships(fulfilment: Row[Any], reservation: Row[Any]) -> bool:
+    if reservation.fulfilment_id is None:  # nothing of the order was ever rejected: one fulfilment for each warehouse
+        return bool(reservation.warehouse == fulfilment.warehouse)
+    return bool(reservation.fulfilment_id == fulfilment.id)
 
 
 def waiting_json(waiting: Waiting) -> dict[str, object]:

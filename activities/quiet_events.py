@@ -15,7 +15,7 @@ from db import shipments as shipment_records
 from db.inbox import Settled
 from domain.inbox import EventTopic, InboxStatus
 from domain.payments import PaymentStatus
-from domain.shipments import ENDING, SCANNED, FulfilmentStatus, Tracking, TrackingStatus
+from domain.shipments import ENDING, GIVEN_BACK, NOT_SHIPPING, SCANNED, FulfilmentStatus, Tracking, TrackingStatus
 from integrations.carriers.carrier import Carrier
 from integrations.errors import BadPayload
 
@@ -32,8 +32,18 @@ async def record_quiet(connection: AsyncConnection, rows: Sequence[Row[Any]], ca
     return len(settled)
 
 
+def recalled(parcel: Row[Any]) -> bool:
+    """Whether the parcel must not travel: its order is cancelled, its warehouse rejected it, or its label was voided.
+
+    A label whose return the carrier refused may have been used before, and then the order is told as ever.
+    """
+    return parcel.void_status in GIVEN_BACK or parcel.fulfilment_status in NOT_SHIPPING
+
+
 def ends_wait(parcel: Row[Any], status: TrackingStatus) -> bool:
     """Whether the order's workflow waits for just this: the first scan, or the end of the journey."""
+    if recalled(parcel):
+        return False
     told = parcel.woken_status
     if told == status or (told in SCANNED and status not in ENDING):
         return False  # a signal that Temporal has taken is not lost: the order is about to act on it
@@ -68,7 +78,7 @@ async def _trackings(
     of_parcel: dict[str, list[Tracking]] = defaultdict(list)
     for row, tracking in told:
         parcel = known.get((row.provider, tracking.tracker))
-        if parcel is None or parcel.bought_at is None or parcel.fulfilment_status == FulfilmentStatus.CANCELLED:
+        if parcel is None or parcel.bought_at is None or recalled(parcel):
             continue
         if not ends_wait(parcel, tracking.status):
             of_parcel[parcel.id].append(tracking)

@@ -31,7 +31,10 @@ _AT_ONCE = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Request:
-    """An order to be routed: ``at`` is now. ``barred`` are warehouses that may not ship it, with the reasons."""
+    """An order to be routed: ``at`` is now. ``barred`` are warehouses that may not ship it, with the reasons.
+
+    ``part``: the lines are a part of the order that is routed again; the rest ships from where it ships.
+    """
 
     order_id: str
     round: int
@@ -39,6 +42,7 @@ class Request:
     address: Address
     at: datetime
     barred: Mapping[str, str] = field(default_factory=dict)
+    part: bool = False
 
 
 @dataclass(frozen=True)
@@ -209,6 +213,7 @@ async def _keep(
         decision=DECISION.dump_python(decision, mode="json"),
         rule_set_id=decision.rule_set,
         promised=promised,
+        part=request.part,
     )
     limited = {place.warehouse for place in scene.places if place.capacity is not None}
     shares = [

@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities import routing, stock_queues
+from activities import rejections, routing, stock_queues
 from activities.projections import Entry, Projection, write
 from activities.routing import Prepared
 from activities.stock_queues import Shelf
@@ -22,7 +22,7 @@ from db.stock import Change
 from domain.orders import Address, Line, derived_id
 from domain.routing.splitting import units_of
 from domain.shipments import FulfilmentStatus
-from domain.stock import LIVE, Allocation, MovementKind, Plan, ReservationStatus
+from domain.stock import LIVE, Allocation, MovementKind, Plan, PlannedFulfilment, ReservationStatus
 
 # What a workflow that starts anew may find: units that have left already stand as well.
 _STANDS = (*LIVE, ReservationStatus.SHIPPED)
@@ -44,16 +44,6 @@ class Reserve:
     at: datetime
     expires_at: datetime
     then: Projection | None = None
-
-
-@dataclass(frozen=True)
-class PlannedFulfilment:
-    """One warehouse's share of an order."""
-
-    id: str
-    number: int
-    warehouse: str
-    allocations: tuple[Allocation, ...]
 
 
 @dataclass(frozen=True)
@@ -166,6 +156,8 @@ class StockKeeper:
 
     async def _made_before(self, connection: AsyncConnection, request: Reserve) -> Plan | None:
         rows = await stock_records.reservations(connection, request.order_id)
+        if rows and (plan := await rejections.taken_up(connection, request.order_id)) is not None:
+            return plan
         mine = [row for row in rows if row.round == request.round]
         if not mine:
             return None

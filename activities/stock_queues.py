@@ -19,7 +19,7 @@ from domain.orders import Line
 from domain.promises import promise
 from domain.routing.decision import kept_out
 from domain.routing.splitting import shortages, units_of
-from domain.stock import Allocation, Plan
+from domain.stock import Plan
 from domain.stock_queues import (
     Backorder,
     Claim,
@@ -109,38 +109,39 @@ async def leaves_from(
 
 
 async def wait_elsewhere(
-    connection: AsyncConnection, order_id: str, units: Sequence[Allocation], *, queue: QueueName, reason: str
+    connection: AsyncConnection,
+    order_id: str,
+    lines: Sequence[Line],
+    *,
+    barred: Mapping[str, Sequence[str]],
+    queue: QueueName,
+    reason: str,
 ) -> None:
-    """Put units that a warehouse was to ship and cannot into a queue; the warehouses of ``units`` are barred for them.
+    """Put units of single SKUs that a warehouse was to ship, and cannot, into a queue; ``barred`` may not ship a SKU.
 
     They were promised when they were reserved, and keep that place: the claim counts from the order's own moment, and
-    goes before all that were promised later. `db.stock_queues.leave` takes lines out again. To be repeated freely.
+    goes before all that were promised later. `db.stock_queues.leave` takes them out again. To be repeated freely.
     """
     order = await order_records.find(connection, order_id)
     if order is None:
         raise LookupError("units of an order without a record")
-    rows: dict[tuple[int, str], dict[str, Any]] = {}
-    for unit in sorted(units, key=lambda one: (one.line, one.sku, one.warehouse)):
-        row = rows.setdefault(
-            (unit.line, unit.sku),
-            {
-                "order_id": order_id,
-                "line": unit.line,
-                "sku": unit.sku,
-                "units": 0,
-                "missing": 0,
-                "queue": queue.value,
-                "promised": True,
-                "warehouse": unit.warehouse,
-                "barred": [],
-                "since": order.placed_at,
-                "reason": reason,
-            },
-        )
-        row["units"] += unit.quantity
-        row["missing"] += unit.quantity
-        row["barred"].append(unit.warehouse)
-    await records.enter(connection, list(rows.values()))
+    rows = [
+        {
+            "order_id": order_id,
+            "line": line.number,
+            "sku": line.sku,
+            "units": line.quantity,
+            "missing": line.quantity,
+            "queue": queue.value,
+            "promised": True,
+            "warehouse": next(reversed(barred.get(line.sku, ())), None),
+            "barred": sorted(barred.get(line.sku, ())),
+            "since": order.placed_at,
+            "reason": reason,
+        }
+        for line in sorted(lines, key=lambda one: (one.number, one.sku))
+    ]
+    await records.enter(connection, rows)
 
 
 def held_back(prepared: Prepared) -> bool:

@@ -17,6 +17,7 @@ from api import (
     identity,
     orders,
     problems,
+    rejections,
     routing,
     sellable,
     shipments,
@@ -36,6 +37,7 @@ MAX_AT_ONCE = 200
 ROUTERS = (
     orders.router,
     shipments.router,
+    rejections.router,
     exceptions.router,
     holds.router,
     hold_rules.router,

@@ -27,7 +27,10 @@ _WITH_BODY = (413, 415)
 
 TAGS = [
     {"name": "orders", "description": "Place orders, follow them, cancel them."},
-    {"name": "fulfilments", "description": "What a warehouse does: print the label, hand the parcel over."},
+    {
+        "name": "fulfilments",
+        "description": "What a warehouse does: print labels, hand parcels over, reject what it cannot ship.",
+    },
     {"name": "exceptions", "description": "What waits for a person, and the decision."},
     {"name": "holds", "description": "Stop an order until somebody has looked, by hand or by rules."},
     {"name": "catalogue", "description": "SKUs and warehouses."},

@@ -21,7 +21,7 @@ from api.services import Services, Wired
 from api.viewing import WAITING
 from db import exceptions, orders
 from domain.errors import Conflict, NotFound
-from domain.exceptions import ExceptionKind, ExceptionStatus, Resolution
+from domain.exceptions import OPENED_BY_OTHERS, ExceptionKind, ExceptionStatus, Resolution
 
 router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
 
@@ -81,6 +81,10 @@ async def resolve(
         answer = await wired.gateway.resolve(row.order_id, decision, key=key)
     except NotFound as error:
         raise not_running(row.number) from error
+    except Conflict:
+        if row.kind not in OPENED_BY_OTHERS:
+            raise
+        return await _resolve_record(wired, row, decision)  # the order goes on, and does not wait for it
     return AnswerOut(order_id=row.order_id, status=answer.status, waiting=answer.waiting)
 
 
@@ -102,7 +106,7 @@ async def _resolved_before(wired: Services, row: Row[Any], body: ResolveIn) -> A
 
 
 async def _resolve_record(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
-    """Close an exception of an order that has ended: nobody but its record is left to be told."""
+    """Close an exception that no workflow waits for: nobody but the order's record is to be told."""
     async with wired.database.transaction() as connection:
         await exceptions.resolve(
             connection,

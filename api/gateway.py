@@ -6,6 +6,7 @@ from typing import Protocol
 from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
+from domain.rejections import Rejection
 from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
 
 
@@ -25,6 +26,9 @@ class OrderGateway(Protocol):
 
     async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
         """Note that a fulfilment's parcels are the carrier's; its money is captured first."""
+
+    async def reject(self, order_id: str, rejection: Rejection, *, key: str) -> Answer:
+        """Take units from a fulfilment that its warehouse does not ship, and find another place."""
 
     async def restart(self, placed: PlacedOrder) -> None:
         """Start an order anew whose workflow was ended in Temporal; Conflict if it runs, or ended by itself."""

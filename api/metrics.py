@@ -36,6 +36,12 @@ class WebMetrics:
         self._webhooks = Counter(
             "waybill_webhooks", "Webhooks, by provider and outcome.", ["provider", "outcome"], registry=self._registry
         )
+        self._rejections = Counter(
+            "waybill_rejections",
+            "Fulfilments that warehouses rejected, whole or in part, by reason and warehouse.",
+            ["reason", "warehouse"],
+            registry=self._registry,
+        )
         self._calls = Histogram(
             "waybill_provider_call_seconds",
             "Time of calls to providers, by provider, operation and outcome.",
@@ -65,6 +71,10 @@ class WebMetrics:
     def webhook(self, provider: str, outcome: str) -> None:
         """One webhook of a provider that we know."""
         self._webhooks.labels(provider, outcome).inc()
+
+    def rejected(self, reason: str, warehouse: str) -> None:
+        """One rejection by a warehouse."""
+        self._rejections.labels(reason, warehouse).inc()
 
     def provider_call(self, provider: str, operation: str, outcome: str, seconds: float) -> None:
         """One call to a provider; fits `integrations.observing.Observe`."""

@@ -9,20 +9,16 @@ from api.errors import NothingToPrint
 from api.viewing import ADDRESS, grouped
 from db import catalogue, orders, shipments
 from domain.errors import NotFound
-from domain.shipments import FulfilmentStatus
+from domain.shipments import NOT_SHIPPING
 from templates.slips import PackingSlip, PickLine
 
 
 async def order_slips(connection: AsyncConnection, id_or_number: str) -> list[PackingSlip]:
-    """One slip for each fulfilment that is not cancelled. Raises NotFound, or NothingToPrint where there is none."""
+    """One slip for each fulfilment that ships or has shipped. Raises NotFound, or NothingToPrint if none does."""
     order = await orders.find(connection, id_or_number)
     if order is None:
         raise NotFound("order", id_or_number)
-    fulfilments = [
-        row
-        for row in await shipments.fulfilments(connection, order.id)
-        if row.status != FulfilmentStatus.CANCELLED.value
-    ]
+    fulfilments = [row for row in await shipments.fulfilments(connection, order.id) if row.status not in NOT_SHIPPING]
     if not fulfilments:
         raise NothingToPrint(f"Order {order.number} has nothing to pack: no warehouse has it, or it was cancelled.")
     places = await catalogue.find_warehouses(connection, [row.warehouse for row in fulfilments])

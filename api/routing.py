@@ -27,6 +27,7 @@ from api.schemas.routing import (
     RegionIn,
     RegionListOut,
     RegionOut,
+    RoundOut,
     RoutingOut,
     RuleSetIn,
     RuleSetListOut,
@@ -203,15 +204,18 @@ async def simulate(id: RuleSetKey, body: SimulationIn, caller: ReadsOrders, wire
     responses=problems(404),
 )
 async def show_routing(order: OrderKey, caller: ReadsOrders, wired: Wired) -> RoutingOut:
-    """The last decision: every warehouse that was considered, how each rule ranked it, and why it lost."""
+    """Every warehouse that was considered, how each rule ranked it, and why it lost; round after round."""
     async with wired.database.reading() as connection:
         row = await orders.find(connection, order)
         if row is None:
             raise NotFound("order", order)
-        kept = await records.last_decision(connection, row.id)
+        kept = await records.decisions(connection, row.id)
     concerns(row.id, row.number)
-    decision = None if kept is None else decision_out(DECISION.validate_python(kept))
-    return RoutingOut(order_id=row.id, number=row.number, sentences=row.routing, decision=decision)
+    rounds = [
+        RoundOut(round=r.round, at=r.at, decision=decision_out(DECISION.validate_python(r.decision))) for r in kept
+    ]
+    last = rounds[-1].decision if rounds else None
+    return RoutingOut(order_id=row.id, number=row.number, sentences=row.routing, decision=last, rounds=rounds)
 
 
 @router.get("/routing/regions", response_model=RegionListOut, summary="List postal regions", responses=problems())

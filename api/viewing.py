@@ -160,7 +160,7 @@ def _fulfilment(row: Row[Any], lines: Rows, parcels: Rows, scans: dict[str, list
         **row._mapping,
         "lines": lines,
         "parcels": [ParcelOut.model_validate({**p._mapping, "events": scans[p.id]}) for p in parcels],
-        "links": FulfilmentLinksOut(hand_over=f"{here}/hand-over", label=f"{here}/label"),
+        "links": FulfilmentLinksOut(hand_over=f"{here}/hand-over", label=f"{here}/label", reject=f"{here}/reject"),
     }
     return FulfilmentOut.model_validate(values)
 

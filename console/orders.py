@@ -15,11 +15,10 @@ from sqlalchemy import Row
 from db import order_view
 from db.base import Database
 from db.order_view import OrderView
-from db.orders import unit_names
 from domain.errors import NotFound
 from domain.money import Money
 from domain.orders import Address, Line, OrderStatus
-from domain.shipments import TrackingEvent, TrackingStatus
+from domain.shipments import GIVEN_BACK, FulfilmentStatus, TrackingEvent, TrackingStatus
 from domain.waiting import Waiting
 from templates.pages import OrderPage, PageEntry, PageLinks, PageMoney, PageParcel, ParcelItem
 from templates.parts import PricedLine
@@ -29,6 +28,8 @@ _WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
 _ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
 _TOKEN_LENGTH = 200
 _AMONG_PEOPLE = frozenset({"exception", "resolved", "held", "release_agreed", "released"})
+_BEHIND_THE_SCENES = frozenset({"rejected", "rejection_refused", "rerouted", "label_voided"})
+"""entries of the timeline that tell of warehouses only: to the customer nothing has happened"""
 _LINK_ENDED = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -138,9 +139,15 @@ def _money(order: Row[Any], payment: Row[Any] | None) -> PageMoney:
 
 def _parcels(view: OrderView) -> tuple[PageParcel, ...]:
     """One parcel for each fulfilment: the newest one, if there was more than one label."""
-    newest = {parcel.fulfilment_id: parcel for parcel in view.parcels}
-    names = unit_names(view.lines)
-    return tuple(_parcel(view, row, newest.get(row.id), names) for row in view.fulfilments)
+    newest = {parcel.fulfilment_id: parcel for parcel in view.parcels if _counts(view, parcel)}
+    names = {line.number: line.name for line in view.lines}
+    ships = [row for row in view.fulfilments if row.status != FulfilmentStatus.REJECTED]
+    return tuple(_parcel(view, row, newest.get(row.id), names) for row in ships)
+
+
+def _counts(view: OrderView, parcel: Row[Any]) -> bool:
+    """Whether people may still look for the parcel; of a cancelled order its label's end is all there is to tell."""
+    return parcel.void_status not in GIVEN_BACK or view.order.status in {OrderStatus.CANCELLING, OrderStatus.CANCELLED}
 
 
 def _parcel(

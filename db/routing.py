@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -283,10 +284,17 @@ WITH kept AS (
     INSERT INTO routing_decisions (order_id, round, decision, at) VALUES (:order_id, :round, :decision, :at)
     ON CONFLICT (order_id, round) DO UPDATE SET decision = excluded.decision, at = excluded.at
 )
-UPDATE orders SET routing = :routing, rule_set_id = :rule_set_id,
-    promised_current = coalesce(CAST(:promised AS timestamptz), promised_current)
+UPDATE orders SET rule_set_id = :rule_set_id,
+    routing = CASE WHEN NOT :part THEN :routing WHEN :placed THEN routing || :routing ELSE routing END,
+    promised_current = CASE WHEN :part THEN greatest(promised_current, CAST(:promised AS timestamptz))
+        ELSE coalesce(CAST(:promised AS timestamptz), promised_current) END
 WHERE id = :order_id
-""").bindparams(bindparam("decision", type_=JSONB), bindparam("routing", type_=JSONB))
+""").bindparams(
+    bindparam("decision", type_=JSONB),
+    bindparam("routing", type_=JSONB),
+    bindparam("part", type_=Boolean),
+    bindparam("placed", type_=Boolean),
+)
 
 
 async def keep_decision(
@@ -299,10 +307,15 @@ async def keep_decision(
     decision: dict[str, Any],
     rule_set_id: str | None,
     promised: datetime | None,
+    part: bool = False,
 ) -> None:
-    """Keep why the order ships from where it ships; ``promised`` is when it should be at the door, as of now."""
+    """Keep why the order ships from where it ships; ``promised`` is when it should be at the door, as of now.
+
+    Of a ``part`` that is routed again, the sentences are added to those of the rest, and the later promise stands.
+    """
     decided = {"order_id": order_id, "round": round, "at": at, "decision": decision, "rule_set_id": rule_set_id}
-    await connection.execute(_KEEP, {**decided, "routing": list(sentences), "promised": promised})
+    more = {"routing": list(sentences), "promised": promised, "part": part, "placed": bool(decision["allocations"])}
+    await connection.execute(_KEEP, {**decided, **more})
 
 
 async def set_promise(connection: AsyncConnection, order_id: str, promised: datetime) -> None:
@@ -310,16 +323,10 @@ async def set_promise(connection: AsyncConnection, order_id: str, promised: date
     await connection.execute(update(Order).where(Order.id == order_id).values(promised_current=promised))
 
 
-async def last_decision(connection: AsyncConnection, order_id: str) -> dict[str, Any] | None:
-    """The decision of an order's last round of routing; None before the first."""
-    query = (
-        select(RoutingDecision.decision)
-        .where(RoutingDecision.order_id == order_id)
-        .order_by(RoutingDecision.round.desc())
-        .limit(1)
-    )
-    decision: dict[str, Any] | None = (await connection.execute(query)).scalar()
-    return decision
+async def decisions(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    """All decisions of an order, round after round: (round, decision, at)."""
+    query = select(RoutingDecision.__table__).where(RoutingDecision.order_id == order_id)
+    return list(await connection.execute(query.order_by(RoutingDecision.round)))
 
 
 async def note_shares(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:

@@ -164,14 +164,16 @@ async def enter(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> 
 _BLANK: dict[str, Any] = {"warehouse": None, "barred": [], "pre_order": False, "expected_at": None, "reason": ""}
 
 
-async def leave(connection: AsyncConnection, order_id: str, *, lines: Collection[int] | None = None) -> None:
-    """Take an order, or only some of its lines, out of the queues.
+async def leave(
+    connection: AsyncConnection, order_id: str, *, units: Collection[tuple[int, str]] | None = None
+) -> None:
+    """Take an order, or only some of its units by (line, SKU), out of the queues.
 
     Where it gives a promise back, others may have it: their queues are called.
     """
     mine = Wait.order_id == order_id
-    if lines is not None:
-        mine &= Wait.line.in_(lines)
+    if units is not None:
+        mine &= tuple_(Wait.line, Wait.sku).in_(list(units))
     gone = list(await connection.execute(delete(Wait).where(mine).returning(Wait.sku, Wait.promised)))
     await call(connection, {row.sku for row in gone if row.promised})
 

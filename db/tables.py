@@ -11,6 +11,7 @@ from db.inbox import InboxEvent
 from db.notifications import Notification
 from db.orders import Order, OrderLine, TimelineEntry
 from db.payments import Payment, PaymentEvent
+from db.rejections import RejectionLine, RejectionRecord
 from db.restores import Restore
 from db.routing import LabelCost, PostalRegion, Routed, RoutingDecision, RuleSetRecord
 from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
@@ -43,6 +44,8 @@ __all__ = [
     "PaymentEvent",
     "PostalRegion",
     "QueueCall",
+    "RejectionLine",
+    "RejectionRecord",
     "Reservation",
     "Restore",
     "Routed",

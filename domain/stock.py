@@ -57,6 +57,17 @@ class Allocation:
 
 
 @dataclass(frozen=True)
+class PlannedFulfilment:
+    """One warehouse's share of an order. ``left``: it has left the warehouse already."""
+
+    id: str
+    number: int
+    warehouse: str
+    allocations: tuple[Allocation, ...]
+    left: bool = False
+
+
+@dataclass(frozen=True)
 class Shortage:
     """``missing`` units of a SKU that no warehouse has."""
 
@@ -78,6 +89,7 @@ class Plan:
     explanation: tuple[str, ...]
     left: tuple[str, ...] = ()
     backorder: Backorder | None = None
+    standing: tuple[PlannedFulfilment, ...] | None = None
 
     @property
     def warehouses(self) -> tuple[str, ...]:

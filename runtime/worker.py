@@ -16,6 +16,7 @@ from activities.inbox import Inbox
 from activities.notifications import Links, Notifications
 from activities.orders import OrderRecords
 from activities.payments import Payments
+from activities.rejections import Rejections
 from activities.shipments import Shipments
 from activities.stock import StockKeeper
 from activities.stock_check import StockCheck
@@ -55,6 +56,7 @@ class Crew:
     client: Client
     orders: OrderRecords
     stock: StockKeeper
+    rejections: Rejections
     stock_check: StockCheck
     transfers: Transfers
     payments: Payments
@@ -75,6 +77,8 @@ class Crew:
                 self.stock.reserve,
                 self.stock.commit,
                 self.stock.release,
+                self.rejections.reject,
+                self.rejections.reroute,
                 self.stock_check.check,
                 *self.transfers.activities,
                 self.payments.authorise,
@@ -141,6 +145,7 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
         client,
         records,
         stock,
+        Rejections(database),
         StockCheck(database),
         Transfers(database),
         Payments(database, outside.payments),

@@ -18,7 +18,8 @@ from domain.errors import TooEarly
 from domain.exceptions import Action, ExceptionKind, Resolution
 from domain.holds import Hold, HoldReason, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
-from domain.orders import Answer, CancelRequest, HandOver
+from domain.orders import Answer, CancelRequest, HandOver, derived_id
+from domain.rejections import RejectedLine, Rejection, RejectionReason
 from domain.stock import MovementKind, ReservationStatus
 from runtime.health import HealthServer
 from runtime.plugin import connect
@@ -158,6 +159,14 @@ class House(Findings):
                     return await self.gateway.hand_over(order, hand_over, key=key or uuid.uuid4().hex)
                 await asyncio.sleep(0.05)
 
+    async def reject(self, order: str, reason: RejectionReason, *lines: RejectedLine, number: int = 1) -> Answer:
+        """The warehouse does not ship a fulfilment, or some of its units."""
+        fulfilment = (await self.fulfilments(order))[number - 1]
+        rejection = Rejection(
+            derived_id(fulfilment.id, uuid.uuid4().hex), fulfilment.id, reason, by="the warehouse", lines=lines
+        )
+        return await self.gateway.reject(order, rejection, key=rejection.id)
+
     async def resolve(self, order: str, kind: ExceptionKind, action: Action, *, key: str | None = None) -> Answer:
         """An operator decides the open exception of this kind, once it is there."""
         exception = await self.exception(order, kind)
@@ -216,6 +225,16 @@ class House(Findings):
             return bool(found) and all(row.status == "labelled" for row in found)
 
         await self._until(are, lambda: self._story(order, "every parcel to be labelled"))
+
+    async def shipping_from(self, order: str, number: int) -> None:
+        """Wait until this fulfilment has its label, and its order's workflow knows."""
+
+        async def is_labelled() -> bool:
+            found = await self.fulfilments(order)
+            return len(found) >= number and found[number - 1].status == "labelled"
+
+        await self._until(is_labelled, lambda: self._story(order, f"a label for parcel {number}"))
+        await self.until(order, waiting="the hand-over")
 
     # --- weather -----------------------------------------------------------------------------------------------------
 

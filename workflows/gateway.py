@@ -28,6 +28,7 @@ from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, workflow_id
 from domain.promises import promised_to
+from domain.rejections import Rejection
 from workflows.orders import attributes
 from workflows.orders.workflow import OrderWorkflow
 
@@ -119,6 +120,10 @@ class OrderGateway:
     async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
         """Hand a fulfilment over to the carrier. Raises NotPaid, TooLate, Conflict, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.hand_over, request, key)
+
+    async def reject(self, order_id: str, rejection: Rejection, *, key: str) -> Answer:
+        """Reject a fulfilment, or some of its units. Raises TooLate, TooEarly, Conflict, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.reject, rejection, key)
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         """Decide an exception. Raises Conflict, TooLate, NotFound, Unavailable."""

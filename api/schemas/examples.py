@@ -85,6 +85,7 @@ _FULFILMENT_VIEW: dict[str, Any] = {
     ],
     "links": {
         "hand_over": f"/v1/fulfilments/{FULFILMENT_ID}/hand-over",
+        "reject": f"/v1/fulfilments/{FULFILMENT_ID}/reject",
         "label": f"/v1/fulfilments/{FULFILMENT_ID}/label",
     },
 }

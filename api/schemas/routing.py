@@ -258,8 +258,16 @@ class PreviewOut(Output):
     promised_at: datetime | None
 
 
+class RoundOut(Output):
+    """One round of routing: the first, or what followed a hold that was lost or a warehouse's rejection."""
+
+    round: int
+    at: datetime
+    decision: DecisionOut
+
+
 class RoutingOut(Output):
-    """How an order was routed last; ``decision`` is null before that."""
+    """How an order was routed; ``decision`` is that of the last round, null before the first."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -269,6 +277,7 @@ class RoutingOut(Output):
                     "number": "WB-100001",
                     "sentences": examples.DECISION["sentences"],
                     "decision": examples.DECISION,
+                    "rounds": [{"round": 1, "at": "2024-05-02T09:14:04Z", "decision": examples.DECISION}],
                 }
             ]
         }
@@ -278,6 +287,7 @@ class RoutingOut(Output):
     number: str
     sentences: list[str]
     decision: DecisionOut | None
+    rounds: list[RoundOut]
 
 
 class StockSeen(StrEnum):

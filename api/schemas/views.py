@@ -228,6 +228,7 @@ class FulfilmentLinksOut(Output):
 
     hand_over: str
     label: str
+    reject: str
 
 
 class FulfilmentOut(Output):

@@ -86,6 +86,9 @@ def decide(
     the rules' threshold (compared in ``currency``) is given to the best warehouses though it falls into more parcels.
     """
     errand = Errand(units_of(lines), address)
+    if scene.withheld:
+        may = {key: units for key, units in scene.available.items() if key not in scene.withheld}
+        scene = replace(scene, available=may)
     removed = _removed(errand, scene, rules)
     places = [place for place in scene.places if place.warehouse not in removed]
     codes = [place.warehouse for place in places]
@@ -235,7 +238,9 @@ def _incomplete(warehouse: str, errand: Errand, scene: Scene) -> Candidate:
         if scene.available.get((sku, warehouse), 0) < units
     ]
     told = ", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more SKUs" if len(lacking) > 3 else "")
-    return Candidate(warehouse, Fate.INCOMPLETE, f"{warehouse}: lacks {told}.", ())
+    withheld = [why for (sku, w), why in scene.withheld.items() if w == warehouse and sku in errand.units]
+    because = f" ({'; '.join(withheld)})" if withheld else ""
+    return Candidate(warehouse, Fate.INCOMPLETE, f"{warehouse}: lacks {told}{because}.", ())
 
 
 def _thrown_out(removed: Mapping[str, tuple[RuleKind | None, str]]) -> list[Candidate]:

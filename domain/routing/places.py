@@ -83,6 +83,7 @@ class Scene:
     hazardous: Set[str] = frozenset()
     barred: Mapping[str, str] = field(default_factory=dict)
     terms: Mapping[str, Terms] = field(default_factory=dict)
+    withheld: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def weight_band(grams: int) -> int:

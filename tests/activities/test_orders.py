@@ -9,12 +9,12 @@ from sqlalchemy.exc import IntegrityError
 
 from activities.orders import OrderRecords, placed_order
 from activities.projections import Entry, FulfilmentChange, Projection, Resolved
-from activities.stock import PlannedFulfilment
 from db import orders as order_records
 from db.base import Database
 from domain.exceptions import Action, ExceptionKind, OrderException
 from domain.orders import OrderStatus, Policy, derived_id
 from domain.shipments import FulfilmentStatus
+from domain.stock import PlannedFulfilment
 from domain.waiting import Party, Waiting
 from tests.activities.world import ADDRESS, CUSTOMER, World
 

@@ -20,13 +20,14 @@ from hypothesis.stateful import (
 )
 
 from activities.projections import ship_fulfilment
-from activities.stock import Commit, PlannedFulfilment, Release, StockKeeper
+from activities.stock import Commit, Release, StockKeeper
 from activities.stock_check import CheckAfter, StockCheck
 from activities.stock_entries import enter
 from activities.transfers import Cancel, Outcome, Receive, Send, Step, Transfers
 from db.base import Database
 from db.tables import Base
 from domain.errors import NotEnoughUnits
+from domain.stock import PlannedFulfilment
 from domain.stock_entries import Entry, EntryKind, EntryLine
 from domain.transfers import Arrived, Discrepancy, DiscrepancyReason, Receipt, Rest, TransferStatus
 from tests.activities.test_transfers import NOW, draft

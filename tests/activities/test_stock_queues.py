@@ -15,7 +15,7 @@ from db import stock_queues as records
 from db.base import Database
 from domain.bundles import Part
 from domain.orders import Line
-from domain.stock import Allocation, Plan, Shortage
+from domain.stock import Plan, Shortage
 from domain.stock_alerts import Thresholds
 from domain.stock_queues import Claim, QueueName
 from tests.activities.test_stock import keepers
@@ -218,8 +218,9 @@ async def test_units_that_a_warehouse_could_not_ship_wait_before_all_that_were_p
     await stock.reserve(reserve_for(await world.order("2")))
     for _ in range(2):
         async with world.database.transaction() as connection:
-            could_not = [Allocation(1, "MUG", "EDI", 1)]
-            await wait_elsewhere(connection, oid, could_not, queue=QueueName.ROUTING, reason="EDI could not find it")
+            could_not = [Line(1, "MUG", 1, 0)]
+            barred = {"MUG": ["EDI"]}
+            await wait_elsewhere(connection, oid, could_not, barred=barred, queue=QueueName.ROUTING, reason="not found")
     assert (await waiting(world))[0] == (oid, "MUG", "routing", True)
     await world.receive("MUG", "EDI", 1)
     await world.receive("MUG", "RNO", 1)
@@ -228,9 +229,9 @@ async def test_units_that_a_warehouse_could_not_ship_wait_before_all_that_were_p
         claims = await records.claims(connection, ["MUG"])
     assert Claim("MUG", 1, frozenset({"EDI"})) in claims
     async with world.database.transaction() as connection:
-        await records.leave(connection, oid, lines=[2])
+        await records.leave(connection, oid, units=[(2, "MUG")])
         assert len(await records.of_order(connection, oid)) == 1
-        await records.leave(connection, oid, lines=[1])
+        await records.leave(connection, oid, units=[(1, "MUG")])
         assert await records.of_order(connection, oid) == []
 
 

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import os
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +29,7 @@ from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, Policy
+from domain.rejections import Rejection
 from domain.shipments import LabelFormat
 from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
 from integrations.carriers.carrier import LabelFile
@@ -60,6 +61,8 @@ class FakeGateway:
     """raised one after the other by what is asked next"""
     away: WaybillError | None = None
     """raised by every start"""
+    rejects: Callable[[Rejection], Awaitable[None]] | None = None
+    """what a rejection does to the record"""
 
     async def start(self, placed: PlacedOrder) -> None:
         if self.away is not None:
@@ -76,6 +79,12 @@ class FakeGateway:
 
     async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
         return self._answer(order_id, request, key, OrderStatus.SHIPPED)
+
+    async def reject(self, order_id: str, rejection: Rejection, *, key: str) -> Answer:
+        answer = self._answer(order_id, rejection, key, OrderStatus.FULFILLING)
+        if self.rejects is not None:
+            await self.rejects(rejection)
+        return answer
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         return self._answer(order_id, resolution, key, OrderStatus.FULFILLING)

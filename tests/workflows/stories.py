@@ -11,6 +11,7 @@ from sqlalchemy import text
 from domain.errors import NotPaid
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
+from domain.rejections import RejectedLine, RejectionReason
 from domain.transfers import workflow_id
 from tests.house import House
 
@@ -196,6 +197,25 @@ async def transfer_late(house: House) -> str:
     (await house.http.post(f"/v1/transfers/{transfer}/cancel", json={"units": "write_off"})).raise_for_status()
     await handle.result()
     return handle.id
+
+
+async def rejected(house: House) -> str:
+    """Rejected in part, then whole by the other warehouse, waited for stock, and shipped from where a person let it."""
+    await house.receive("MUG", 10, at="EAST")
+    await house.receive("MUG", 1, at="WEST")
+    order = await house.place({"MUG": 3})
+    await house.labelled(order)
+    await house.until(order, waiting="the hand-over")
+    await house.reject(order, RejectionReason.DAMAGED, RejectedLine(1, 1))
+    await house.shipping_from(order, 2)
+    await house.reject(order, RejectionReason.NOT_FOUND, number=2)
+    await house.resolve(order, ExceptionKind.OUT_OF_STOCK, Action.RETRY)
+    await house.shipping_from(order, 3)
+    for number in (1, 3):
+        await house.hand_over(order, number=number)
+        await house.advance(order, 9, number=number)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
 
 
 STORIES: dict[str, Story] = {

@@ -6,9 +6,12 @@ from datetime import datetime
 from temporalio import workflow
 
 from activities.projections import Agreed
+from activities.shipments import Shipments, VerifyAddress
 from domain.holds import Hold, ReleaseHold
 from domain.waiting import Party
 from workflows.orders.journal import Journal
+from workflows.orders.labelling import CARRIER_SYSTEM
+from workflows.orders.outside import Outside, Refusal
 
 
 class Holds:
@@ -29,6 +32,18 @@ class Holds:
     def first_to_end(self, fulfilment_id: str) -> datetime | None:
         """When the next one of a fulfilment's holds releases itself."""
         return min((hold.until for hold in self.over(fulfilment_id) if hold.until is not None), default=None)
+
+    async def check_address(self, outside: Outside) -> None:
+        """Where the rules want it: hold the order if the carrier does not know the address, or cannot be asked."""
+        hold = self._journal.order.address_hold
+        if hold is None:
+            return
+        ask = VerifyAddress(CARRIER_SYSTEM, self._journal.order.request.shipping_address)
+        summary = "Does the carrier know the address?"
+        answer = await outside.call(Shipments.verify_address, ask, summary=summary, on=Party.CARRIER)
+        problem = answer.reason if isinstance(answer, Refusal) else answer.problem
+        if problem is not None:
+            self.place(replace(hold, at=workflow.now(), note=f"the address was not verified: {problem}"))
 
     def wait_on(self, fulfilment_id: str, name: str) -> bool:
         """Say which holds stop a fulfilment that can go no further; False if none does."""

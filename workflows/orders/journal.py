@@ -56,6 +56,7 @@ class Journal:
         self._lines: list[str] = []
         self._findable: dict[str, SearchAttributeUpdate[Any]] = {}
         self._written: Projection | None = None
+        self._settling: list[str] = []
 
     @property
     def waiting(self) -> Waiting:
@@ -146,7 +147,11 @@ class Journal:
         self._entries, self._opened, self._resolved, self._changes = [], [], [], []
         self._held, self._agreed = [], []
         self._written = projection
+        # Another projection may be written first: it must not take these for exceptions that nobody waits for.
+        ending = [end.exception_id for end in projection.resolved]
+        self._settling += ending
         await keep_record(OrderRecords.record, projection, summary=f"Record: {self.status}")
+        self._settling = [id for id in self._settling if id not in ending]
 
     def foretell(self, status: OrderStatus, what: str, on: Party) -> Projection:
         """What holds if the next step of our own succeeds. The step writes it in its own transaction."""
@@ -175,6 +180,7 @@ class Journal:
             agreed=tuple(self._agreed),
             delivered_at=self.delivered_at,
             closed_at=workflow.now() if closed else None,
+            settling=tuple(self._settling),
         )
 
     def _stands(self, projection: Projection) -> bool:

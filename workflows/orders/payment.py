@@ -10,12 +10,11 @@ from temporalio import workflow
 
 from activities.failures import KEY_SPENT
 from activities.payments import Payments, PayStep
-from activities.stock import PlannedFulfilment
 from domain.exceptions import ExceptionKind
 from domain.money import Money
 from domain.orders import OrderStatus
 from domain.payments import Decline, PaymentState, PaymentStatus, mismatch
-from domain.stock import Plan
+from domain.stock import Plan, PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal, LookAgain
@@ -76,6 +75,11 @@ class PaymentRun:
     def lapses_at(self) -> datetime | None:
         """When the hold ends by itself, if it is not captured before."""
         return None if self._state is None or self.captured else self._state.capture_before
+
+    @property
+    def warns_at(self) -> datetime | None:
+        """When a person is told that the hold is about to end."""
+        return None if self.lapses_at is None else self.lapses_at - self._journal.order.policy.hold_margin
 
     async def secure(self, plan: Plan, planned: Callable[[Plan], tuple[PlannedFulfilment, ...]]) -> Plan:
         """Authorise, wait for the customer where needed, and make the reservation firm; the plan that stands.

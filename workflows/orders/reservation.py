@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-from activities.stock import Commit, PlannedFulfilment, Reserve, StockKeeper
+from activities.stock import Commit, Reserve, StockKeeper
 from domain.exceptions import Action, ExceptionKind
 from domain.notifications import NoticeKind
 from domain.orders import OrderStatus
-from domain.stock import Plan
+from domain.stock import Plan, PlannedFulfilment
 from domain.stock_queues import Backorder
 from domain.waiting import Party
 from workflows.orders.desk import Desk
@@ -20,7 +20,7 @@ from workflows.orders.steps import keep_record
 # The workflow gives up an unpaid order first; the record's own expiry is for a workflow that cannot run.
 _SLACK = timedelta(hours=1)
 # Receipts tell the orders that wait; units that others give back, and news that was lost, are found by this.
-_LOOK_EVERY = timedelta(hours=6)
+LOOK_EVERY = timedelta(hours=6)
 _LOOK_FOR_PROMISED_EVERY = timedelta(days=1)
 AUTHORISING = ("the payment to be authorised", Party.PAYMENT_PROVIDER)
 """what an order waits for whose units are held, and on whom"""
@@ -51,7 +51,7 @@ class ReservationRun:
         """Hold every unit of the order; where it is short, wait for what was promised, or for a person's decision."""
         self._round += 1
         plan = await self._hold()
-        while not plan.allocations:
+        while not plan.allocations and plan.standing is None:
             self._desk.check()
             self._journal.move_to(OrderStatus.AWAITING_STOCK)
             if plan.backorder is not None and workflow.now() < plan.backorder.expected:
@@ -59,7 +59,7 @@ class ReservationRun:
                 continue
             decided = await self._ask(plan)
             plan = self._plan if decided is None else await self._hold()
-        if plan.left:
+        if plan.left or any(fulfilment.left for fulfilment in plan.standing or ()):
             self._desk.has_left()
         self._journal.show(" ".join(plan.explanation) or "The units are held.")
         return plan
@@ -113,11 +113,13 @@ class ReservationRun:
         short = ", ".join(f"{s.missing} of {s.sku}" for s in plan.shortages)
         late = f" It was promised to leave by {plan.backorder.expected:%Y-%m-%d}." if plan.backorder else ""
         reason = f"Out of stock: {short} missing.{late} A receipt of stock moves the order on; retry looks again now."
-        again = LookAgain(settled, news=lambda: self._arrived, every=_LOOK_EVERY)
+        again = LookAgain(settled, news=lambda: self._arrived, every=LOOK_EVERY)
         return await self._desk.ask(ExceptionKind.OUT_OF_STOCK, reason, again=again)
 
     async def commit(self, fulfilments: tuple[PlannedFulfilment, ...]) -> bool:
         """Make the hold firm, now that the order is paid; False if it was lost meanwhile."""
+        if not fulfilments:
+            return True  # taken up after everything was rejected: what it ships is still to be placed
         then = self._journal.foretell(OrderStatus.FULFILLING, *booking(f"parcel {fulfilments[0].number}"))
         commit = Commit(self._journal.order.id, fulfilments, then)
         firm = await keep_record(StockKeeper.commit, commit, summary="Make the reservation firm")

@@ -1,29 +1,31 @@
 """One order, from acceptance to the customer's door."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from activities.notifications import Notice, Notifications
-from activities.shipments import Shipments, VerifyAddress
-from activities.stock import PlannedFulfilment, Release, StockKeeper
+from activities.stock import Release, StockKeeper
 from domain.exceptions import Action, ExceptionKind, Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import EventTopic, Wake
 from domain.notifications import NoticeKind
 from domain.orders import ENDED, Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, derived_id
-from domain.stock import Plan
+from domain.rejections import Rejection
+from domain.stock import Plan, PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders import attributes
 from workflows.orders.desk import Desk, OrderStopped
-from workflows.orders.fulfilment import CARRIER_SYSTEM, FulfilmentRun, HandOverRefused
+from workflows.orders.fulfilment import FulfilmentRun, HandOverRefused
 from workflows.orders.holds import Holds, listed
 from workflows.orders.journal import Journal
 from workflows.orders.outside import Outside, Refusal
 from workflows.orders.payment import PaymentRun
 from workflows.orders.recall import Recall
+from workflows.orders.rejection import RejectionRefused, Rerouting
 from workflows.orders.reservation import ReservationRun
 from workflows.orders.steps import keep_record
 
@@ -39,9 +41,9 @@ class OrderResult:
 class OrderWorkflow:
     """One order as one durable workflow.
 
-    Updates: `cancel`, `hand_over`, `hold`, `release`, `resolve`. Signals: `wake` (a provider's event may end a wait)
-    and `stock_arrived`.
-    Temporal's own cancellation is taken as a wish to cancel, like any other; it never tears a step apart.
+    Updates: `cancel`, `hand_over`, `hold`, `reject`, `release`, `resolve`. Signals: `wake` (a provider's event may end
+    a wait) and `stock_arrived`. Temporal's own cancellation is taken as a wish to cancel, like any other; it
+    never tears a step apart.
     """
 
     @workflow.init
@@ -54,7 +56,12 @@ class OrderWorkflow:
         self._payment = PaymentRun(self._journal, self._desk, self._outside, self._reservation)
         self._recall = Recall(self._journal, self._desk, self._outside)
         self._holds = Holds(self._journal)
+        self._rerouting = Rerouting(self._journal, self._desk, self._known, self._begin)
         self._fulfilments: dict[str, FulfilmentRun] = {}
+        self._rejected: set[str] = set()
+        self._taken_up = False
+        self._runs: list[asyncio.Task[None]] = []
+        self._waits_for_a_place: asyncio.Task[None] | None = None
         self._arrived = 0
         self._background: list[asyncio.Task[None]] = []
         self._one_mail = asyncio.Lock()
@@ -80,7 +87,7 @@ class OrderWorkflow:
         try:
             self._desk.check()
             plan = await self._reservation.reserve()
-            await self._look_at_address()
+            await self._holds.check_address(self._outside)
             plan = await self._payment.secure(plan, self._planned)
             self._start_fulfilments(plan)
             self._journal.move_to(OrderStatus.FULFILLING)
@@ -90,21 +97,9 @@ class OrderWorkflow:
         except OrderStopped as stopped:
             await self._unwind(stopped)
 
-    async def _look_at_address(self) -> None:
-        """Where the rules want it: hold the order if the carrier does not know the address, or cannot be asked."""
-        hold = self._order.address_hold
-        if hold is None:
-            return
-        ask = VerifyAddress(CARRIER_SYSTEM, self._order.request.shipping_address)
-        answer = await self._outside.call(
-            Shipments.verify_address, ask, summary="Does the carrier know the address?", on=Party.CARRIER
-        )
-        problem = answer.reason if isinstance(answer, Refusal) else answer.problem
-        if problem is not None:
-            note = f"the address was not verified: {problem}"
-            self._holds.place(replace(hold, at=workflow.now(), note=note))
-
     def _planned(self, plan: Plan) -> tuple[PlannedFulfilment, ...]:
+        if plan.standing is not None:
+            return plan.standing
         return tuple(
             PlannedFulfilment(
                 derived_id(self._order.id, f"fulfilment:{number}"),
@@ -116,39 +111,70 @@ class OrderWorkflow:
         )
 
     def _start_fulfilments(self, plan: Plan) -> None:
-        self._journal.find_by(attributes.WAREHOUSE.value_set(list(plan.warehouses)))
+        self._taken_up = plan.standing is not None
         for planned in self._planned(plan):
-            self._fulfilments[planned.id] = FulfilmentRun(
-                planned,
-                self._journal,
-                self._desk,
-                self._outside,
-                self._payment,
-                self._recall,
-                self._holds,
-                self._shipped,
-            )
-            self._fulfilments[planned.id].left_before = planned.warehouse in plan.left
+            self._add(planned)
+            self._fulfilments[planned.id].left_before = planned.left or planned.warehouse in plan.left
+        self._journal.find_by(attributes.WAREHOUSE.value_set(self._warehouses()))
         self._journal.no_longer_waits()
+
+    def _add(self, planned: PlannedFulfilment) -> None:
+        self._fulfilments[planned.id] = FulfilmentRun(
+            planned,
+            self._journal,
+            self._desk,
+            self._outside,
+            self._payment,
+            self._recall,
+            self._holds,
+            self._rerouting,
+            self._shipped,
+        )
+
+    def _warehouses(self) -> list[str]:
+        ships = (run.planned.warehouse for run in self._fulfilments.values() if not run.rejection.done)
+        return list(dict.fromkeys(ships))
+
+    def _known(self) -> tuple[str, ...]:
+        return (*self._fulfilments, *self._rejected)
+
+    def _begin(self, rerouted: Sequence[PlannedFulfilment]) -> None:
+        """Start fulfilments for units that were routed again, and wait for those that no place has."""
+        for planned in rerouted:
+            if planned.id not in self._known():
+                self._add(planned)
+                self._runs.append(asyncio.create_task(self._bring(self._fulfilments[planned.id])))
+        if self._rerouting.waits and (self._waits_for_a_place is None or self._waits_for_a_place.done()):
+            self._waits_for_a_place = asyncio.create_task(self._rerouting.wait())
+            self._runs.append(self._waits_for_a_place)
 
     async def _fulfil(self) -> None:
         """Run all fulfilments side by side. One that fails by a bug stops the order's workflow task at once."""
-        runs = [asyncio.create_task(self._bring(run)) for run in self._fulfilments.values()]
-        await workflow.wait(runs, return_when=asyncio.FIRST_EXCEPTION)
-        for run in runs:
+        self._runs += [asyncio.create_task(self._bring(run)) for run in self._fulfilments.values()]
+        if self._taken_up:
+            await self._rerouting.look()
+        # More may come while they run: what a warehouse rejects is given to others.
+        await workflow.wait_condition(lambda: all(t.done() for t in self._runs) or any(_failed(t) for t in self._runs))
+        for run in self._runs:
             if run.done():
                 run.result()
         self._desk.check()
 
     async def _bring(self, run: FulfilmentRun) -> None:
         await run.run()
+        if run.rejection.done:
+            self._rejected.add(run.planned.id)
+            del self._fulfilments[run.planned.id]
+            self._journal.find_by(attributes.WAREHOUSE.value_set(self._warehouses()))
+            return
         self._arrived += 1
-        if self._arrived < len(self._fulfilments):  # what follows the last one is published anyway
+        # What follows the last one is published anyway.
+        if self._arrived < len(self._fulfilments) or self._rerouting.waits:
             await self._journal.publish()
 
     def _shipped(self, fulfilment: FulfilmentRun) -> None:
         """A fulfilment has left: the order's status follows, and the customer is told."""
-        everything = all(run.left for run in self._fulfilments.values())
+        everything = all(run.left for run in self._fulfilments.values()) and not self._rerouting.waits
         self._journal.move_to(OrderStatus.SHIPPED if everything else OrderStatus.PARTLY_SHIPPED)
         self._tell(NoticeKind.SHIPPED, fulfilment.planned.id)
         if holds := self._holds.over(fulfilment.planned.id):
@@ -200,7 +226,8 @@ class OrderWorkflow:
         await self._end(stopped.ends_as, NoticeKind.EXPIRED if expired else NoticeKind.CANCELLED)
 
     def _tell(self, kind: NoticeKind, subject: str = "") -> None:
-        self._background.append(asyncio.create_task(self._notify(Notice(self._order.id, kind, subject))))
+        notice = Notice(self._order.id, kind, subject, more_to_come=self._rerouting.waits)
+        self._background.append(asyncio.create_task(self._notify(notice)))
 
     async def _notify(self, notice: Notice) -> None:
         while True:
@@ -261,6 +288,8 @@ class OrderWorkflow:
             raise ApplicationError("The order is being cancelled: the parcel must not leave.", type="too_late")
         if holds := self._holds.over(request.fulfilment_id):
             raise ApplicationError(f"The {listed(holds)} stands: the parcel must not leave.", type="on_hold")
+        if run.rejection.wished:
+            raise ApplicationError("The parcel is being rejected: it must not leave.", type="conflict")
         if not run.labelled:
             raise ApplicationError("The parcel has no label yet.", type="too_early")
 
@@ -294,6 +323,28 @@ class OrderWorkflow:
             raise ApplicationError(refusal, type="conflict")
 
     @workflow.update
+    async def reject(self, rejection: Rejection) -> Answer:
+        """Take a fulfilment, or some of its units, from its warehouse, and find another place."""
+        try:
+            await self._fulfilments[rejection.fulfilment_id].reject(rejection)
+        except RejectionRefused as refused:
+            raise ApplicationError(str(refused), type="too_late") from None
+        return self._answer()
+
+    @reject.validator
+    def _may_reject(self, rejection: Rejection) -> None:
+        if rejection.fulfilment_id in self._rejected:
+            raise ApplicationError("The fulfilment has been rejected already.", type="too_late")
+        run = self._fulfilments.get(rejection.fulfilment_id)
+        if run is None:
+            raise ApplicationError("The order has no such fulfilment ready.", type="too_early")
+        if self._desk.cancel_wished:
+            raise ApplicationError("The order is being cancelled: nothing of it will be shipped.", type="too_late")
+        refusal = run.rejection.refusal(rejection, gone=run.left or bool(run.leaving))
+        if refusal is not None:
+            raise ApplicationError(refusal[1], type=refusal[0])
+
+    @workflow.update
     async def resolve(self, resolution: Resolution) -> Answer:
         """Take a person's decision about an open exception."""
         if resolution.action is Action.CANCEL:  # at once, so that no hand-over comes between
@@ -324,6 +375,7 @@ class OrderWorkflow:
     def stock_arrived(self) -> None:
         """Units of one of the order's SKUs have come in."""
         self._reservation.stock_arrived()
+        self._rerouting.stock_arrived()
 
     def _too_late(self) -> ApplicationError:
         status = self._journal.status.replace("_", " ")
