@@ -135,7 +135,8 @@ class Payments:
                     raise
             state = await provider.retrieve(reference)
         kept = refund.status in _REFUND_STANDS
-        await self._confirm(step, state, [_event(step, key, "refunded", refund.amount, state)] if kept else [])
+        event = {**_event(step, key, "refunded", refund.amount, state), "reference": refund.reference}
+        await self._confirm(step, state, [event] if kept else [])
         return refund
 
     async def _hold(self, provider: PaymentProvider, step: PayStep, key: str, *, begun: datetime) -> PaymentState:

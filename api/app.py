@@ -13,6 +13,7 @@ from api import (
     exceptions,
     health,
     identity,
+    ledger,
     orders,
     problems,
     routing,
@@ -30,6 +31,7 @@ MAX_AT_ONCE = 200
 
 ROUTERS = (
     orders.router,
+    ledger.router,
     shipments.router,
     exceptions.router,
     catalogue.router,

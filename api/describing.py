@@ -27,6 +27,7 @@ _WITH_BODY = (413, 415)
 
 TAGS = [
     {"name": "orders", "description": "Place orders, follow them, cancel them."},
+    {"name": "ledger", "description": "The money of orders: entries, refunds, comparison with the provider."},
     {"name": "fulfilments", "description": "What a warehouse does: print the label, hand the parcel over."},
     {"name": "exceptions", "description": "What waits for a person, and the decision."},
     {"name": "catalogue", "description": "SKUs and warehouses."},

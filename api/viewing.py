@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from api.schemas.ledger import MoneyOut
 from api.schemas.views import (
     AcceptedOut,
     DeclineOut,
@@ -24,6 +25,7 @@ from api.schemas.views import (
     WaitingOut,
 )
 from api.services import Links
+from db.ledger import balance_of
 from db.order_view import OrderView, Rows
 from domain.orders import Address, Customer, Line
 from domain.payments import PaymentStatus
@@ -92,6 +94,7 @@ def order_out(view: OrderView, links: Links, now: datetime) -> OrderOut:
         "shipping_address": ADDRESS.validate_python(view.order.shipping_address),
         "lines": [_line(row) for row in view.lines],
         "payment": _payment(view),
+        "money": money_out(view.ledger),
         "fulfilments": _fulfilments(view),
         "exceptions": view.exceptions,
         "notifications": view.notifications,
@@ -99,6 +102,24 @@ def order_out(view: OrderView, links: Links, now: datetime) -> OrderOut:
         "links": links_out(view.order.id, links),
     }
     return OrderOut.model_validate(values)
+
+
+def money_out(entries: Rows) -> MoneyOut:
+    """What an order's entries come to."""
+    now = balance_of(entries)
+    return MoneyOut(
+        authorised=now.authorised_status,
+        paid=now.paid_status,
+        invoiced=now.invoiced,
+        credited=now.credited,
+        held=now.held,
+        captured=now.captured,
+        refunded=now.refunded,
+        owed=now.owed,
+        written_off=now.written_off,
+        disputed=now.disputed,
+        lost=now.lost,
+    )
 
 
 def _line(row: Row[Any]) -> LineOut:

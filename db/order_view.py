@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import exceptions, notifications, orders, payments, shipments
+from db import exceptions, ledger, notifications, orders, payments, shipments
 
 Rows = Sequence[Row[Any]]
 
@@ -24,6 +24,7 @@ class OrderView:
     scans: Rows
     payment: Row[Any] | None
     payment_events: Rows
+    ledger: Rows
     exceptions: Rows
     notifications: Rows
     timeline: Rows
@@ -44,6 +45,7 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
         scans=await shipments.events(connection, order.id),
         payment=payment,
         payment_events=await payments.events(connection, payment.id) if payment is not None else [],
+        ledger=await ledger.entries(connection, order.id),
         exceptions=await exceptions.of_order(connection, order.id),
         notifications=await notifications.of_order(connection, order.id),
         timeline=await orders.timeline(connection, order.id),

@@ -20,7 +20,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db import ledger
 from db.base import Base
+from domain.ledger import EntryKind, LedgerEntry
 
 ORDER_NUMBERS = Sequence("order_numbers", start=100001, metadata=Base.metadata)
 
@@ -128,15 +130,22 @@ async def accept(
 ) -> bool:
     """Write an accepted order with its lines and first timeline entry.
 
-    Returns False, and writes nothing, if its (channel, external reference) or its idempotency key is taken. Of several
-    at once exactly one gets True: the others wait for its transaction and then see its row.
+    What it comes to is invoiced in the same transaction. Returns False, and writes nothing, if its (channel, external
+    reference) or its idempotency key is taken. Of several at once exactly one gets True: the others wait for its
+    transaction and then see its row.
     """
     inserted = await connection.execute(insert(Order).values(order).on_conflict_do_nothing().returning(Order.id))
     if inserted.first() is None:
         return False
     await connection.execute(insert(OrderLine), [{**line, "order_id": order["id"]} for line in lines])
     await connection.execute(insert(TimelineEntry), [{**entry, "order_id": order["id"]}])
+    await ledger.post(connection, [invoice(order["id"], order["total"], order["currency"])])
     return True
+
+
+def invoice(order_id: str, total: int, currency: str) -> LedgerEntry:
+    """What is invoiced for an order."""
+    return LedgerEntry(f"invoiced:{order_id}", order_id, EntryKind.INVOICED, total, currency, cause="acceptance")
 
 
 async def find_accepted(

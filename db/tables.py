@@ -6,6 +6,7 @@ from db.catalogue import Sku, Warehouse
 from db.exceptions import ExceptionRecord
 from db.identity import ApiKey
 from db.inbox import InboxEvent
+from db.ledger import Ledger
 from db.notifications import Notification
 from db.orders import Order, OrderLine, TimelineEntry
 from db.payments import Payment, PaymentEvent
@@ -26,6 +27,7 @@ __all__ = [
     "FulfilmentLine",
     "InboxEvent",
     "LabelCost",
+    "Ledger",
     "Movement",
     "Notification",
     "Order",
