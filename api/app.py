@@ -14,6 +14,7 @@ from api import (
     health,
     identity,
     ledger,
+    money_checks,
     orders,
     problems,
     routing,
@@ -32,6 +33,7 @@ MAX_AT_ONCE = 200
 ROUTERS = (
     orders.router,
     ledger.router,
+    money_checks.router,
     shipments.router,
     exceptions.router,
     catalogue.router,

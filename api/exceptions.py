@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.money_decisions import settle_difference
 from activities.orders import placed_order
 from api.auth import ReadsExceptions, WritesExceptions
 from api.context import concerns
@@ -21,7 +23,7 @@ from api.services import Services, Wired
 from api.viewing import WAITING
 from db import exceptions, orders
 from domain.errors import Conflict, NotFound
-from domain.exceptions import ExceptionKind, ExceptionStatus, Resolution
+from domain.exceptions import ABOUT_MONEY, Action, ExceptionKind, ExceptionStatus, Resolution
 
 router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
 
@@ -72,6 +74,8 @@ async def resolve(
     if row.status == ExceptionStatus.RESOLVED:
         return await _resolved_before(wired, row, body)
     decision = Resolution(exception, body.action, caller.actor, body.note)
+    if row.kind in ABOUT_MONEY:
+        return await _about_money(wired, row, decision)
     if row.closed_at is not None:
         return await _resolve_record(wired, row, decision)
     if row.kind == ExceptionKind.WORKFLOW_ENDED:
@@ -104,16 +108,26 @@ async def _resolved_before(wired: Services, row: Row[Any], body: ResolveIn) -> A
 async def _resolve_record(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
     """Close an exception of an order that has ended: nobody but its record is left to be told."""
     async with wired.database.transaction() as connection:
-        await exceptions.resolve(
-            connection,
-            row.id,
-            resolution=decision.action.value,
-            by=decision.by,
-            note=decision.note,
-            at=wired.now(),
-        )
-        await exceptions.refresh_attention(connection, row.order_id)
+        await _close(connection, row, decision, wired.now())
     return await _standing(wired, row.order_id)
+
+
+async def _about_money(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
+    """Decide on the record what the order's workflow does not wait for, whether or not it still runs."""
+    if row.kind == ExceptionKind.MONEY_DIFFERS and decision.action is Action.RETRY:
+        await wired.money.compare(row.order_id)  # what agrees now closes by itself
+        return await _standing(wired, row.order_id)
+    async with wired.database.transaction() as connection:
+        if row.kind == ExceptionKind.MONEY_DIFFERS:
+            await settle_difference(connection, row, decision)
+        await _close(connection, row, decision, wired.now())
+    return await _standing(wired, row.order_id)
+
+
+async def _close(connection: AsyncConnection, row: Row[Any], decision: Resolution, at: datetime) -> None:
+    said = {"resolution": decision.action.value, "by": decision.by, "note": decision.note}
+    await exceptions.resolve(connection, row.id, **said, at=at)
+    await exceptions.refresh_attention(connection, row.order_id)
 
 
 async def _standing(wired: Services, order_id: str) -> AnswerOut:

@@ -32,3 +32,13 @@ class OrderGateway(Protocol):
 
     async def stock_arrived(self, order_ids: Sequence[str]) -> None:
         """Tell orders that wait for stock that some has come."""
+
+
+class MoneyGateway(Protocol):
+    """Starts what has to do with money beside orders. All raise Unavailable where Temporal does not answer."""
+
+    async def compare_all(self) -> None:
+        """Compare all orders' ledgers with their providers now, unless that is being done."""
+
+    async def compare(self, order_id: str) -> None:
+        """Compare one order's ledger with its provider now."""

@@ -41,6 +41,7 @@ class Order(Base):
         CheckConstraint("total >= 0", name="total"),
         Index("ix_orders_not_started", "placed_at", postgresql_where=text("started_at IS NULL")),
         Index("ix_orders_open", "id", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_orders_closed", "closed_at", "id", postgresql_where=text("closed_at IS NOT NULL")),
         Index("ix_orders_promised", "promised_first", postgresql_where=text("closed_at IS NULL")),
         Index("ix_orders_attention", text("placed_at DESC"), text("id DESC"), postgresql_where=text("needs_attention")),
         Index("ix_orders_newest", text("placed_at DESC"), text("id DESC")),
@@ -162,6 +163,12 @@ async def find(connection: AsyncConnection, id_or_number: str) -> Row[Any] | Non
     """An order by its id or its number."""
     same = (Order.id == id_or_number) | (Order.number == id_or_number)
     return (await connection.execute(select(Order.__table__).where(same))).first()
+
+
+async def lock(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
+    """An order, locked until the transaction ends: its record stays as it is meanwhile."""
+    query = select(Order.__table__).where(Order.id == order_id).with_for_update(key_share=True)
+    return (await connection.execute(query)).first()
 
 
 async def lines(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:

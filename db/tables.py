@@ -7,6 +7,7 @@ from db.exceptions import ExceptionRecord
 from db.identity import ApiKey
 from db.inbox import InboxEvent
 from db.ledger import Ledger
+from db.money_checks import MoneyCheck
 from db.notifications import Notification
 from db.orders import Order, OrderLine, TimelineEntry
 from db.payments import Payment, PaymentEvent
@@ -28,6 +29,7 @@ __all__ = [
     "InboxEvent",
     "LabelCost",
     "Ledger",
+    "MoneyCheck",
     "Movement",
     "Notification",
     "Order",

@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.inbox import Inbox
+from activities.money_checks import MoneyChecks
 from activities.notifications import Links, Notifications
 from activities.orders import OrderRecords
 from activities.payments import Payments
@@ -36,6 +37,7 @@ from runtime.settings import Settings
 from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
 from workflows.gateway import OrderGateway
+from workflows.money.check import MoneyCheckWorkflow
 from workflows.orders.workflow import OrderWorkflow
 from workflows.stock.check import StockCheckWorkflow
 
@@ -52,6 +54,7 @@ class Crew:
     orders: OrderRecords
     stock: StockKeeper
     stock_check: StockCheck
+    money_checks: MoneyChecks
     payments: Payments
     shipments: Shipments
     notifications: Notifications
@@ -64,13 +67,14 @@ class Crew:
         return Worker(
             client or self.client,
             task_queue=settings.temporal_task_queue,
-            workflows=[OrderWorkflow, StockCheckWorkflow],
+            workflows=[OrderWorkflow, StockCheckWorkflow, MoneyCheckWorkflow],
             activities=[
                 self.orders.record,
                 self.stock.reserve,
                 self.stock.commit,
                 self.stock.release,
                 self.stock_check.check,
+                self.money_checks.compare,
                 self.payments.authorise,
                 self.payments.inspect,
                 self.payments.capture,
@@ -132,6 +136,7 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
         records,
         stock,
         StockCheck(database),
+        MoneyChecks(database, outside.payments),
         Payments(database, outside.payments),
         Shipments(database, outside.carriers),
         notifications,

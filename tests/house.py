@@ -177,6 +177,12 @@ class House(Findings):
         response = await self.street.sandbox.post(path, headers={"Authorization": f"Bearer {STRIPE_KEY}"})
         response.raise_for_status()
 
+    async def somebody_refunds(self, order: str, amount: int) -> None:
+        """Somebody gives money back in the provider's dashboard."""
+        form = {"payment_intent": await self.intent_id(order), "amount": str(amount)}
+        headers = {"Authorization": f"Bearer {STRIPE_KEY}"}
+        (await self.street.sandbox.post("/stripe/v1/refunds", data=form, headers=headers)).raise_for_status()
+
     async def hold_lapses(self, order: str) -> None:
         """The hold on the customer's money runs out now."""
         await self._play(f"stripe/payment_intents/{await self.intent_id(order)}/lapse")

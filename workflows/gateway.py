@@ -90,7 +90,7 @@ class OrderGateway:
                 if execution.status is not None
             ]
         except (RPCError, RuntimeError) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def runs(self, order_id: str) -> bool:
         """Whether an order's workflow runs now. Raises Unavailable."""
@@ -105,7 +105,7 @@ class OrderGateway:
         except (RPCError, RuntimeError) as error:
             if _not_found(error):
                 return Ended(order_id, "", "it is not there any more")
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         if described.status is None or described.status is WorkflowExecutionStatus.RUNNING:
             return None
         return Ended(order_id, described.run_id, str(described.status.name).lower())
@@ -159,7 +159,7 @@ class OrderGateway:
                 rpc_timeout=_START_PATIENCE,
             )
         except (RPCError, RuntimeError) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def _signal(self, order_id: str, signal: Any, *arguments: Any) -> bool:
         handle = self._client.get_workflow_handle(workflow_id(order_id))
@@ -168,7 +168,7 @@ class OrderGateway:
         except (RPCError, RuntimeError) as error:
             if _not_found(error):
                 return False
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return True
 
     async def _update(self, order_id: str, update: Any, argument: Any, key: str) -> Answer:
@@ -188,7 +188,7 @@ class OrderGateway:
             if _not_found(error):
                 # Not started yet, or ended: the caller's record of the order tells which.
                 raise NotFound("running workflow of the order", order_id) from error
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> WaybillError:
@@ -202,7 +202,8 @@ def _not_found(error: Exception) -> bool:
     return isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND
 
 
-def _unavailable(error: Exception) -> Unavailable:
+def unavailable(error: Exception) -> Unavailable:
+    """What a failure to reach Temporal means for a caller. Raises ``error`` itself where it means something else."""
     # A client that has never reached Temporal raises a bare RuntimeError, and no RPCError.
     if isinstance(error, RPCError) and error.status not in _AWAY:
         raise error

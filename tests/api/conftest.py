@@ -90,6 +90,26 @@ class FakeGateway:
         return Answer(status, f"The order is {status}.")
 
 
+@dataclass
+class FakeMoney:
+    """The workflows of money: they remember what they were asked for."""
+
+    compared: list[str | None] = field(default_factory=list)
+    refusals: list[WaybillError] = field(default_factory=list)
+    """raised one after the other by what is asked next"""
+
+    async def compare_all(self) -> None:
+        self._note(None)
+
+    async def compare(self, order_id: str) -> None:
+        self._note(order_id)
+
+    def _note(self, order_id: str | None) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.compared.append(order_id)
+
+
 class PrintingCarrier(EasyPost):
     """A carrier that only prints labels, or fails as it is told to."""
 
@@ -112,6 +132,7 @@ class Api:
     carrier: PrintingCarrier
     links: OrderLinks
     codec: EncryptionCodec
+    money: FakeMoney
 
     async def key(self, *scopes: Scope) -> dict[str, str]:
         """The header of a new API key."""
@@ -199,7 +220,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def api(database: Database) -> AsyncIterator[Api]:
     """The API, called with a key that may do everything."""
     outside = new_client()
-    gateway, metrics, keys = FakeGateway(), WebMetrics(), ApiKeys(database)
+    gateway, money, metrics, keys = FakeGateway(), FakeMoney(), WebMetrics(), ApiKeys(database)
     codec = EncryptionCodec({"k1": base64.b64decode(base64.b64encode(os.urandom(32)))})
     links = OrderLinks("http://test", ["s" * 40])
     stripe = Stripe(base_url="http://127.0.0.1:9", api_key="sk_test", webhook_secrets=[STRIPE_SECRET], client=outside)
@@ -209,6 +230,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     services = Services(
         database=database,
         gateway=gateway,
+        money=money,
         keys=keys,
         links=links,
         metrics=metrics,
@@ -232,7 +254,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     app = new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=MAX_BODY_BYTES)
     app.state.services = services
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
-        api = Api(app, http, database, gateway, carrier, links, codec)
+        api = Api(app, http, database, gateway, carrier, links, codec, money)
         http.headers.update(await api.key(*Scope))
         yield api
     await outside.aclose()
