@@ -10,6 +10,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.quiet_events import ends_wait, record_quiet, together
+from activities.refund_news import being_paid, refunds_failed
 from activities.shipments import record_tracking
 from db import exceptions as exception_records
 from db import inbox as records
@@ -108,10 +109,10 @@ class Inbox:
             wake = Wake(row.provider, row.event_id, EventTopic.PAYMENT)
             woken = await self._wake(payment.order_id, wake)
             await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=_woken(woken))
+        elif row.moves_money and await being_paid(connection, payment.id):
+            await _soon(connection, row, note="a refund's own step is running")
         else:
-            note = (
-                await self._money_after_close(connection, row, payment) if row.moves_money else "nothing waited for it"
-            )
+            note = await self._money_moved(connection, row, payment) if row.moves_money else "nothing waited for it"
             await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=note)
 
     async def _payment_of(self, connection: AsyncConnection, row: Row[Any]) -> Row[Any] | None:
@@ -120,6 +121,15 @@ class Inbox:
             if payment is not None:
                 return payment
         return None if row.order_id is None else await payment_records.find(connection, row.order_id)
+
+    async def _money_moved(self, connection: AsyncConnection, row: Row[Any], payment: Row[Any]) -> str:
+        failed = 0
+        if payment.refunding and payment.reference is not None:
+            failed = await refunds_failed(connection, payment, self._providers[row.provider])
+        if failed:
+            return f"{failed} refunds have failed: an operator is told"
+        now = await payment_records.find(connection, payment.order_id)  # another lane may have written meanwhile
+        return await self._money_after_close(connection, row, payment if now is None else now)
 
     async def _money_after_close(self, connection: AsyncConnection, row: Row[Any], payment: Row[Any]) -> str:
         """Money that moved on an order that is closed is a person's to look at; the provider says whether it did."""

@@ -1,15 +1,17 @@
-"""What people decide about differences between ledger and provider, written into the ledger."""
+"""What people decide about an order's money: about differences from the provider, about refunds that failed."""
 
 from typing import Any
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.refund_grants import ask_to_pay, grant, withdraw
 from db import ledger, orders
 from domain.errors import Conflict
 from domain.exceptions import Action, Resolution
 from domain.ledger import EntryKind, LedgerEntry
 from domain.money_checks import adopted, of_ledger
+from domain.refunds import RefundRequest
 
 
 async def settle_difference(connection: AsyncConnection, row: Row[Any], decision: Resolution) -> None:
@@ -35,3 +37,21 @@ async def settle_difference(connection: AsyncConnection, row: Row[Any], decision
                 f"{kind}:{cause}", row.order_id, kind, amount, currency, cause, actor=decision.by, note=decision.note
             )
             await ledger.post(connection, [entry])
+
+
+async def settle_failure(connection: AsyncConnection, row: Row[Any], decision: Resolution) -> str | None:
+    """What a decision about a refund that failed means; the refund that is now to be paid, if one is.
+
+    Raises RefundTooLarge where the money is there no more.
+    """
+    refund_id = row.facts["refund"]
+    if decision.action is Action.WITHDRAW:
+        await withdraw(connection, refund_id, actor=decision.by)
+    if decision.action is not Action.RETRY:
+        return None
+    if refund_id is None:  # the order's own refund, which no person had granted
+        reference, amount = row.facts["reference"], row.facts["amount"]
+        request = RefundRequest(f"again:{reference}", "The order's own refund failed.", amount=amount)
+        granted, _ = await grant(connection, row.order_id, request, actor=decision.by)
+        refund_id = granted.id
+    return str((await ask_to_pay(connection, refund_id, actor=decision.by)).id)

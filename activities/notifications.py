@@ -12,6 +12,7 @@ from db import exceptions as exception_records
 from db import notifications as records
 from db import orders as order_records
 from db import payments as payment_records
+from db import refunds as refund_records
 from db import shipments as shipment_records
 from db.base import Database
 from domain.exceptions import Action, ExceptionKind
@@ -32,7 +33,7 @@ _TO_COME = frozenset({FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED})
 
 @dataclass(frozen=True)
 class Notice:
-    """Tell the customer of ``kind``. ``subject`` tells apart what may happen more than once (a fulfilment's id)."""
+    """Tell the customer of ``kind``. ``subject`` tells apart what may happen several times (a fulfilment, a refund)."""
 
     order_id: str
     kind: NoticeKind
@@ -168,7 +169,9 @@ class Notifications:
             parcels = await shipment_records.parcels(connection, notice.order_id)
             fulfilments = await shipment_records.fulfilments(connection, notice.order_id)
             payment = await payment_records.find(connection, notice.order_id)
-        about = [p for p in parcels if p.tracking_code and (not notice.subject or p.fulfilment_id == notice.subject)]
+            refund = await refund_records.find(connection, notice.subject) if _is_refund(notice) else None
+        labelled = [p for p in parcels if p.tracking_code and not _is_refund(notice)]
+        about = [p for p in labelled if not notice.subject or p.fulfilment_id == notice.subject]
         content = OrderMail(
             shop_name=self._shop_name,
             kind=notice.kind,
@@ -185,6 +188,7 @@ class Notifications:
             more_to_come=notice.kind is NoticeKind.SHIPPED
             and any(f.status in _TO_COME for f in fulfilments if f.id != notice.subject),
             money_note=_money_note(payment) if notice.kind is NoticeKind.CANCELLED else None,
+            refunded=None if refund is None else Money(refund.amount, refund.currency),
         )
         rendered = self._templates.order_mail(content)
         return Mail(
@@ -220,6 +224,10 @@ class Notifications:
             text=rendered.text,
             html=rendered.html,
         )
+
+
+def _is_refund(notice: Notice) -> bool:
+    return notice.kind is NoticeKind.REFUNDED
 
 
 def _priced(line: Row[Any], currency: str) -> PricedLine:

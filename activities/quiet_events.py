@@ -56,6 +56,7 @@ async def _payments(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> li
         and payment.status != PaymentStatus.PENDING
         and not payment.awaiting_customer
         and not (row.ends_hold and payment.status == PaymentStatus.AUTHORISED)
+        and not (row.moves_money and payment.refunding)
     ]
 
 

@@ -27,7 +27,8 @@ _WITH_BODY = (413, 415)
 
 TAGS = [
     {"name": "orders", "description": "Place orders, follow them, cancel them."},
-    {"name": "ledger", "description": "The money of orders: entries, refunds, comparison with the provider."},
+    {"name": "ledger", "description": "The money of orders: entries, comparison with the provider."},
+    {"name": "refunds", "description": "Money given back: granted, then paid."},
     {"name": "fulfilments", "description": "What a warehouse does: print the label, hand the parcel over."},
     {"name": "exceptions", "description": "What waits for a person, and the decision."},
     {"name": "catalogue", "description": "SKUs and warehouses."},

@@ -8,25 +8,36 @@ from fastapi import APIRouter, Path, Query
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.money_decisions import settle_difference
+from activities.money_decisions import settle_difference, settle_failure
 from activities.orders import placed_order
 from api.auth import ReadsExceptions, WritesExceptions
 from api.context import concerns
 from api.describing import problems
 from api.errors import not_running
 from api.headers import IdempotencyKey
+from api.keys import Caller
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
+from api.refunds import pay_now
 from api.schemas.base import Instant, Word
 from api.schemas.exceptions import ExceptionListOut, ExceptionOut, ResolveIn
 from api.schemas.views import AnswerOut
 from api.services import Services, Wired
 from api.viewing import WAITING
 from db import exceptions, orders
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, Forbidden, NotFound
 from domain.exceptions import ABOUT_MONEY, Action, ExceptionKind, ExceptionStatus, Resolution
+from domain.identity import Scope
 
 router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
 
+_K = ExceptionKind
+_NEEDED = {
+    (_K.MONEY_DIFFERS, Action.ADOPT): Scope.LEDGER_WRITE,
+    (_K.MONEY_DIFFERS, Action.WRITE_OFF): Scope.LEDGER_WRITE,
+    (_K.REFUND_FAILED, Action.RETRY): Scope.REFUNDS_PAY,
+    (_K.REFUND_FAILED, Action.WITHDRAW): Scope.REFUNDS_GRANT,
+}
+"""Decisions that move money need the scope of the deed, too."""
 ExceptionId = Annotated[str, Path(max_length=64, description="The exception's id.")]
 _OLDEST = Cursor[tuple[datetime, str]](tuple[Instant, Word])
 
@@ -75,7 +86,7 @@ async def resolve(
         return await _resolved_before(wired, row, body)
     decision = Resolution(exception, body.action, caller.actor, body.note)
     if row.kind in ABOUT_MONEY:
-        return await _about_money(wired, row, decision)
+        return await _about_money(wired, row, decision, caller)
     if row.closed_at is not None:
         return await _resolve_record(wired, row, decision)
     if row.kind == ExceptionKind.WORKFLOW_ENDED:
@@ -112,15 +123,23 @@ async def _resolve_record(wired: Services, row: Row[Any], decision: Resolution) 
     return await _standing(wired, row.order_id)
 
 
-async def _about_money(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
+async def _about_money(wired: Services, row: Row[Any], decision: Resolution, caller: Caller) -> AnswerOut:
     """Decide on the record what the order's workflow does not wait for, whether or not it still runs."""
+    needed = _NEEDED.get((ExceptionKind(row.kind), decision.action))
+    if needed is not None and needed not in caller.scopes:
+        raise Forbidden(f"To decide {decision.action} the API key {caller.name!r} also needs the scope {needed}.")
     if row.kind == ExceptionKind.MONEY_DIFFERS and decision.action is Action.RETRY:
         await wired.money.compare(row.order_id)  # what agrees now closes by itself
         return await _standing(wired, row.order_id)
+    refund_id = None
     async with wired.database.transaction() as connection:
         if row.kind == ExceptionKind.MONEY_DIFFERS:
             await settle_difference(connection, row, decision)
+        elif row.kind == ExceptionKind.REFUND_FAILED:
+            refund_id = await settle_failure(connection, row, decision)
         await _close(connection, row, decision, wired.now())
+    if refund_id is not None:
+        await pay_now(wired, refund_id, actor=decision.by)
     return await _standing(wired, row.order_id)
 
 

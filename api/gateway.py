@@ -5,6 +5,7 @@ from typing import Protocol
 
 from domain.exceptions import Resolution
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
+from workflows.money.refund import PayRefund
 
 
 class OrderGateway(Protocol):
@@ -35,10 +36,16 @@ class OrderGateway(Protocol):
 
 
 class MoneyGateway(Protocol):
-    """Starts what has to do with money beside orders. All raise Unavailable where Temporal does not answer."""
+    """Starts what has to do with money beside orders: each thing once at a time.
+
+    All raise Unavailable where Temporal does not answer.
+    """
 
     async def compare_all(self) -> None:
         """Compare all orders' ledgers with their providers now, unless that is being done."""
 
     async def compare(self, order_id: str) -> None:
         """Compare one order's ledger with its provider now."""
+
+    async def pay(self, refund: PayRefund) -> None:
+        """Pay a refund by the decision that was taken; one that is being paid stays as it is."""

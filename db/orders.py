@@ -165,6 +165,12 @@ async def find(connection: AsyncConnection, id_or_number: str) -> Row[Any] | Non
     return (await connection.execute(select(Order.__table__).where(same))).first()
 
 
+async def clock(connection: AsyncConnection) -> datetime:
+    """What time it is by the database, whose clock all processes share."""
+    at: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+    return at
+
+
 async def lock(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
     """An order, locked until the transaction ends: its record stays as it is meanwhile."""
     query = select(Order.__table__).where(Order.id == order_id).with_for_update(key_share=True)

@@ -38,6 +38,8 @@ class Payment(Base):
     action_url: Mapped[str | None]
     awaiting_customer: Mapped[bool] = mapped_column(server_default=text("false"))
     """whether the workflow now waits for the customer to pay, so that an event about it should wake it"""
+    refunding: Mapped[bool] = mapped_column(server_default=text("false"))
+    """whether a refund was ever begun, so that events about money may tell of one that failed"""
     checked_at: Mapped[datetime | None]
     """when the provider was last asked"""
 
@@ -115,6 +117,27 @@ async def post(
     await ledger.post(connection, entries)
     if told["status"] in _HOLD_OVER:
         await ledger.release(connection, name, cause=causes.get("captured") or f"payment:{told['status']}")
+
+
+async def lock(connection: AsyncConnection, payment_id: str) -> Row[Any] | None:
+    """A payment, locked until the transaction ends: nobody else begins or records a step meanwhile."""
+    query = select(Payment.__table__).where(Payment.id == payment_id).with_for_update(key_share=True)
+    return (await connection.execute(query)).first()
+
+
+async def begin_refund(connection: AsyncConnection, payment_id: str, event: dict[str, Any]) -> datetime:
+    """Record that money is about to be given back; since when. The payment must be locked."""
+    await connection.execute(update(Payment).where(Payment.id == payment_id).values(refunding=True))
+    statement = insert(PaymentEvent).values(**event, payment_id=payment_id, kind="refunded", intended_at=func.now())
+    first = statement.on_conflict_do_update(index_elements=["key"], set_={"key": statement.excluded.key})
+    since = first.returning(func.coalesce(PaymentEvent.intended_at, func.now()))
+    begun: datetime = (await connection.execute(since)).scalar_one()
+    return begun
+
+
+async def intended(connection: AsyncConnection, key: str) -> Row[Any] | None:
+    """The step with this key, if it was begun before."""
+    return (await connection.execute(select(PaymentEvent.__table__).where(PaymentEvent.key == key))).first()
 
 
 async def last_open(connection: AsyncConnection, payment_id: str, kind: str) -> str | None:

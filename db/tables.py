@@ -11,6 +11,7 @@ from db.money_checks import MoneyCheck
 from db.notifications import Notification
 from db.orders import Order, OrderLine, TimelineEntry
 from db.payments import Payment, PaymentEvent
+from db.refunds import Refund
 from db.restores import Restore
 from db.routing import LabelCost, PostalRegion, Routed, RoutingDecision, RuleSetRecord
 from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
@@ -39,6 +40,7 @@ __all__ = [
     "Payment",
     "PaymentEvent",
     "PostalRegion",
+    "Refund",
     "Reservation",
     "Restore",
     "Routed",

@@ -6,12 +6,14 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── UnknownSku
 │   ├── WrongTotal
 │   └── UnknownCurrency
+├── InvalidRefund           422  the refund says something impossible
 ├── NotFound                404  no such order, fulfilment, exception, SKU, warehouse
 ├── Conflict                409
 │   ├── AlreadyPlaced            same channel and reference, another body
 │   ├── KeyReused                same idempotency key, another body
 │   ├── TooLate                  the order's stage no longer allows it
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
+│   ├── RefundTooLarge           more than was captured and not given back
 │   └── NotPaid                  hand-over refused: the money could not be captured
 ├── Unauthorised            401
 ├── Forbidden               403  the key lacks a scope
@@ -77,6 +79,14 @@ class UnknownCurrency(InvalidOrder):
         super().__init__(f"{currency!r} is not a currency of ISO 4217.", field=field)
 
 
+class InvalidRefund(WaybillError):
+    """The refund says something impossible."""
+
+    code = "invalid_refund"
+    status = 422
+    title = "The refund is not valid"
+
+
 class NotFound(WaybillError):
     """What was asked for does not exist."""
 
@@ -126,6 +136,13 @@ class NotPaid(Conflict):
 
     code = "not_paid"
     title = "The payment could not be captured"
+
+
+class RefundTooLarge(Conflict):
+    """More than was captured, is not given back, and is not promised to another refund."""
+
+    code = "refund_too_large"
+    title = "That much cannot be refunded"
 
 
 class NotEnoughUnits(Conflict):

@@ -25,6 +25,7 @@ class ExceptionKind(StrEnum):
     MONEY_MOVED_AFTER_CLOSE = "money_moved_after_close"
     MONEY_DIFFERS = "money_differs"
     REFUND_FAILED = "refund_failed"
+    REFUND_UNTOLD = "refund_untold"
     PAYMENT_DISPUTED = "payment_disputed"
     NOTICE_REFUSED = "notice_refused"
     STEP_FAILED = "step_failed"
@@ -32,7 +33,9 @@ class ExceptionKind(StrEnum):
 
 
 _K = ExceptionKind
-ABOUT_MONEY = frozenset({_K.MONEY_MOVED_AFTER_CLOSE, _K.MONEY_DIFFERS, _K.REFUND_FAILED, _K.PAYMENT_DISPUTED})
+ABOUT_MONEY = frozenset(
+    {_K.MONEY_MOVED_AFTER_CLOSE, _K.MONEY_DIFFERS, _K.REFUND_FAILED, _K.REFUND_UNTOLD, _K.PAYMENT_DISPUTED}
+)
 """Kinds that are decided on the record, whether or not the order's workflow still runs: it does not wait for them."""
 OPENED_BY_OTHERS = ABOUT_MONEY | {_K.SHIPPED_AFTER_CANCEL}
 """Kinds that others may open beside the order's workflow, which therefore does not close them."""

@@ -11,6 +11,7 @@ class NoticeKind(StrEnum):
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    REFUNDED = "refunded"
 
 
 class NotificationStatus(StrEnum):

@@ -66,12 +66,13 @@ class PaymentState:
 
 @dataclass(frozen=True)
 class RefundState:
-    """One refund as its provider tells it."""
+    """One refund as its provider tells it. ``refund_id`` is our id of it, by the provider's metadata, if it has one."""
 
     reference: str
     status: RefundStatus
     amount: Money
     failure: str | None = None
+    refund_id: str | None = None
 
 
 def mismatch(state: PaymentState, *, owed: Money, order_id: str) -> str | None:

@@ -17,6 +17,7 @@ from activities.money_checks import MoneyChecks
 from activities.notifications import Links, Notifications
 from activities.orders import OrderRecords
 from activities.payments import Payments
+from activities.refunds import Refunds
 from activities.shipments import Shipments
 from activities.stock import StockKeeper
 from activities.stock_check import StockCheck
@@ -31,13 +32,16 @@ from runtime.links import OrderLinks
 from runtime.logs import NamedInLogs
 from runtime.outside import Outside, alert_hooks, connect_outside, mail_server
 from runtime.plugin import connect
+from runtime.refunds import RefundStarter
 from runtime.relay import Chore, Relay
-from runtime.schedules import keep_schedules
+from runtime.schedules import keep_schedules, money_check_id
 from runtime.settings import Settings
 from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
 from workflows.gateway import OrderGateway
 from workflows.money.check import MoneyCheckWorkflow
+from workflows.money.gateway import MoneyGateway
+from workflows.money.refund import RefundWorkflow
 from workflows.orders.workflow import OrderWorkflow
 from workflows.stock.check import StockCheckWorkflow
 
@@ -56,6 +60,7 @@ class Crew:
     stock_check: StockCheck
     money_checks: MoneyChecks
     payments: Payments
+    refunds: Refunds
     shipments: Shipments
     notifications: Notifications
     relay: Relay
@@ -67,7 +72,7 @@ class Crew:
         return Worker(
             client or self.client,
             task_queue=settings.temporal_task_queue,
-            workflows=[OrderWorkflow, StockCheckWorkflow, MoneyCheckWorkflow],
+            workflows=[OrderWorkflow, StockCheckWorkflow, MoneyCheckWorkflow, RefundWorkflow],
             activities=[
                 self.orders.record,
                 self.stock.reserve,
@@ -80,6 +85,8 @@ class Crew:
                 self.payments.capture,
                 self.payments.void,
                 self.payments.refund,
+                self.refunds.pay,
+                self.refunds.refuse,
                 self.shipments.book,
                 self.shipments.booked,
                 self.shipments.void,
@@ -127,7 +134,10 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
         records,
         settings.policy,
         dsn=settings.database_url,
-        more=_stock_chores(settings, database, outside, gateway, mailer, templates),
+        more=(
+            *_stock_chores(settings, database, outside, gateway, mailer, templates),
+            Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
+        ),
     )
     return Crew(
         database,
@@ -138,12 +148,18 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
         StockCheck(database),
         MoneyChecks(database, outside.payments),
         Payments(database, outside.payments),
+        Refunds(database, outside.payments),
         Shipments(database, outside.carriers),
         notifications,
         relay,
         metrics,
         traces,
     )
+
+
+def _money(settings: Settings, client: Client) -> MoneyGateway:
+    queue = settings.temporal_task_queue
+    return MoneyGateway(client, task_queue=queue, schedule=money_check_id(queue))
 
 
 def _stock_chores(

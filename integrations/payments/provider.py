@@ -46,8 +46,10 @@ class PaymentProvider(Protocol):
     async def void(self, reference: str, *, key: str) -> PaymentState:
         """Release the hold. One already cancelled is answered as it is."""
 
-    async def refund(self, reference: str, amount: Money, *, order_id: str, key: str) -> RefundState:
-        """Give ``amount`` back."""
+    async def refund(
+        self, reference: str, amount: Money, *, order_id: str, key: str, refund_id: str | None = None
+    ) -> RefundState:
+        """Give ``amount`` back. ``refund_id`` is kept with it, so that one of several can be found again."""
 
     async def refunds(self, reference: str) -> list[RefundState]:
         """The refunds that we made of a payment, newest first."""

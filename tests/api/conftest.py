@@ -38,6 +38,7 @@ from runtime.codec import EncryptionCodec
 from runtime.links import OrderLinks
 from runtime.web import decoder
 from templates.render import Templates
+from workflows.money.refund import PayRefund
 
 STRIPE_SECRET = "whsec_test_0123456789abcdef"
 EASYPOST_SECRET = "easypost-secret-0123456789"
@@ -94,6 +95,7 @@ class FakeGateway:
 class FakeMoney:
     """The workflows of money: they remember what they were asked for."""
 
+    paid: list[PayRefund] = field(default_factory=list)
     compared: list[str | None] = field(default_factory=list)
     refusals: list[WaybillError] = field(default_factory=list)
     """raised one after the other by what is asked next"""
@@ -103,6 +105,10 @@ class FakeMoney:
 
     async def compare(self, order_id: str) -> None:
         self._note(order_id)
+
+    async def pay(self, refund: PayRefund) -> None:
+        self._note(refund.refund_id)
+        self.paid.append(refund)
 
     def _note(self, order_id: str | None) -> None:
         if self.refusals:

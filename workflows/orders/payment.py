@@ -149,7 +149,7 @@ class PaymentRun:
             refund = await self._desk.insist(
                 lambda: self._try(Payments.refund, "refund", f"Refund {rest}", amount=rest), what="The refund"
             )
-            if refund is not None:
+            if refund is not None and refund.amount.minor:
                 self._journal.note("refunded", f"{refund.amount} refunded.")
         elif state.status is PaymentStatus.CANCELLED:
             self._journal.note("voided", "The hold on the customer's money was released.")

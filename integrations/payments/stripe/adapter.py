@@ -126,12 +126,15 @@ class Stripe:
         """Release the hold. One captured or cancelled is answered as it is."""
         return await self._move(reference, "cancel", {}, key=key, refused=_HELD, already=_SETTLED)
 
-    async def refund(self, reference: str, amount: Money, *, order_id: str, key: str) -> RefundState:
+    async def refund(
+        self, reference: str, amount: Money, *, order_id: str, key: str, refund_id: str | None = None
+    ) -> RefundState:
         """Give ``amount`` back."""
         form = {
             "payment_intent": safe_id(NAME, reference),
             "amount": str(amount.minor),
             "metadata[order_id]": order_id,
+            **({} if refund_id is None else {"metadata[refund_id]": refund_id}),
         }
         reply = await self._post("refund", "/v1/refunds", form, key=key, expand=False)
         if isinstance(reply, _Declined):

@@ -80,6 +80,7 @@ def refund(obj: Json) -> RefundState:
         status=status,
         amount=Money(field(obj, "amount", int), _currency(obj)),
         failure=obj.get("failure_reason"),
+        refund_id=_named(obj, "refund_id"),
     )
 
 
@@ -91,7 +92,11 @@ def decline(error: Json) -> Decline:
 
 def order_id(obj: Json) -> str | None:
     """The order that the object's metadata names."""
-    named = _part(obj, "metadata").get("order_id")
+    return _named(obj, "order_id")
+
+
+def _named(obj: Json, name: str) -> str | None:
+    named = _part(obj, "metadata").get(name)
     return named if isinstance(named, str) and named else None
 
 
