@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.disputes import record_disputes
 from activities.quiet_events import ends_wait, record_quiet, together
 from activities.refund_news import being_paid, refunds_failed
 from activities.shipments import record_tracking
@@ -89,6 +90,8 @@ class Inbox:
         try:
             if row.topic == EventTopic.PAYMENT:
                 await self._apply_payment(connection, row)
+            elif row.topic == EventTopic.DISPUTE:
+                await self._apply_dispute(connection, row)
             elif row.topic == EventTopic.TRACKING:
                 await self._apply_tracking(connection, row)
             else:
@@ -114,6 +117,18 @@ class Inbox:
         else:
             note = await self._money_moved(connection, row, payment) if row.moves_money else "nothing waited for it"
             await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=note)
+
+    async def _apply_dispute(self, connection: AsyncConnection, row: Row[Any]) -> None:
+        """The provider is asked how its disputes stand, and the order told whether it must wait for a decision."""
+        payment = await self._payment_of(connection, row)
+        if payment is None or payment.reference is None:
+            await _park(connection, row)
+            return
+        told = await self._providers[row.provider].disputes(payment.reference)
+        disputed = await record_disputes(connection, payment, told)
+        wake = Wake(row.provider, row.event_id, EventTopic.DISPUTE, disputed=disputed)
+        note = _woken(await self._wake(payment.order_id, wake))
+        await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=note)
 
     async def _payment_of(self, connection: AsyncConnection, row: Row[Any]) -> Row[Any] | None:
         if row.subject is not None:

@@ -19,11 +19,13 @@ from domain.shipments import ENDING, SCANNED, FulfilmentStatus, Tracking, Tracki
 from integrations.carriers.carrier import Carrier
 from integrations.errors import BadPayload
 
+_ABOUT_US = frozenset({EventTopic.PAYMENT, EventTopic.TRACKING, EventTopic.DISPUTE})
+
 
 async def record_quiet(connection: AsyncConnection, rows: Sequence[Row[Any]], carriers: Mapping[str, Carrier]) -> int:
     """Record and settle those of the claimed events that plainly concern nobody; how many. The others stay as due."""
     settled = [
-        *[_other(row) for row in rows if row.topic not in {EventTopic.PAYMENT, EventTopic.TRACKING}],
+        *[_other(row) for row in rows if row.topic not in _ABOUT_US],
         *await _payments(connection, [row for row in rows if row.topic == EventTopic.PAYMENT]),
         *await _trackings(connection, [row for row in rows if row.topic == EventTopic.TRACKING], carriers),
     ]

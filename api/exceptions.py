@@ -23,15 +23,18 @@ from api.schemas.exceptions import ExceptionListOut, ExceptionOut, ResolveIn
 from api.schemas.views import AnswerOut
 from api.services import Services, Wired
 from api.viewing import WAITING
-from db import exceptions, orders
+from db import disputes, exceptions, orders
 from domain.errors import Conflict, Forbidden, NotFound
 from domain.exceptions import ABOUT_MONEY, Action, ExceptionKind, ExceptionStatus, Resolution
 from domain.identity import Scope
+from domain.inbox import EventTopic, Wake
+from domain.orders import CancelRequest
 
 router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
 
 _K = ExceptionKind
 _NEEDED = {
+    (_K.PAYMENT_DISPUTED, Action.CANCEL): Scope.ORDERS_WRITE,
     (_K.MONEY_DIFFERS, Action.ADOPT): Scope.LEDGER_WRITE,
     (_K.MONEY_DIFFERS, Action.WRITE_OFF): Scope.LEDGER_WRITE,
     (_K.REFUND_FAILED, Action.RETRY): Scope.REFUNDS_PAY,
@@ -104,9 +107,12 @@ async def _start_anew(wired: Services, row: Row[Any], decision: Resolution) -> A
     async with wired.database.reading() as connection:
         order = await orders.find(connection, row.order_id)
         lines = await orders.lines(connection, row.order_id)
+        disputed = await disputes.undecided(connection, row.order_id)
     if order is None:
         raise NotFound("order", row.order_id)
     await wired.gateway.restart(replace(placed_order(order, lines, wired.policy), restart=decision))
+    if disputed:  # the new workflow knows nothing of it
+        await wired.gateway.wake(row.order_id, Wake("waybill", row.id, EventTopic.DISPUTE, disputed=True))
     return AnswerOut(order_id=row.order_id, status=order.status, waiting="The order is taken up again.")
 
 
@@ -131,6 +137,8 @@ async def _about_money(wired: Services, row: Row[Any], decision: Resolution, cal
     if row.kind == ExceptionKind.MONEY_DIFFERS and decision.action is Action.RETRY:
         await wired.money.compare(row.order_id)  # what agrees now closes by itself
         return await _standing(wired, row.order_id)
+    if decision.action is Action.CANCEL:
+        await _cancel(wired, row, decision)
     refund_id = None
     async with wired.database.transaction() as connection:
         if row.kind == ExceptionKind.MONEY_DIFFERS:
@@ -138,9 +146,21 @@ async def _about_money(wired: Services, row: Row[Any], decision: Resolution, cal
         elif row.kind == ExceptionKind.REFUND_FAILED:
             refund_id = await settle_failure(connection, row, decision)
         await _close(connection, row, decision, wired.now())
+        if row.kind == ExceptionKind.PAYMENT_DISPUTED:  # before the commit: an order that hears nothing waits for ever
+            disputed = await disputes.undecided(connection, row.order_id)
+            await wired.gateway.wake(row.order_id, Wake("waybill", row.id, EventTopic.DISPUTE, disputed=disputed))
     if refund_id is not None:
         await pay_now(wired, refund_id, actor=decision.by)
     return await _standing(wired, row.order_id)
+
+
+async def _cancel(wired: Services, row: Row[Any], decision: Resolution) -> None:
+    """Give up the order whose payment is disputed. Raises TooLate, Unavailable."""
+    try:
+        wish = CancelRequest(by=decision.by, reason=decision.note)
+        await wired.gateway.cancel(row.order_id, wish, key=f"cancel:{row.id}")
+    except NotFound as error:
+        raise not_running(row.number) from error
 
 
 async def _close(connection: AsyncConnection, row: Row[Any], decision: Resolution, at: datetime) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from domain.exceptions import Resolution
+from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
 from workflows.money.refund import PayRefund
 
@@ -30,6 +31,9 @@ class OrderGateway(Protocol):
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         """Pass on a person's decision about an exception."""
+
+    async def wake(self, order_id: str, wake: Wake) -> bool:
+        """Tell an order that a provider has news; False if its workflow has ended."""
 
     async def stock_arrived(self, order_ids: Sequence[str]) -> None:
         """Tell orders that wait for stock that some has come."""

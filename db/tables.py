@@ -3,6 +3,7 @@
 from db.audit import Decode
 from db.base import Base
 from db.catalogue import Sku, Warehouse
+from db.disputes import Dispute
 from db.exceptions import ExceptionRecord
 from db.identity import ApiKey
 from db.inbox import InboxEvent
@@ -24,6 +25,7 @@ __all__ = [
     "Base",
     "Checkpoint",
     "Decode",
+    "Dispute",
     "ExceptionRecord",
     "Fulfilment",
     "FulfilmentLine",

@@ -14,6 +14,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── TooLate                  the order's stage no longer allows it
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
 │   ├── RefundTooLarge           more than was captured and not given back
+│   ├── Disputed                 hand-over refused: the customer's bank disputes the payment
 │   └── NotPaid                  hand-over refused: the money could not be captured
 ├── Unauthorised            401
 ├── Forbidden               403  the key lacks a scope
@@ -136,6 +137,13 @@ class NotPaid(Conflict):
 
     code = "not_paid"
     title = "The payment could not be captured"
+
+
+class Disputed(Conflict):
+    """Hand-over is refused because a dispute of the payment waits for a person's decision."""
+
+    code = "disputed"
+    title = "The payment is disputed"
 
 
 class RefundTooLarge(Conflict):

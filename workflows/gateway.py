@@ -21,7 +21,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.errors import Conflict, NotFound, NotPaid, TooEarly, TooLate, Unavailable, WaybillError
+from domain.errors import Conflict, Disputed, NotFound, NotPaid, TooEarly, TooLate, Unavailable, WaybillError
 from domain.exceptions import Resolution
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, workflow_id
@@ -214,5 +214,6 @@ _REFUSALS: dict[str, type[Conflict]] = {
     "too_late": TooLate,
     "too_early": TooEarly,
     "not_paid": NotPaid,
+    "disputed": Disputed,
     "conflict": Conflict,
 }

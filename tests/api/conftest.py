@@ -27,6 +27,7 @@ from db.tables import Base
 from domain.errors import WaybillError
 from domain.exceptions import Resolution
 from domain.identity import Scope, hash_api_key, new_api_key
+from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, Policy
 from domain.shipments import LabelFormat
 from integrations.carriers.carrier import LabelFile
@@ -54,6 +55,7 @@ class FakeGateway:
     started: list[PlacedOrder] = field(default_factory=list)
     restarted: list[PlacedOrder] = field(default_factory=list)
     asked: list[tuple[str, object, str]] = field(default_factory=list)
+    wakes: list[tuple[str, bool]] = field(default_factory=list)
     woken: list[str] = field(default_factory=list)
     refusals: list[WaybillError] = field(default_factory=list)
     """raised one after the other by what is asked next"""
@@ -78,6 +80,12 @@ class FakeGateway:
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         return self._answer(order_id, resolution, key, OrderStatus.FULFILLING)
+
+    async def wake(self, order_id: str, wake: Wake) -> bool:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.wakes.append((order_id, wake.disputed))
+        return True
 
     async def stock_arrived(self, order_ids: Sequence[str]) -> None:
         if self.refusals:

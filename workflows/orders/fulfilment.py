@@ -99,6 +99,8 @@ class FulfilmentRun:
         attempts = 0
         while True:
             attempts += 1
+            if self._payment.disputed:
+                await workflow.wait_condition(lambda: not self._payment.disputed or self._desk.cancel_wished)
             self._desk.check()
             self._wait(*booking(self._name))
             await self._journal.publish()

@@ -44,6 +44,8 @@ class PaymentRun:
         self._asking = asyncio.Lock()
         """held while the provider is asked, so that every step knows the outcome of the one before"""
         self._told: Decline | None = None
+        self.disputed = False
+        """a dispute waits for a person's decision: nothing more may leave"""
         self.news = False
         """a provider's event has come since the provider was last asked"""
 

@@ -220,6 +220,11 @@ class OrderWorkflow:
             raise ApplicationError("The order has no such fulfilment ready.", type="too_early")
         if self._desk.cancel_wished:
             raise ApplicationError("The order is being cancelled: the parcel must not leave.", type="too_late")
+        if self._payment.disputed:
+            raise ApplicationError(
+                "The customer's bank disputes the payment: the parcel must not leave before a person has decided.",
+                type="disputed",
+            )
         if not run.labelled:
             raise ApplicationError("The parcel has no label yet.", type="too_early")
 
@@ -246,9 +251,24 @@ class OrderWorkflow:
         if wake.topic is EventTopic.PAYMENT:
             self._payment.news = True
             return
+        if wake.topic is EventTopic.DISPUTE:
+            self._told_of_dispute(wake.disputed)
+            return
         for run in self._fulfilments.values():
             if run.parcel_id == wake.parcel_id:
                 run.tracker.wake(wake.where)
+
+    def _told_of_dispute(self, disputed: bool) -> None:
+        """What has begun goes on; nothing more leaves before a person has decided."""
+        if disputed is self._payment.disputed:
+            return
+        self._payment.disputed = disputed
+        if disputed:
+            what = "a decision about the payment, which the customer's bank disputes"
+            self._journal.hold_up("dispute", what, Party.OPERATOR)
+        else:
+            self._journal.let_go("dispute")
+        self._background.append(asyncio.create_task(self._journal.publish()))
 
     @workflow.signal
     def stock_arrived(self) -> None:

@@ -1,4 +1,4 @@
-"""Refunds: granted, then paid."""
+"""Refunds, granted and then paid; disputes."""
 
 from collections.abc import Sequence
 
@@ -50,9 +50,29 @@ def upgrade() -> None:
     op.create_index("ix_refunds_granted_at", "refunds", ["granted_at", "id"])
     op.create_index("ix_refunds_paying", "refunds", ["asked_at"], postgresql_where=sa.text("status = 'paying'"))
     op.create_index("ix_refunds_provider_reference", "refunds", ["provider_reference"])
+    op.create_table(
+        "disputes",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("order_id", sa.String(), nullable=False),
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("reference", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("respond_by", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("opened_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_disputes_order_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_disputes")),
+        sa.UniqueConstraint("provider", "reference", name=op.f("uq_disputes_provider_reference")),
+    )
+    op.create_index("ix_disputes_order_id", "disputes", ["order_id"])
+    op.create_index("ix_disputes_opened_at", "disputes", ["opened_at", "id"])
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_table("disputes")
     op.drop_table("refunds")
     op.drop_column("payments", "refunding")

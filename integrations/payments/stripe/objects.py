@@ -7,6 +7,7 @@ guessed is worse than one that is asked for again.
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from domain.disputes import DisputeState, DisputeStatus
 from domain.errors import UnknownCurrency
 from domain.money import Money, check_currency
 from domain.payments import Decline, PaymentState, PaymentStatus, RefundState, RefundStatus
@@ -33,6 +34,19 @@ _REFUND_STATUS = {
     "succeeded": RefundStatus.SUCCEEDED,
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.CANCELLED,
+}
+
+_DISPUTE_STATUS = {
+    "warning_needs_response": DisputeStatus.NEEDS_RESPONSE,
+    "warning_under_review": DisputeStatus.UNDER_REVIEW,
+    "warning_closed": DisputeStatus.CLOSED,
+    "needs_response": DisputeStatus.NEEDS_RESPONSE,
+    "appeal_needs_response": DisputeStatus.NEEDS_RESPONSE,
+    "under_review": DisputeStatus.UNDER_REVIEW,
+    "appeal_under_review": DisputeStatus.UNDER_REVIEW,
+    "won": DisputeStatus.WON,
+    "lost": DisputeStatus.LOST,
+    "prevented": DisputeStatus.CLOSED,
 }
 
 _PAID = frozenset({PaymentStatus.AUTHORISED, PaymentStatus.CAPTURED})
@@ -81,6 +95,23 @@ def refund(obj: Json) -> RefundState:
         amount=Money(field(obj, "amount", int), _currency(obj)),
         failure=obj.get("failure_reason"),
         refund_id=_named(obj, "refund_id"),
+    )
+
+
+def dispute(obj: Json) -> DisputeState:
+    """A Dispute. While its status begins with ``warning`` it is an inquiry: no money is withdrawn."""
+    told = field(obj, "status", str)
+    status = _DISPUTE_STATUS.get(told)
+    if status is None:
+        raise unreadable(NAME, "a dispute's status")
+    due_by = _part(obj, "evidence_details").get("due_by")
+    return DisputeState(
+        reference=field(obj, "id", str),
+        status=status,
+        amount=Money(field(obj, "amount", int), _currency(obj)),
+        reason=field(obj, "reason", str),
+        withdrawn=not told.startswith("warning_") and told != "prevented",
+        respond_by=datetime.fromtimestamp(due_by, UTC) if isinstance(due_by, int) else None,
     )
 
 
