@@ -1,7 +1,7 @@
 """The comparison of orders' ledgers with their payment providers: a difference is a person's to look at."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,12 +10,14 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
+from activities.disputes import record_disputes
 from activities.failures import provider_failures
 from db import exceptions as exception_records
 from db import ledger
 from db import money_checks as records
 from db.base import Database
 from domain.exceptions import ExceptionKind
+from domain.inbox import EventTopic, Wake
 from domain.ledger import Balance
 from domain.money_checks import Difference, Sums, of_ledger, of_provider
 from domain.orders import ENDED, NEVER_SHIPPED, OrderStatus, derived_id
@@ -62,10 +64,18 @@ class MoneyChecks:
     """Asks the providers how the money of orders stands, and compares."""
 
     def __init__(
-        self, database: Database, providers: Mapping[str, PaymentProvider], *, page: int = PAGE, pause: float = _PAUSE
+        self,
+        database: Database,
+        providers: Mapping[str, PaymentProvider],
+        wake: Callable[[str, Wake], Awaitable[bool]],
+        *,
+        page: int = PAGE,
+        pause: float = _PAUSE,
     ) -> None:
+        """``wake`` tells an order of a dispute whose events were lost."""
         self._database = database
         self._providers = providers
+        self._wake = wake
         self._page = page
         self._pause = pause
 
@@ -141,11 +151,23 @@ class MoneyChecks:
         if row.reference is None:
             return _UNKNOWN
         try:
-            return of_provider(await self._providers[row.provider].retrieve(row.reference))
+            state = await self._providers[row.provider].retrieve(row.reference)
         except Rejected as refusal:
             if refusal.status != 404:
                 raise
             return _UNKNOWN  # no such payment: none of its money is there
+        if state.disputed:
+            await self._look_at_disputes(row)
+        return of_provider(state)
+
+    async def _look_at_disputes(self, row: Row[Any]) -> None:
+        """Of a dispute whose events were lost nobody has heard yet."""
+        told = await self._providers[row.provider].disputes(row.reference)
+        async with self._database.transaction() as connection:
+            disputed = await record_disputes(connection, row, told)
+            if row.closed_at is None:
+                wake = Wake(row.provider, f"compared:{row.order_id}", EventTopic.DISPUTE, disputed=disputed)
+                await self._wake(row.order_id, wake)
 
 
 async def _is_busy(connection: AsyncConnection, row: Row[Any]) -> bool:

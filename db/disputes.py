@@ -44,7 +44,7 @@ _READ = select(Dispute.__table__, Order.number.label("order_number")).join(Order
 async def record(connection: AsyncConnection, values: dict[str, Any]) -> bool:
     """Write what the provider says of a dispute, new or known; False for one that is over by a later word of his."""
     statement = insert(Dispute).values(values)
-    changed = {name: statement.excluded[name] for name in ("status", "amount", "reason", "respond_by")}
+    changed: dict[str, Any] = {name: statement.excluded[name] for name in ("status", "amount", "reason", "respond_by")}
     changed["closed_at"] = func.coalesce(Dispute.closed_at, statement.excluded.closed_at)
     stands = Dispute.closed_at.is_(None) | statement.excluded.closed_at.is_not(None)
     written = statement.on_conflict_do_update(index_elements=["id"], set_=changed, where=stands).returning(Dispute.id)

@@ -146,7 +146,7 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
         records,
         stock,
         StockCheck(database),
-        MoneyChecks(database, outside.payments),
+        MoneyChecks(database, outside.payments, gateway.wake),
         Payments(database, outside.payments),
         Refunds(database, outside.payments),
         Shipments(database, outside.carriers),

@@ -26,7 +26,7 @@ from activities.inbox import Inbox
 from activities.money_checks import CompareAfter, MoneyChecks
 from activities.payments import Payments, PayStep
 from activities.refund_grants import ask_to_pay, grant, withdraw
-from activities.refunds import Refunds, RefundStep
+from activities.refunds import RefundRefused, Refunds, RefundStep
 from db import ledger
 from db import refunds as refund_records
 from db.base import Database
@@ -39,6 +39,7 @@ from domain.payments import PaymentState, PaymentStatus
 from domain.refunds import GrantStatus, RefundRequest
 from integrations.http import new_client
 from integrations.payments.stripe.adapter import Stripe
+from tests.activities.test_money_checks import awake
 from tests.activities.world import World
 from tests.sandbox.servers import KEY, RunningSandbox
 
@@ -61,6 +62,7 @@ FAULTS = st.sampled_from(
 METHODS = ["pm_card_visa", "pm_card_visa", "pm_card_pendingRefund", "pm_card_chargeDeclined"]
 AMOUNTS = st.sampled_from([1, 300, 700, 1000, 2000])
 _MOST_TRIES = 6
+_UNDECIDED = ("needs_response", "warning_needs_response")
 
 
 class Day(RuleBasedStateMachine):
@@ -168,7 +170,12 @@ class Day(RuleBasedStateMachine):
     def several_are_paid_at_once(self) -> None:
         async def one(refund: str) -> None:
             with suppress(Conflict):
-                await self._refunder().pay(RefundStep(refund, await self._decide(refund)))
+                decision = await self._decide(refund)
+                try:
+                    await self._refunder().pay(RefundStep(refund, decision))
+                except ApplicationError as error:
+                    assert "charge_disputed" in str(error), error
+                    await self._refunder().refuse(RefundRefused(refund, decision, str(error)))
 
         async def all_of_them() -> None:
             await asyncio.gather(*(one(refund) for refund in self._refunds))
@@ -194,6 +201,31 @@ class Day(RuleBasedStateMachine):
         self._sandbox.control(f"stripe/refunds/{standing[pick % len(standing)]['id']}/settle", {"status": "failed"})
         self._in_the_dark = True
 
+    @precondition(lambda self: self._is(PaymentStatus.CAPTURED) and not self._disputes())
+    @rule(inquiry=st.booleans())
+    def the_bank_disputes_it(self, inquiry: bool) -> None:
+        assert self._state is not None
+        self._sandbox.control(f"stripe/payment_intents/{self._state.reference}/dispute", {"inquiry": inquiry})
+
+    @precondition(lambda self: any(found["status"] in _UNDECIDED for found in self._disputes()))
+    @rule(won=st.booleans())
+    def the_bank_decides(self, won: bool) -> None:
+        (found,) = self._disputes()
+        status = "warning_closed" if found["status"].startswith("warning") else "won" if won else "lost"
+        self._sandbox.control(f"stripe/disputes/{found['id']}/close", {"status": status})
+
+    @rule(times=st.integers(1, 3))
+    def its_disputes_are_told(self, times: int) -> None:
+        if self._state is None:
+            return
+        self._do(self._events(times, topic="dispute"))
+        now, books = self._do(self._money()), self._disputes()
+        amounts = {found["status"]: found["amount"] for found in books}
+        assert now.disputed == amounts.get("needs_response", 0)
+        assert now.lost == amounts.get("lost", 0)
+        waiting = self._do(self._world.rows(_ASKED))
+        assert bool(waiting) is any(found["status"] in {*_UNDECIDED, "lost"} for found in books)
+
     @rule(times=st.integers(1, 3))
     def its_events_arrive_late_and_several_times(self, times: int) -> None:
         if self._state is None:
@@ -203,7 +235,7 @@ class Day(RuleBasedStateMachine):
 
     @rule()
     def the_comparison_finds_nothing_that_is_not_so(self) -> None:
-        checks = MoneyChecks(self._database, {"stripe": self._stripe()}, pause=0)
+        checks = MoneyChecks(self._database, {"stripe": self._stripe()}, awake, pause=0)
         compared = self._do(checks.compare(CompareAfter("check", only=self._step.order_id)))
         found = compared.at.differences + compared.at.busy
         assert found == 0 or self._in_the_dark
@@ -251,7 +283,10 @@ class Day(RuleBasedStateMachine):
             try:
                 self._do(self._refunder().pay(RefundStep(refund, decision, attempt)))
             except ApplicationError as error:
-                assert error.type != "Rejected", error  # what was decided under the lock is never too much
+                if error.type == "Rejected":  # never for being too much: that was decided under the lock
+                    assert "charge_disputed" in str(error), error
+                    self._do(self._refunder().refuse(RefundRefused(refund, decision, str(error))))
+                    return
                 attempt += error.type == KEY_SPENT
             else:
                 return
@@ -261,7 +296,7 @@ class Day(RuleBasedStateMachine):
         async with self._database.transaction() as connection:
             return int((await ask_to_pay(connection, refund, actor="Ben")).decision)
 
-    def _insist(self, purpose: str, call: Callable[[PayStep], Coroutine[Any, Any, T]]) -> T:
+    def _insist(self, purpose: str, call: Callable[[PayStep], Coroutine[Any, Any, T]]) -> T | None:
         """Try until it succeeds, as the workflow does: the same decision again, a new one where its key is spent."""
         for _ in range(_MOST_TRIES):
             reference = self._state.reference if self._state else None
@@ -270,6 +305,10 @@ class Day(RuleBasedStateMachine):
                 return self._do(call(step))
             except ApplicationError as error:
                 self._decisions[purpose] += error.type == KEY_SPENT
+                if error.type == "Rejected":
+                    assert "charge_disputed" in str(error), error
+                    self._decisions[purpose] += 1
+                    return None
         raise AssertionError(f"{purpose} never succeeded")
 
     def _befall(self, operation: str, fault: dict[str, Any] | None) -> None:
@@ -283,11 +322,16 @@ class Day(RuleBasedStateMachine):
         found: list[dict[str, Any]] = self._sandbox.view("books/refund")["data"]
         return [r for r in found if r["status"] in {"pending", "succeeded"} and "order_id" in r["metadata"]]
 
-    async def _events(self, times: int) -> None:
+    def _disputes(self) -> list[dict[str, Any]]:
+        """The disputes in the provider's books."""
+        found: list[dict[str, Any]] = self._sandbox.view("books/dispute")["data"]
+        return found
+
+    async def _events(self, times: int, *, topic: str = "payment") -> None:
         assert self._state is not None
         for _ in range(times):
             self._told += 1
-            await self._world.execute(_EVENT, id=f"evt_{self._told}", subject=self._state.reference)
+            await self._world.execute(_EVENT, id=f"evt_{self._told}", subject=self._state.reference, topic=topic)
 
         async def wake(*_: object) -> bool:
             return True
@@ -322,10 +366,11 @@ async def _made(make: Callable[[], T]) -> T:
     return make()
 
 
+_ASKED = "SELECT 1 FROM exceptions WHERE kind = 'payment_disputed' AND status = 'open'"
 _OPEN = "SELECT facts FROM exceptions WHERE kind = 'refund_failed' AND status = 'open'"
 _EVENT = (
     "INSERT INTO inbox (provider, event_id, type, topic, subject, moves_money, ends_hold, body, status) "
-    "VALUES ('stripe', :id, 'refund.failed', 'payment', :subject, true, false, ''::bytea, 'stored')"
+    "VALUES ('stripe', :id, 'refund.failed', :topic, :subject, true, false, ''::bytea, 'stored')"
 )
 
 

@@ -16,6 +16,7 @@ from db import ledger
 from db.base import Database
 from domain.errors import Conflict
 from domain.exceptions import Action, Resolution
+from domain.inbox import Wake
 from domain.ledger import PaidStatus
 from domain.money import Money
 from domain.orders import PaymentSource
@@ -29,7 +30,12 @@ FIRST = CompareAfter("night")
 
 @pytest.fixture
 def checks(database: Database, stripe: Stripe) -> MoneyChecks:
-    return MoneyChecks(database, {"stripe": stripe}, page=3, pause=0)
+    return MoneyChecks(database, {"stripe": stripe}, awake, page=3, pause=0)
+
+
+async def awake(order_id: str, wake: Wake) -> bool:
+    """An order that takes whatever it is told."""
+    return True
 
 
 async def night(checks: MoneyChecks, *, check: str = "night") -> tuple[int, int, int]:
@@ -258,3 +264,19 @@ async def test_two_orders_with_one_payment_are_compared_each_with_its_own(
     stolen = PayStep(other, "WB-2", PaymentSource("stripe", None, paid.reference), step.amount, datetime.now(UTC))
     await payments.authorise(stolen)
     assert await night(checks) == (2, 0, 0)
+
+
+async def test_a_dispute_whose_events_were_lost_is_found(
+    world: World, sandbox: RunningSandbox, payments: Payments, step: PayStep, stripe: Stripe
+) -> None:
+    told: list[bool] = []
+
+    async def wake(order_id: str, wake: Wake) -> bool:
+        told.append(wake.disputed)
+        return True
+
+    paid = await captured(payments, step)
+    sandbox.control(f"stripe/payment_intents/{paid.reference}/dispute", {})
+    await night(MoneyChecks(world.database, {"stripe": stripe}, wake, pause=0))
+    assert len(await world.rows("SELECT 1 FROM exceptions WHERE kind = 'payment_disputed'")) == 1
+    assert told == [True]

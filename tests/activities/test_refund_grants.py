@@ -25,6 +25,7 @@ from domain.money import Money
 from domain.payments import PaymentStatus
 from domain.refunds import GrantStatus, RefundLine, RefundRequest
 from integrations.payments.stripe.adapter import Stripe
+from tests.activities.test_money_checks import awake
 from tests.activities.till import of, step_for, sums
 from tests.activities.world import World
 from tests.sandbox.servers import RunningSandbox
@@ -391,5 +392,5 @@ async def test_the_comparison_finds_nothing_to_say_of_refunds(
     world: World, stripe: Stripe, refunds: Refunds, paid: PayStep
 ) -> None:
     await refunds.pay(await to_pay(world, await granted(world, paid.order_id, 700)))
-    compared = await MoneyChecks(world.database, {"stripe": stripe}, pause=0).compare(CompareAfter("c"))
+    compared = await MoneyChecks(world.database, {"stripe": stripe}, awake, pause=0).compare(CompareAfter("c"))
     assert (compared.at.differences, compared.at.busy) == (0, 0)

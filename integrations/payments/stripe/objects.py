@@ -71,6 +71,7 @@ def payment(intent: Json) -> PaymentState:
         decline=decline(error) if isinstance(error, dict) and status not in _PAID else None,
         action_url=_action_url(intent),
         order_id=order_id(intent),
+        disputed=bool(charge and charge.get("disputed")),
     )
 
 
