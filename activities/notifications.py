@@ -12,6 +12,7 @@ from db import exceptions as exception_records
 from db import notifications as records
 from db import orders as order_records
 from db import payments as payment_records
+from db import refunds as refund_records
 from db import shipments as shipment_records
 from db import stock_queues as queue_records
 from db.base import Database
@@ -33,7 +34,7 @@ _TO_COME = frozenset({FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED})
 
 @dataclass(frozen=True)
 class Notice:
-    """Tell the customer of ``kind``. ``subject`` tells apart what may happen more than once (a fulfilment's id).
+    """Tell the customer of ``kind``. ``subject`` tells apart what may happen several times (a fulfilment, a refund).
 
     ``more_to_come``: units have no place yet, and no fulfilment of the record ships them.
     """
@@ -174,9 +175,9 @@ class Notifications:
             fulfilments = await shipment_records.fulfilments(connection, notice.order_id)
             payment = await payment_records.find(connection, notice.order_id)
             waits = await queue_records.of_order(connection, notice.order_id)
-        about = [p for p in parcels if p.tracking_code and (not notice.subject or p.fulfilment_id == notice.subject)]
+            refund = await refund_records.find(connection, notice.subject) if _is_refund(notice) else None
         sent = [p for p in parcels if p.tracking_code and (p.void_status not in GIVEN_BACK or not notice.subject)]
-        about = [p for p in sent if not notice.subject or p.fulfilment_id == notice.subject]
+        about = [] if refund else [p for p in sent if not notice.subject or p.fulfilment_id == notice.subject]
         content = OrderMail(
             shop_name=self._shop_name,
             kind=notice.kind,
@@ -195,6 +196,7 @@ class Notifications:
             money_note=_money_note(payment) if notice.kind is NoticeKind.CANCELLED else None,
             leaves_at=next((wait.expected_at for wait in waits if wait.expected_at is not None), None),
             pre_order=any(wait.promised and wait.pre_order for wait in waits),
+            refunded=None if refund is None else Money(refund.amount, refund.currency),
         )
         rendered = self._templates.order_mail(content)
         return Mail(
@@ -230,6 +232,10 @@ class Notifications:
             text=rendered.text,
             html=rendered.html,
         )
+
+
+def _is_refund(notice: Notice) -> bool:
+    return notice.kind is NoticeKind.REFUNDED
 
 
 def _priced(line: Row[Any], currency: str) -> PricedLine:

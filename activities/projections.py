@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import exceptions as exception_records
 from db import holds as hold_records
+from db import ledger
 from db import orders as order_records
 from db import shipments as shipment_records
 from db import stock as stock_records
 from db.stock import Change
 from domain.exceptions import OrderException
 from domain.holds import Hold
-from domain.orders import OrderStatus
+from domain.orders import NEVER_SHIPPED, OrderStatus
 from domain.shipments import FulfilmentStatus
 from domain.stock import LIVE, MovementKind, ReservationStatus
 from domain.waiting import Waiting
@@ -94,7 +95,8 @@ class Projection:
 async def write(connection: AsyncConnection, projection: Projection) -> None:
     """Write a projection. Harmless to repeat; an older one never undoes a newer one.
 
-    A fulfilment that is handed over takes its units out of stock in the same transaction.
+    A fulfilment that is handed over takes its units out of stock in the same transaction, and an order that will never
+    ship has what was invoiced credited.
     """
     values = {
         "status": projection.status.value,
@@ -106,6 +108,8 @@ async def write(connection: AsyncConnection, projection: Projection) -> None:
     met = await order_records.project(
         connection, projection.order_id, revision=projection.revision, values=values, entries=entries
     )
+    if met.newest and projection.status in NEVER_SHIPPED:
+        await ledger.credit_rest(connection, projection.order_id, cause=f"order {projection.status}")
     for exception in projection.opened:
         await exception_records.open_exception(connection, exception_row(projection.order_id, exception))
     for end in projection.resolved:

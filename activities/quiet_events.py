@@ -19,11 +19,13 @@ from domain.shipments import ENDING, GIVEN_BACK, NOT_SHIPPING, SCANNED, Fulfilme
 from integrations.carriers.carrier import Carrier
 from integrations.errors import BadPayload
 
+_ABOUT_US = frozenset({EventTopic.PAYMENT, EventTopic.TRACKING, EventTopic.DISPUTE})
+
 
 async def record_quiet(connection: AsyncConnection, rows: Sequence[Row[Any]], carriers: Mapping[str, Carrier]) -> int:
     """Record and settle those of the claimed events that plainly concern nobody; how many. The others stay as due."""
     settled = [
-        *[_other(row) for row in rows if row.topic not in {EventTopic.PAYMENT, EventTopic.TRACKING}],
+        *[_other(row) for row in rows if row.topic not in _ABOUT_US],
         *await _payments(connection, [row for row in rows if row.topic == EventTopic.PAYMENT]),
         *await _trackings(connection, [row for row in rows if row.topic == EventTopic.TRACKING], carriers),
     ]
@@ -66,6 +68,7 @@ async def _payments(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> li
         and payment.status != PaymentStatus.PENDING
         and not payment.awaiting_customer
         and not (row.ends_hold and payment.status == PaymentStatus.AUTHORISED)
+        and not (row.moves_money and payment.refunding)
     ]
 
 

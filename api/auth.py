@@ -52,4 +52,8 @@ ReadsCatalogue = Annotated[Caller, Security(caller, scopes=[Scope.CATALOGUE_READ
 WritesCatalogue = Annotated[Caller, Security(caller, scopes=[Scope.CATALOGUE_WRITE])]
 ReadsStock = Annotated[Caller, Security(caller, scopes=[Scope.STOCK_READ])]
 WritesStock = Annotated[Caller, Security(caller, scopes=[Scope.STOCK_WRITE])]
+ReadsLedger = Annotated[Caller, Security(caller, scopes=[Scope.LEDGER_READ])]
+WritesLedger = Annotated[Caller, Security(caller, scopes=[Scope.LEDGER_WRITE])]
+GrantsRefunds = Annotated[Caller, Security(caller, scopes=[Scope.REFUNDS_GRANT])]
+PaysRefunds = Annotated[Caller, Security(caller, scopes=[Scope.REFUNDS_PAY])]
 WritesKeys = Annotated[Caller, Security(caller, scopes=[Scope.KEYS_WRITE])]

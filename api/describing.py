@@ -27,6 +27,9 @@ _WITH_BODY = (413, 415)
 
 TAGS = [
     {"name": "orders", "description": "Place orders, follow them, cancel them."},
+    {"name": "ledger", "description": "The money of orders: entries, comparison with the provider."},
+    {"name": "refunds", "description": "Money given back: granted, then paid."},
+    {"name": "fulfilments", "description": "What a warehouse does: print the label, hand the parcel over."},
     {
         "name": "fulfilments",
         "description": "What a warehouse does: print labels, hand parcels over, reject what it cannot ship.",

@@ -5,9 +5,11 @@ from typing import Protocol
 
 from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
+from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
 from domain.rejections import Rejection
 from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
+from workflows.money.refund import PayRefund
 
 
 class OrderGateway(Protocol):
@@ -42,6 +44,9 @@ class OrderGateway(Protocol):
     async def release(self, order_id: str, release: ReleaseHold, *, key: str) -> Answer:
         """Pass on somebody's agreement to a hold's release."""
 
+    async def wake(self, order_id: str, wake: Wake) -> bool:
+        """Tell an order that a provider has news; False if its workflow has ended."""
+
     async def stock_arrived(self, order_ids: Sequence[str]) -> None:
         """Tell orders that wait for stock that some has come."""
 
@@ -70,3 +75,19 @@ class TransferGateway(Protocol):
 
     async def expect(self, transfer_id: str, wish: ExpectWish, *, key: str) -> Standing:
         """Expect its goods at another moment."""
+
+
+class MoneyGateway(Protocol):
+    """Starts what has to do with money beside orders: each thing once at a time.
+
+    All raise Unavailable where Temporal does not answer.
+    """
+
+    async def compare_all(self) -> None:
+        """Compare all orders' ledgers with their providers now, unless that is being done."""
+
+    async def compare(self, order_id: str) -> None:
+        """Compare one order's ledger with its provider now."""
+
+    async def pay(self, refund: PayRefund) -> None:
+        """Pay a refund by the decision that was taken; one that is being paid stays as it is."""

@@ -10,6 +10,7 @@ from sqlalchemy import Row
 
 from activities.orders import order_line
 from api.schemas.holds import HoldOut
+from api.schemas.ledger import MoneyOut
 from api.schemas.views import (
     AcceptedOut,
     DeclineOut,
@@ -26,6 +27,7 @@ from api.schemas.views import (
     WaitingOut,
 )
 from api.services import Links
+from db.ledger import balance_of
 from db.order_view import OrderView, Rows
 from domain.holds import HoldStatus
 from domain.orders import Address, Customer
@@ -96,6 +98,7 @@ def order_out(view: OrderView, links: Links, now: datetime) -> OrderOut:
         "lines": [_line(row) for row in view.lines],
         "waits": view.waits,
         "payment": _payment(view),
+        "money": money_out(view.ledger),
         "fulfilments": _fulfilments(view),
         "exceptions": view.exceptions,
         "holds": [hold_out(row, now, view.order.number) for row in view.holds],
@@ -113,6 +116,24 @@ def hold_out(row: Row[Any], now: datetime, number: str | None = None) -> HoldOut
     released_at = row.released_at or (row.until if over else None)
     return HoldOut.model_validate(
         {**row._mapping, "order_number": number or row.number, "status": status, "released_at": released_at}
+    )
+
+
+def money_out(entries: Rows) -> MoneyOut:
+    """What an order's entries come to."""
+    now = balance_of(entries)
+    return MoneyOut(
+        authorised=now.authorised_status,
+        paid=now.paid_status,
+        invoiced=now.invoiced,
+        credited=now.credited,
+        held=now.held,
+        captured=now.captured,
+        refunded=now.refunded,
+        owed=now.owed,
+        written_off=now.written_off,
+        disputed=now.disputed,
+        lost=now.lost,
     )
 
 

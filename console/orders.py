@@ -14,7 +14,8 @@ from sqlalchemy import Row
 
 from db import order_view
 from db.base import Database
-from db.order_view import OrderView
+from db.ledger import balance_of
+from db.order_view import OrderView, Rows
 from domain.errors import NotFound
 from domain.money import Money
 from domain.orders import Address, Line, OrderStatus
@@ -105,7 +106,7 @@ class OrderPages:
             customer_name=order.customer["name"],
             address=_ADDRESS.validate_python(order.shipping_address),
             lines=tuple(_line(row, order.currency) for row in view.lines),
-            money=_money(order, payment),
+            money=_money(order, payment, view.ledger),
             parcels=_parcels(view),
             entries=tuple(PageEntry(row.at, row.text, row.kind) for row in timeline),
             inside=inside,
@@ -125,7 +126,7 @@ def _line(row: Row[Any], currency: str) -> PricedLine:
     return PricedLine(name=row.name, sku=row.sku, quantity=row.quantity, total=Money(line.total, currency))
 
 
-def _money(order: Row[Any], payment: Row[Any] | None) -> PageMoney:
+def _money(order: Row[Any], payment: Row[Any] | None, ledger: Rows) -> PageMoney:
     currency = order.currency
     nothing = Money(0, currency)
     return PageMoney(
@@ -134,6 +135,7 @@ def _money(order: Row[Any], payment: Row[Any] | None) -> PageMoney:
         authorised=nothing if payment is None else Money(payment.authorised, currency),
         captured=nothing if payment is None else Money(payment.captured, currency),
         refunded=nothing if payment is None else Money(payment.refunded, currency),
+        paid=balance_of(ledger).paid_status,
     )
 
 

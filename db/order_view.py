@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import exceptions, holds, notifications, orders, payments, shipments, stock_queues
+from db import exceptions, holds, ledger, notifications, orders, payments, shipments, stock_queues
 
 Rows = Sequence[Row[Any]]
 
@@ -24,6 +24,7 @@ class OrderView:
     scans: Rows
     payment: Row[Any] | None
     payment_events: Rows
+    ledger: Rows
     exceptions: Rows
     holds: Rows
     notifications: Rows
@@ -46,6 +47,7 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
         scans=await shipments.events(connection, order.id),
         payment=payment,
         payment_events=await payments.events(connection, payment.id) if payment is not None else [],
+        ledger=await ledger.entries(connection, order.id),
         exceptions=await exceptions.of_order(connection, order.id),
         holds=await holds.of_order(connection, order.id),
         notifications=await notifications.of_order(connection, order.id),

@@ -21,7 +21,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db import ledger
 from db.base import Base
+from domain.ledger import EntryKind, LedgerEntry
 
 ORDER_NUMBERS = Sequence("order_numbers", start=100001, metadata=Base.metadata)
 
@@ -40,6 +42,7 @@ class Order(Base):
         CheckConstraint("total >= 0", name="total"),
         Index("ix_orders_not_started", "placed_at", postgresql_where=text("started_at IS NULL")),
         Index("ix_orders_open", "id", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_orders_closed", "closed_at", "id", postgresql_where=text("closed_at IS NOT NULL")),
         Index("ix_orders_promised", "promised_first", postgresql_where=text("closed_at IS NULL")),
         Index("ix_orders_attention", text("placed_at DESC"), text("id DESC"), postgresql_where=text("needs_attention")),
         Index("ix_orders_newest", text("placed_at DESC"), text("id DESC")),
@@ -134,15 +137,22 @@ async def accept(
 ) -> bool:
     """Write an accepted order with its lines and first timeline entry.
 
-    Returns False, and writes nothing, if its (channel, external reference) or its idempotency key is taken. Of several
-    at once exactly one gets True: the others wait for its transaction and then see its row.
+    What it comes to is invoiced in the same transaction. Returns False, and writes nothing, if its (channel, external
+    reference) or its idempotency key is taken. Of several at once exactly one gets True: the others wait for its
+    transaction and then see its row.
     """
     inserted = await connection.execute(insert(Order).values(order).on_conflict_do_nothing().returning(Order.id))
     if inserted.first() is None:
         return False
     await connection.execute(insert(OrderLine), [{**line, "order_id": order["id"]} for line in lines])
     await connection.execute(insert(TimelineEntry), [{**entry, "order_id": order["id"]}])
+    await ledger.post(connection, [invoice(order["id"], order["total"], order["currency"])])
     return True
+
+
+def invoice(order_id: str, total: int, currency: str) -> LedgerEntry:
+    """What is invoiced for an order."""
+    return LedgerEntry(f"invoiced:{order_id}", order_id, EntryKind.INVOICED, total, currency, cause="acceptance")
 
 
 async def find_accepted(
@@ -159,6 +169,18 @@ async def find(connection: AsyncConnection, id_or_number: str) -> Row[Any] | Non
     """An order by its id or its number."""
     same = (Order.id == id_or_number) | (Order.number == id_or_number)
     return (await connection.execute(select(Order.__table__).where(same))).first()
+
+
+async def clock(connection: AsyncConnection) -> datetime:
+    """What time it is by the database, whose clock all processes share."""
+    at: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+    return at
+
+
+async def lock(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
+    """An order, locked until the transaction ends: its record stays as it is meanwhile."""
+    query = select(Order.__table__).where(Order.id == order_id).with_for_update(key_share=True)
+    return (await connection.execute(query)).first()
 
 
 async def lines(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:

@@ -1,6 +1,6 @@
 """Payments and what happened to their money."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +9,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db import ledger
 from db.base import Base
 from db.orders import Order
+from domain.ledger import EntryKind, LedgerEntry
+from domain.payments import PaymentStatus
 
 
 class Payment(Base):
@@ -35,6 +38,8 @@ class Payment(Base):
     action_url: Mapped[str | None]
     awaiting_customer: Mapped[bool] = mapped_column(server_default=text("false"))
     """whether the workflow now waits for the customer to pay, so that an event about it should wake it"""
+    refunding: Mapped[bool] = mapped_column(server_default=text("false"))
+    """whether a refund was ever begun, so that events about money may tell of one that failed"""
     checked_at: Mapped[datetime | None]
     """when the provider was last asked"""
 
@@ -56,6 +61,9 @@ class PaymentEvent(Base):
     """when it was known to be done; None while it is only intended"""
 
 
+_HOLD_OVER = frozenset({PaymentStatus.CAPTURED, PaymentStatus.CANCELLED})
+
+
 async def intend(connection: AsyncConnection, payment: dict[str, Any], event: dict[str, Any]) -> datetime:
     """Record, before the call, that a step is about to be made (and the payment, if it is the first); since when."""
     await connection.execute(insert(Payment).values(payment).on_conflict_do_nothing())
@@ -69,14 +77,67 @@ async def intend(connection: AsyncConnection, payment: dict[str, Any], event: di
 async def confirm(
     connection: AsyncConnection, payment_id: str, *, values: dict[str, Any], events: list[dict[str, Any]]
 ) -> None:
-    """Record what the provider answered, and the steps that are now known to be done."""
-    await connection.execute(update(Payment).where(Payment.id == payment_id).values(**values, checked_at=func.now()))
+    """Record what the provider answered, the steps that are now known to be done, and what they mean for the ledger."""
+    told = update(Payment).where(Payment.id == payment_id).values(**values, checked_at=func.now())
+    whose = told.returning(Payment.order_id, Payment.provider, Payment.currency)
+    payment: Any = (await connection.execute(whose)).first()
     if events:
         statement = insert(PaymentEvent).values([{**event, "at": func.now()} for event in events])
         done = {"at": func.coalesce(PaymentEvent.at, func.now()), "reference": statement.excluded.reference}
         await connection.execute(
             statement.on_conflict_do_update(index_elements=["key"], set_={**done, "amount": statement.excluded.amount})
         )
+    if payment is not None:
+        await post(connection, payment, values, events)
+
+
+async def post(
+    connection: AsyncConnection, payment: Row[Any], told: Mapping[str, Any], events: Sequence[Mapping[str, Any]]
+) -> None:
+    """Post what the provider ``told`` of a payment: its hold, its capture, and the refunds among ``events``.
+
+    Each is one entry for what the provider calls it, so that an answer that is old, or comes twice, posts nothing.
+    """
+    name = f"{payment.provider}:{told['reference']}"
+    causes = {event["kind"]: event["key"] for event in events}
+
+    def entry(kind: EntryKind, amount: int, called: str, cause: str) -> LedgerEntry:
+        key = f"{kind}:{payment.provider}:{called}"
+        return LedgerEntry(key, payment.order_id, kind, amount, payment.currency, cause, called)
+
+    entries = [
+        entry(EntryKind(kind), told.get(kind, 0), told["reference"], causes.get(kind, f"payment:{told['status']}"))
+        for kind in (EntryKind.AUTHORISED, EntryKind.CAPTURED)
+    ]
+    entries += [
+        entry(EntryKind.REFUNDED, event["amount"], event["reference"], event["key"])
+        for event in events
+        if event["kind"] == EntryKind.REFUNDED
+    ]
+    await ledger.post(connection, entries)
+    if told["status"] in _HOLD_OVER:
+        await ledger.release(connection, name, cause=causes.get("captured") or f"payment:{told['status']}")
+
+
+async def lock(connection: AsyncConnection, payment_id: str) -> Row[Any] | None:
+    """A payment, locked until the transaction ends: nobody else begins or records a step meanwhile."""
+    query = select(Payment.__table__).where(Payment.id == payment_id).with_for_update(key_share=True)
+    return (await connection.execute(query)).first()
+
+
+async def begin_refund(connection: AsyncConnection, payment_id: str, event: dict[str, Any]) -> datetime:
+    """Record that money is about to be given back; since when. The payment must be locked."""
+    await connection.execute(update(Payment).where(Payment.id == payment_id).values(refunding=True))
+    statement = insert(PaymentEvent).values(**event, payment_id=payment_id, kind="refunded", intended_at=func.now())
+    first = statement.on_conflict_do_update(index_elements=["key"], set_={"key": statement.excluded.key})
+    since = first.returning(func.coalesce(PaymentEvent.intended_at, func.now()))
+    begun: datetime = (await connection.execute(since)).scalar_one()
+    return begun
+
+
+async def intended(connection: AsyncConnection, key: str) -> Row[Any] | None:
+    """The step with this key, if it was begun before."""
+    return (await connection.execute(select(PaymentEvent.__table__).where(PaymentEvent.key == key))).first()
 
 
 async def last_open(connection: AsyncConnection, payment_id: str, kind: str) -> str | None:

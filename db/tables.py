@@ -4,13 +4,17 @@ from db.audit import Decode
 from db.base import Base
 from db.bundles import BundlePart
 from db.catalogue import Sku, Warehouse
+from db.disputes import Dispute
 from db.exceptions import ExceptionRecord
 from db.holds import HoldRecord, HoldRuleVersion
 from db.identity import ApiKey
 from db.inbox import InboxEvent
+from db.ledger import Ledger
+from db.money_checks import MoneyCheck
 from db.notifications import Notification
 from db.orders import Order, OrderLine, TimelineEntry
 from db.payments import Payment, PaymentEvent
+from db.refunds import Refund
 from db.rejections import RejectionLine, RejectionRecord
 from db.restores import Restore
 from db.routing import LabelCost, PostalRegion, Routed, RoutingDecision, RuleSetRecord
@@ -27,6 +31,7 @@ __all__ = [
     "BundlePart",
     "Checkpoint",
     "Decode",
+    "Dispute",
     "ExceptionRecord",
     "Fulfilment",
     "FulfilmentLine",
@@ -34,6 +39,8 @@ __all__ = [
     "HoldRuleVersion",
     "InboxEvent",
     "LabelCost",
+    "Ledger",
+    "MoneyCheck",
     "Movement",
     "Notification",
     "Order",
@@ -44,6 +51,7 @@ __all__ = [
     "PaymentEvent",
     "PostalRegion",
     "QueueCall",
+    "Refund",
     "RejectionLine",
     "RejectionRecord",
     "Reservation",

@@ -6,6 +6,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── UnknownSku
 │   ├── WrongTotal
 │   └── UnknownCurrency
+├── InvalidRefund           422  the refund says something impossible
 ├── NotFound                404  no such order, fulfilment, exception, SKU, warehouse
 ├── Conflict                409
 │   ├── AlreadyPlaced            same channel and reference, another body
@@ -15,6 +16,8 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
 │   ├── MoreThanSent             a receipt of a transfer has more than is on the way
 │   ├── CannotBeBundle           a SKU that has stock, is waited for, or is a part of a bundle
+│   ├── RefundTooLarge           more than was captured and not given back
+│   ├── Disputed                 hand-over refused: the customer's bank disputes the payment
 │   └── NotPaid                  hand-over refused: the money could not be captured
 ├── Unauthorised            401
 ├── Forbidden               403  the key lacks a scope
@@ -80,6 +83,14 @@ class UnknownCurrency(InvalidOrder):
         super().__init__(f"{currency!r} is not a currency of ISO 4217.", field=field)
 
 
+class InvalidRefund(WaybillError):
+    """The refund says something impossible."""
+
+    code = "invalid_refund"
+    status = 422
+    title = "The refund is not valid"
+
+
 class NotFound(WaybillError):
     """What was asked for does not exist."""
 
@@ -136,6 +147,20 @@ class OnHold(Conflict):
 
     code = "on_hold"
     title = "The order is held"
+
+
+class Disputed(Conflict):
+    """Hand-over is refused because a dispute of the payment waits for a person's decision."""
+
+    code = "disputed"
+    title = "The payment is disputed"
+
+
+class RefundTooLarge(Conflict):
+    """More than was captured, is not given back, and is not promised to another refund."""
+
+    code = "refund_too_large"
+    title = "That much cannot be refunded"
 
 
 class NotEnoughUnits(Conflict):

@@ -21,6 +21,10 @@ class Scope(StrEnum):
     CATALOGUE_WRITE = "catalogue:write"
     STOCK_READ = "stock:read"
     STOCK_WRITE = "stock:write"
+    LEDGER_READ = "ledger:read"
+    LEDGER_WRITE = "ledger:write"
+    REFUNDS_GRANT = "refunds:grant"
+    REFUNDS_PAY = "refunds:pay"
     KEYS_WRITE = "keys:write"
 
 

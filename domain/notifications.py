@@ -12,6 +12,7 @@ class NoticeKind(StrEnum):
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    REFUNDED = "refunded"
 
 
 class NotificationStatus(StrEnum):

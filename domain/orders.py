@@ -56,6 +56,9 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
 CANCELLABLE = frozenset({_S.ACCEPTED, _S.AWAITING_STOCK, _S.AWAITING_PAYMENT, _S.FULFILLING})
 """Statuses in which nothing has left a warehouse, so that the whole order may still be cancelled."""
 
+NEVER_SHIPPED = frozenset({_S.CANCELLED, _S.EXPIRED})
+"""Ends at which nothing of the order has left, so that the customer owes nothing of it."""
+
 ENDED = frozenset(status for status, after in TRANSITIONS.items() if not after)
 
 

@@ -13,9 +13,11 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.inbox import Inbox
+from activities.money_checks import MoneyChecks
 from activities.notifications import Links, Notifications
 from activities.orders import OrderRecords
 from activities.payments import Payments
+from activities.refunds import Refunds
 from activities.rejections import Rejections
 from activities.shipments import Shipments
 from activities.stock import StockKeeper
@@ -33,12 +35,16 @@ from runtime.links import OrderLinks
 from runtime.logs import NamedInLogs
 from runtime.outside import Outside, alert_hooks, connect_outside, mail_server
 from runtime.plugin import connect
+from runtime.refunds import RefundStarter
 from runtime.relay import Chore, Relay
-from runtime.schedules import keep_schedules
+from runtime.schedules import keep_schedules, money_check_id
 from runtime.settings import Settings
 from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
 from workflows.gateway import OrderGateway
+from workflows.money.check import MoneyCheckWorkflow
+from workflows.money.gateway import MoneyGateway
+from workflows.money.refund import RefundWorkflow
 from workflows.orders.workflow import OrderWorkflow
 from workflows.stock.check import StockCheckWorkflow
 from workflows.stock.gateway import TransferGateway
@@ -59,7 +65,9 @@ class Crew:
     rejections: Rejections
     stock_check: StockCheck
     transfers: Transfers
+    money_checks: MoneyChecks
     payments: Payments
+    refunds: Refunds
     shipments: Shipments
     notifications: Notifications
     relay: Relay
@@ -71,7 +79,7 @@ class Crew:
         return Worker(
             client or self.client,
             task_queue=settings.temporal_task_queue,
-            workflows=[OrderWorkflow, StockCheckWorkflow, TransferWorkflow],
+            workflows=[OrderWorkflow, StockCheckWorkflow, TransferWorkflow, MoneyCheckWorkflow, RefundWorkflow],
             activities=[
                 self.orders.record,
                 self.stock.reserve,
@@ -81,11 +89,14 @@ class Crew:
                 self.rejections.reroute,
                 self.stock_check.check,
                 *self.transfers.activities,
+                self.money_checks.compare,
                 self.payments.authorise,
                 self.payments.inspect,
                 self.payments.capture,
                 self.payments.void,
                 self.payments.refund,
+                self.refunds.pay,
+                self.refunds.refuse,
                 self.shipments.book,
                 self.shipments.verify_address,
                 self.shipments.booked,
@@ -137,6 +148,7 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
         more=(
             *_stock_chores(settings, database, outside, gateway, mailer, templates),
             *_transfer_chores(database, TransferGateway(client, task_queue=settings.temporal_task_queue)),
+            Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
         ),
     )
     return Crew(
@@ -148,13 +160,20 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
         Rejections(database),
         StockCheck(database),
         Transfers(database),
+        MoneyChecks(database, outside.payments, gateway.wake),
         Payments(database, outside.payments),
+        Refunds(database, outside.payments),
         Shipments(database, outside.carriers),
         notifications,
         relay,
         metrics,
         traces,
     )
+
+
+def _money(settings: Settings, client: Client) -> MoneyGateway:
+    queue = settings.temporal_task_queue
+    return MoneyGateway(client, task_queue=queue, schedule=money_check_id(queue))
 
 
 def _stock_chores(

@@ -40,9 +40,9 @@ class OrderMail:
     """An e-mail to the customer of an order.
 
     ``locale`` is the customer's BCP 47 tag. ``order_url`` is the signed link to the order's page. ``parcels`` are those
-    that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation, and
-    required there. ``leaves_at`` is when an order that waits for units should leave, if that is known, and
-    ``pre_order`` whether it waits for something that is not out yet. Instants are aware UTC.
+    that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation and
+    ``refunded`` for a refund, and required there. ``leaves_at`` is when an order that waits for units should leave, if
+    that is known, and ``pre_order`` whether it waits for something that is not out yet. Instants are aware UTC.
     """
 
     shop_name: str
@@ -61,11 +61,14 @@ class OrderMail:
     money_note: MoneyNote | None = None
     leaves_at: datetime | None = None
     pre_order: bool = False
+    refunded: Money | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError if the e-mail could not say what it must."""
         if self.kind is NoticeKind.CANCELLED and self.money_note is None:
             raise ValueError("a cancellation must say what happens with the money")
+        if self.kind is NoticeKind.REFUNDED and self.refunded is None:
+            raise ValueError("an e-mail about a refund must say how much it is")
         if self.kind is NoticeKind.SHIPPED and not self.parcels:
             raise ValueError("an e-mail about shipping needs at least one parcel")
 

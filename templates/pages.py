@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.ledger import PaidStatus
 from domain.money import Money
 from domain.orders import ENDED, Address, OrderStatus
 from domain.shipments import TrackingEvent, TrackingStatus
@@ -105,13 +106,17 @@ class PageEntry:
 
 @dataclass(frozen=True)
 class PageMoney:
-    """Where it stands: ``authorised`` is what the bank agreed to, ``captured`` was taken, ``refunded`` given back."""
+    """Where it stands: ``authorised`` is what the bank agreed to, ``captured`` was taken, ``refunded`` given back.
+
+    ``paid`` is what follows of all that by the order's ledger.
+    """
 
     shipping: Money
     total: Money
     authorised: Money
     captured: Money
     refunded: Money
+    paid: PaidStatus = PaidStatus.NONE
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,12 @@ class Findings:
         count: int = response.raise_for_status().json()["deeds"]
         return count
 
+    async def given_back(self) -> int:
+        """What customers got back by the provider's books, in cents."""
+        response = await self.street.sandbox.get("/control/summary")
+        back: int = response.raise_for_status().json()["stripe"]["refunded"].get("usd", 0)
+        return back
+
     async def calls(self, operation: str) -> int:
         """How often a provider was asked."""
         response = await self.street.sandbox.get("/control/calls/count", params={"operation": operation})

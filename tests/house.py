@@ -200,6 +200,21 @@ class House(Findings):
         response = await self.street.sandbox.post(path, headers={"Authorization": f"Bearer {STRIPE_KEY}"})
         response.raise_for_status()
 
+    async def somebody_refunds(self, order: str, amount: int) -> None:
+        """Somebody gives money back in the provider's dashboard."""
+        form = {"payment_intent": await self.intent_id(order), "amount": str(amount)}
+        headers = {"Authorization": f"Bearer {STRIPE_KEY}"}
+        (await self.street.sandbox.post("/stripe/v1/refunds", data=form, headers=headers)).raise_for_status()
+
+    async def disputes(self, order: str, reason: str = "product_not_received") -> None:
+        """The customer's bank disputes what was captured."""
+        await self._play(f"stripe/payment_intents/{await self.intent_id(order)}/dispute", reason=reason)
+
+    async def bank_decides(self, status: str) -> None:
+        """The bank decides the one dispute there is."""
+        (found,) = (await self.street.sandbox.get("/control/books/dispute")).raise_for_status().json()["data"]
+        await self._play(f"stripe/disputes/{found['id']}/close", status=status)
+
     async def hold_lapses(self, order: str) -> None:
         """The hold on the customer's money runs out now."""
         await self._play(f"stripe/payment_intents/{await self.intent_id(order)}/lapse")

@@ -22,7 +22,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.errors import Conflict, NotFound, NotPaid, OnHold, TooEarly, TooLate, Unavailable, WaybillError
+from domain.errors import Conflict, Disputed, NotFound, NotPaid, OnHold, TooEarly, TooLate, Unavailable, WaybillError
 from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
@@ -248,5 +248,6 @@ _REFUSALS: dict[str, type[Conflict]] = {
     "too_early": TooEarly,
     "not_paid": NotPaid,
     "on_hold": OnHold,
+    "disputed": Disputed,
     "conflict": Conflict,
 }

@@ -56,6 +56,19 @@ _PAYMENT: dict[str, Any] = {
         }
     ],
 }
+MONEY: dict[str, Any] = {
+    "authorised": "full",
+    "paid": "none",
+    "invoiced": 7120,
+    "credited": 0,
+    "held": 7120,
+    "captured": 0,
+    "refunded": 0,
+    "owed": 7120,
+    "written_off": 0,
+    "disputed": 0,
+    "lost": 0,
+}
 _FULFILMENT_VIEW: dict[str, Any] = {
     "id": FULFILMENT_ID,
     "number": 1,
@@ -150,6 +163,7 @@ ORDER: dict[str, Any] = {
     "shipping_charge": 790,
     "total": 7120,
     "payment": _PAYMENT,
+    "money": MONEY,
     "promise": _PROMISE,
     "routing": [
         "EDI: has everything; 1st by priority (priority 10).",

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from api.schemas import examples
 from api.schemas.base import Output
 from api.schemas.holds import HoldOut
+from api.schemas.ledger import MoneyOut
 from domain.exceptions import Action, ExceptionKind, ExceptionStatus
 from domain.notifications import NoticeKind, NotificationStatus
 from domain.orders import OrderStatus
@@ -297,6 +298,7 @@ class OrderOut(Output):
     shipping_charge: int
     total: int
     payment: PaymentOut
+    money: MoneyOut
     promise: PromiseOut | None = Field(description="Null for orders accepted before there were promises.")
     routing: list[str] = Field(description="Why it ships from where it ships.")
     rule_set_id: str | None = Field(description="The rules that routed it; null for those that Waybill brings along.")

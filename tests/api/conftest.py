@@ -28,6 +28,7 @@ from domain.errors import WaybillError
 from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
+from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, Policy
 from domain.rejections import Rejection
 from domain.shipments import LabelFormat
@@ -41,6 +42,7 @@ from runtime.codec import EncryptionCodec
 from runtime.links import OrderLinks
 from runtime.web import decoder
 from templates.render import Templates
+from workflows.money.refund import PayRefund
 
 STRIPE_SECRET = "whsec_test_0123456789abcdef"
 EASYPOST_SECRET = "easypost-secret-0123456789"
@@ -56,6 +58,7 @@ class FakeGateway:
     started: list[PlacedOrder] = field(default_factory=list)
     restarted: list[PlacedOrder] = field(default_factory=list)
     asked: list[tuple[str, object, str]] = field(default_factory=list)
+    wakes: list[tuple[str, bool]] = field(default_factory=list)
     woken: list[str] = field(default_factory=list)
     refusals: list[WaybillError] = field(default_factory=list)
     """raised one after the other by what is asked next"""
@@ -94,6 +97,12 @@ class FakeGateway:
 
     async def release(self, order_id: str, release: ReleaseHold, *, key: str) -> Answer:
         return self._answer(order_id, release, key, OrderStatus.FULFILLING)
+
+    async def wake(self, order_id: str, wake: Wake) -> bool:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.wakes.append((order_id, wake.disputed))
+        return True
 
     async def stock_arrived(self, order_ids: Sequence[str]) -> None:
         if self.refusals:
@@ -143,6 +152,30 @@ class FakeTransfers:
         return self.started[-1].standing
 
 
+class FakeMoney:
+    """The workflows of money: they remember what they were asked for."""
+
+    paid: list[PayRefund] = field(default_factory=list)
+    compared: list[str | None] = field(default_factory=list)
+    refusals: list[WaybillError] = field(default_factory=list)
+    """raised one after the other by what is asked next"""
+
+    async def compare_all(self) -> None:
+        self._note(None)
+
+    async def compare(self, order_id: str) -> None:
+        self._note(order_id)
+
+    async def pay(self, refund: PayRefund) -> None:
+        self._note(refund.refund_id)
+        self.paid.append(refund)
+
+    def _note(self, order_id: str | None) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.compared.append(order_id)
+
+
 class PrintingCarrier(EasyPost):
     """A carrier that only prints labels, or fails as it is told to."""
 
@@ -166,6 +199,7 @@ class Api:
     carrier: PrintingCarrier
     links: OrderLinks
     codec: EncryptionCodec
+    money: FakeMoney
 
     async def key(self, *scopes: Scope) -> dict[str, str]:
         """The header of a new API key."""
@@ -253,7 +287,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def api(database: Database) -> AsyncIterator[Api]:
     """The API, called with a key that may do everything."""
     outside = new_client()
-    gateway, transfers, metrics, keys = FakeGateway(), FakeTransfers(), WebMetrics(), ApiKeys(database)
+    gateway, transfers, money = FakeGateway(), FakeTransfers(), FakeMoney()
+    metrics, keys = WebMetrics(), ApiKeys(database)
     codec = EncryptionCodec({"k1": base64.b64decode(base64.b64encode(os.urandom(32)))})
     links = OrderLinks("http://test", ["s" * 40])
     stripe = Stripe(base_url="http://127.0.0.1:9", api_key="sk_test", webhook_secrets=[STRIPE_SECRET], client=outside)
@@ -264,6 +299,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
         database=database,
         gateway=gateway,
         transfers=transfers,
+        money=money,
         keys=keys,
         links=links,
         metrics=metrics,
@@ -287,7 +323,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     app = new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=MAX_BODY_BYTES)
     app.state.services = services
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
-        api = Api(app, http, database, gateway, transfers, carrier, links, codec)
+        api = Api(app, http, database, gateway, transfers, carrier, links, codec, money)
         http.headers.update(await api.key(*Scope))
         yield api
     await outside.aclose()

@@ -42,6 +42,7 @@ def mail(kind: NoticeKind, locale: str = "en-GB") -> OrderMail:
         placed_at=datetime(2025, 11, 20, 8, 12, tzinfo=UTC),
         parcels=(ParcelLink("DHL", "Paket", "JD0002", TRACKING, datetime(2025, 11, 24, tzinfo=UTC)),),
         money_note=MoneyNote.NOTHING_CHARGED if kind is NoticeKind.CANCELLED else None,
+        refunded=Money(2990, "EUR") if kind is NoticeKind.REFUNDED else None,
     )
 
 

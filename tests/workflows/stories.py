@@ -218,10 +218,29 @@ async def rejected(house: House) -> str:
     return order
 
 
+async def disputed(house: House) -> str:
+    """Paid by its shop, refused by the carrier once, disputed meanwhile, let go by an operator."""
+    await house.receive("MUG", 10)
+    intent = await house.shop_makes_intent(2900, capture="automatic")
+    await house.easypost(fail_next=[{"operation": "shipments.buy", "status": 422}])
+    order = await house.place(intent=intent)
+    await house.exception(order, ExceptionKind.CARRIER_REFUSED)
+    await house.disputes(order)
+    dispute = await house.exception(order, ExceptionKind.PAYMENT_DISPUTED)
+    await house.resolve(order, ExceptionKind.CARRIER_REFUSED, Action.RETRY)
+    await house.until(order, waiting="a decision about the payment")
+    await house.http.post(f"/v1/exceptions/{dispute.id}/resolve", json={"action": "skip"})
+    await house.labelled(order)
+    await house.hand_over(order)
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
-        *(transfer_received, transfer_late),
+        *(rejected, disputed, transfer_received, transfer_late),
     )
 }

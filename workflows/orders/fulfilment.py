@@ -72,7 +72,7 @@ class FulfilmentRun:
 
     @property
     def planned(self) -> PlannedFulfilment:
-        """What it ships, from where."""
+        """What it ships."""
         return self.rejection.planned
 
     async def run(self) -> None:
@@ -130,6 +130,7 @@ class FulfilmentRun:
             await self._heed_rejection()
             if self.rejection.done:
                 return None
+            await self._payment.undisputed(unless=lambda: self._desk.cancel_wished or self.rejection.wished)
             self._desk.check()
             if await self._until_released():
                 continue

@@ -7,7 +7,9 @@ from temporalio import workflow
 
 from activities.projections import Agreed
 from activities.shipments import Shipments, VerifyAddress
+from domain.exceptions import Action, ExceptionKind
 from domain.holds import Hold, ReleaseHold
+from domain.stock import PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders.journal import Journal
 from workflows.orders.labelling import CARRIER_SYSTEM
@@ -88,6 +90,11 @@ class Holds:
         if release.by in hold.approved_by:
             return "You have agreed already; this hold takes the agreement of another person."
         return None
+
+    async def overtaken(self, left: PlannedFulfilment, holds: list[Hold]) -> None:
+        """The carrier has what somebody wanted kept: a person decides whether it is called back."""
+        reason = f"Parcel {left.number} has left in spite of the {listed(holds)}. Have it stopped, or skip."
+        await self._journal.ask(ExceptionKind.SHIPPED_ON_HOLD, reason, (Action.SKIP,), fulfilment_id=left.id)
 
     def end(self) -> None:
         """The order ends: nothing is left to be held."""

@@ -43,6 +43,8 @@ class PaymentRun:
         self._asking = asyncio.Lock()
         """held while the provider is asked, so that every step knows the outcome of the one before"""
         self._told: Decline | None = None
+        self.disputed = False
+        """a dispute waits for a person's decision: nothing more may leave"""
         self.news = False
         """a provider's event has come since the provider was last asked"""
 
@@ -99,6 +101,11 @@ class PaymentRun:
             self._journal.move_to(OrderStatus.AWAITING_PAYMENT)
             await self.inspect()
 
+    async def undisputed(self, *, unless: Callable[[], bool]) -> None:
+        """Wait as long as a dispute waits for a person's decision."""
+        if self.disputed:
+            await workflow.wait_condition(lambda: not self.disputed or unless())
+
     async def inspect(self) -> None:
         """Ask the provider."""
         self.news = False
@@ -153,7 +160,7 @@ class PaymentRun:
             refund = await self._desk.insist(
                 lambda: self._try(Payments.refund, "refund", f"Refund {rest}", amount=rest), what="The refund"
             )
-            if refund is not None:
+            if refund is not None and refund.amount.minor:
                 self._journal.note("refunded", f"{refund.amount} refunded.")
         elif state.status is PaymentStatus.CANCELLED:
             self._journal.note("voided", "The hold on the customer's money was released.")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from activities.notifications import Notice, Notifications
+from activities.notifications import Notice
 from activities.stock import Release, StockKeeper
-from domain.exceptions import Action, ExceptionKind, Resolution
+from domain.exceptions import Action, Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import EventTopic, Wake
 from domain.notifications import NoticeKind
@@ -22,7 +22,8 @@ from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.fulfilment import FulfilmentRun, HandOverRefused
 from workflows.orders.holds import Holds, listed
 from workflows.orders.journal import Journal
-from workflows.orders.outside import Outside, Refusal
+from workflows.orders.notices import Notices
+from workflows.orders.outside import Outside
 from workflows.orders.payment import PaymentRun
 from workflows.orders.recall import Recall
 from workflows.orders.rejection import RejectionRefused, Rerouting
@@ -64,7 +65,7 @@ class OrderWorkflow:
         self._waits_for_a_place: asyncio.Task[None] | None = None
         self._arrived = 0
         self._background: list[asyncio.Task[None]] = []
-        self._one_mail = asyncio.Lock()
+        self._notices = Notices(self._journal, self._outside)
         if order.restart is not None:
             self._take_up(order.restart)
 
@@ -178,16 +179,7 @@ class OrderWorkflow:
         self._journal.move_to(OrderStatus.SHIPPED if everything else OrderStatus.PARTLY_SHIPPED)
         self._tell(NoticeKind.SHIPPED, fulfilment.planned.id)
         if holds := self._holds.over(fulfilment.planned.id):
-            self._background.append(asyncio.create_task(self._left_held(fulfilment, holds)))
-
-    async def _left_held(self, fulfilment: FulfilmentRun, holds: list[Hold]) -> None:
-        """The carrier has what somebody wanted kept: a person decides whether it is called back."""
-        reason = (
-            f"Parcel {fulfilment.planned.number} has left in spite of the {listed(holds)}. Have it stopped, or skip."
-        )
-        await self._journal.ask(
-            ExceptionKind.SHIPPED_ON_HOLD, reason, (Action.SKIP,), fulfilment_id=fulfilment.planned.id
-        )
+            self._background.append(asyncio.create_task(self._holds.overtaken(fulfilment.planned, holds)))
 
     async def _close_fulfilled(self) -> None:
         if all(run.returned for run in self._fulfilments.values()):
@@ -227,21 +219,7 @@ class OrderWorkflow:
 
     def _tell(self, kind: NoticeKind, subject: str = "") -> None:
         notice = Notice(self._order.id, kind, subject, more_to_come=self._rerouting.waits)
-        self._background.append(asyncio.create_task(self._notify(notice)))
-
-    async def _notify(self, notice: Notice) -> None:
-        while True:
-            summary = f"Tell the customer: {notice.kind}"
-            async with self._one_mail:  # fair: mails go out in the order of what they tell
-                sent = await self._outside.call(Notifications.notify, notice, summary=summary, on=Party.WAYBILL)
-            if not isinstance(sent, Refusal):
-                once = f"told:{notice.kind}:{notice.subject}"
-                self._journal.note("told", f"The customer was told: {notice.kind}.", once=once)
-                return
-            told = f"The mail server refuses the e-mail “{notice.kind}”: {sent.reason}."
-            reason = f"{told} Retry sends it again; skip leaves the customer untold."
-            if await self._journal.ask(ExceptionKind.NOTICE_REFUSED, reason, _SEND_OR_NOT) is Action.SKIP:
-                return
+        self._background.append(asyncio.create_task(self._notices.send(notice)))
 
     def _take_up(self, restart: Resolution) -> None:
         """An earlier run was ended from outside, and a person has decided what becomes of the order.
@@ -290,6 +268,11 @@ class OrderWorkflow:
             raise ApplicationError(f"The {listed(holds)} stands: the parcel must not leave.", type="on_hold")
         if run.rejection.wished:
             raise ApplicationError("The parcel is being rejected: it must not leave.", type="conflict")
+        if self._payment.disputed:
+            raise ApplicationError(
+                "The customer's bank disputes the payment: the parcel must not leave before a person has decided.",
+                type="disputed",
+            )
         if not run.labelled:
             raise ApplicationError("The parcel has no label yet.", type="too_early")
 
@@ -367,9 +350,24 @@ class OrderWorkflow:
         if wake.topic is EventTopic.PAYMENT:
             self._payment.news = True
             return
+        if wake.topic is EventTopic.DISPUTE:
+            self._told_of_dispute(wake.disputed)
+            return
         for run in self._fulfilments.values():
             if run.parcel_id == wake.parcel_id:
                 run.tracker.wake(wake.where)
+
+    def _told_of_dispute(self, disputed: bool) -> None:
+        """What has begun goes on; nothing more leaves before a person has decided."""
+        if disputed is self._payment.disputed:
+            return
+        self._payment.disputed = disputed
+        if disputed:
+            what = "a decision about the payment, which the customer's bank disputes"
+            self._journal.hold_up("dispute", what, Party.OPERATOR)
+        else:
+            self._journal.let_go("dispute")
+        self._background.append(asyncio.create_task(self._journal.publish()))
 
     @workflow.signal
     def stock_arrived(self) -> None:
@@ -389,7 +387,6 @@ def _failed(task: asyncio.Task[None]) -> bool:
     return task.done() and task.exception() is not None
 
 
-_SEND_OR_NOT = (Action.RETRY, Action.SKIP)
 _ENDS = {
     OrderStatus.DELIVERED: "Delivered",
     OrderStatus.RETURNED: "Returned to the sender",
