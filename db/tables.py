@@ -3,12 +3,14 @@
 from db.audit import Decode
 from db.base import Base
 from db.catalogue import Sku, Warehouse
+from db.evidence import Evidence
 from db.exceptions import ExceptionRecord
 from db.identity import ApiKey
 from db.inbox import InboxEvent
 from db.notifications import Notification
 from db.orders import Order, OrderLine, TimelineEntry
 from db.payments import Payment, PaymentEvent
+from db.portals import PortalOrderRecord, PortalRecord
 from db.restores import Restore
 from db.routing import LabelCost, PostalRegion, Routed, RoutingDecision, RuleSetRecord
 from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
@@ -21,6 +23,7 @@ __all__ = [
     "Base",
     "Checkpoint",
     "Decode",
+    "Evidence",
     "ExceptionRecord",
     "Fulfilment",
     "FulfilmentLine",
@@ -34,6 +37,8 @@ __all__ = [
     "ParcelEvent",
     "Payment",
     "PaymentEvent",
+    "PortalOrderRecord",
+    "PortalRecord",
     "PostalRegion",
     "Reservation",
     "Restore",
