@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -176,8 +177,16 @@ async def admitted(
         try:
             yield await _enter(connection, taken, portal, concurrency, reference)
         finally:
-            for key in reversed(taken):
-                await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+            await _leave(connection, taken)
+
+
+async def _leave(connection: AsyncConnection, taken: list[int]) -> None:
+    try:
+        for key in reversed(taken):
+            await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+    except (SQLAlchemyError, OSError, TimeoutError):
+        # Whatever is still held must not go back to the pool with its connection.
+        await connection.invalidate()
 
 
 async def _enter(

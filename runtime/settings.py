@@ -23,6 +23,8 @@ from db.base import checked_dsn
 from domain.orders import Policy
 from domain.stock_alerts import Thresholds
 from integrations.mail.letters import parse_sender
+from integrations.portals.account import PortalAccount
+from runtime.portal_accounts import parse_accounts
 
 
 class Providers(StrEnum):
@@ -46,6 +48,13 @@ class TracesTo(StrEnum):
     OFF = "off"
     OTLP = "otlp"
     """to a collector, which the standard variables OTEL_EXPORTER_OTLP_… name"""
+
+
+class Switch(StrEnum):
+    """Whether something is done."""
+
+    ON = "on"
+    OFF = "off"
 
 
 class SettingsError(Exception):
@@ -152,12 +161,27 @@ class Settings(TemporalSettings):
     low_stock_at: int = Field(0, ge=0)
     low_cover_days: int = Field(0, ge=0, le=365)
 
+    portals: Annotated[tuple[PortalAccount, ...], NoDecode, Field(repr=False)] = ()
+    """supplier portals with their log-ins, as JSON (`runtime.portal_accounts`)"""
+    portal_task_queue: str = "portals"
+    portal_visits: int = Field(4, ge=1, le=32)
+    """jobs that one worker does at a time, each in a browser context of its own"""
+    portal_sessions_dir: str = ""
+    portal_evidence_kept: Patience = timedelta(days=180)
+    chromium_path: str = ""
+    chromium_sandbox: Switch = Switch.ON
+
     @field_validator(
         "stripe_webhook_secrets", "easypost_webhook_secrets", "encryption_keys", "signing_secrets", mode="before"
     )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("portals", mode="before")
+    @classmethod
+    def _accounts(cls, value: object) -> object:
+        return parse_accounts(value) if isinstance(value, str) else value
 
     @field_validator("log_level")
     @classmethod
@@ -216,6 +240,18 @@ class Settings(TemporalSettings):
             raise ValueError(
                 "PROVIDERS=sandbox, but STRIPE_BASE_URL or EASYPOST_BASE_URL is not the sandbox on 127.0.0.1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _portals_like_the_rest(self) -> Self:
+        for account in self.portals:
+            url = urlsplit(account.base_url)
+            here = url.hostname in _THIS_MACHINE
+            if here is (self.providers is Providers.LIVE):
+                place = "is this machine" if here else "is not the sandbox on 127.0.0.1"
+                raise ValueError(f"PROVIDERS={self.providers}, but the portal {account.name} {place}")
+            if not here and url.scheme != "https":
+                raise ValueError(f"the portal {account.name} would get its password in clear; use https://")
         return self
 
     @model_validator(mode="after")

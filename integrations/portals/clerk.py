@@ -52,10 +52,9 @@ class Clerk:
         self._must_be_settled(intent.submitted_at())
         try:
             number = await portal.place(request, agree=self._agreement(portal, request, intent))
-        except OutcomeUnknown:
-            if intent.submitted_at() is None:
-                raise
-            number = await self.look_up(portal, request.reference)
+        except (OutcomeUnknown, Rejected):
+            # Even a refusal is not believed once the button was pressed, if the order is there.
+            number = None if intent.submitted_at() is None else await self.look_up(portal, request.reference)
             if number is None:
                 raise
             return Placed(await self._read_back(portal, request, number), found=True)
