@@ -50,4 +50,6 @@ ReadsCatalogue = Annotated[Caller, Security(caller, scopes=[Scope.CATALOGUE_READ
 WritesCatalogue = Annotated[Caller, Security(caller, scopes=[Scope.CATALOGUE_WRITE])]
 ReadsStock = Annotated[Caller, Security(caller, scopes=[Scope.STOCK_READ])]
 WritesStock = Annotated[Caller, Security(caller, scopes=[Scope.STOCK_WRITE])]
+ReadsPortals = Annotated[Caller, Security(caller, scopes=[Scope.PORTALS_READ])]
+WritesPortals = Annotated[Caller, Security(caller, scopes=[Scope.PORTALS_WRITE])]
 WritesKeys = Annotated[Caller, Security(caller, scopes=[Scope.KEYS_WRITE])]

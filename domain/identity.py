@@ -19,6 +19,8 @@ class Scope(StrEnum):
     CATALOGUE_WRITE = "catalogue:write"
     STOCK_READ = "stock:read"
     STOCK_WRITE = "stock:write"
+    PORTALS_READ = "portals:read"
+    PORTALS_WRITE = "portals:write"
     KEYS_WRITE = "keys:write"
 
 

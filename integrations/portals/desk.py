@@ -44,6 +44,8 @@ _SCRUBBED_PAGE = """() => {
   for (const each of copy.querySelectorAll('script, meta[name*=csrf]')) each.remove();
   return '<!doctype html>' + copy.outerHTML;
 }"""
+_USABLE = "all => all.length === 1 && all[0].checkVisibility() && !all[0].disabled"
+_SHOWN = "all => all.some(each => each.checkVisibility())"
 _FACTS = "section => Object.fromEntries([...section.querySelectorAll('dt')].map(each => [each.innerText.trim(), \
 each.nextElementSibling ? each.nextElementSibling.innerText.trim() : '']))"
 _ROWS = "grid => { const names = [...grid.querySelectorAll('thead th')].map(each => each.innerText.trim()); \
@@ -132,19 +134,20 @@ class Desk:
         with self._translated():
             await self._appear(sheet)
             await self._clear(sheet)
-            missing = [mark for mark in (sheet.title, *sheet.marks) if not await self._usable(mark)]
+            wanted = (sheet.title, *sheet.marks)
+            usable = await asyncio.gather(*(mark.on(self.page).evaluate_all(_USABLE) for mark in wanted))
+            missing = [mark for mark, there in zip(wanted, usable, strict=True) if not there]
         if self._survey is not None:
             lacking = {str(mark) for mark in missing}
-            self._survey += [
-                Sighting(sheet.step, str(mark), str(mark) not in lacking) for mark in (sheet.title, *sheet.marks)
-            ]
+            self._survey += [Sighting(sheet.step, str(mark), str(mark) not in lacking) for mark in wanted]
         if missing:
             await self._fail(str(missing[0]))
 
     async def is_on(self, mark: Mark) -> bool:
         """Whether something is on screen now."""
         with self._translated():
-            return await mark.on(self.page).count() > 0 and await mark.on(self.page).first.is_visible()
+            shown: bool = await mark.on(self.page).evaluate_all(_SHOWN)
+        return shown
 
     async def read(self, mark: Mark) -> str:
         """The text of something; empty if it is not there."""
@@ -262,10 +265,6 @@ class Desk:
             if loop.time() > deadline:
                 break
             await asyncio.sleep(0.05)
-
-    async def _usable(self, mark: Mark) -> bool:
-        found = mark.on(self.page)
-        return await found.count() == 1 and await found.is_visible() and await found.is_enabled()
 
     async def _clear(self, sheet: Sheet) -> bool:
         """Close notices that cover the page; whether there were any. Raises PageChanged for one that wants more."""
