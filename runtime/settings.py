@@ -66,7 +66,7 @@ Secrets = Annotated[tuple[str, ...], NoDecode, Field(repr=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Patience = Annotated[timedelta, Field(gt=timedelta(0))]
 
-Kind = TypeVar("Kind", bound="TemporalSettings")
+Kind = TypeVar("Kind", bound=BaseSettings)
 
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _BUILD_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -110,7 +110,28 @@ class TemporalSettings(BaseSettings):
         return self
 
 
-class Settings(TemporalSettings):
+class PortalSettings(BaseSettings):
+    """Supplier portals, and the browser with which they are visited."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
+
+    portals: Annotated[tuple[PortalAccount, ...], NoDecode, Field(repr=False)] = ()
+    """with their log-ins, as JSON (`runtime.portal_accounts`)"""
+    portal_task_queue: str = "portals"
+    portal_visits: int = Field(4, ge=1, le=32)
+    """jobs that one worker does at a time, each in a browser context of its own"""
+    portal_sessions_dir: str = ""
+    portal_evidence_kept: Patience = timedelta(days=180)
+    chromium_path: str = ""
+    chromium_sandbox: Switch = Switch.ON
+
+    @field_validator("portals", mode="before")
+    @classmethod
+    def _accounts(cls, value: object) -> object:
+        return parse_accounts(value) if isinstance(value, str) else value
+
+
+class Settings(TemporalSettings, PortalSettings):
     """Everything that differs between installations."""
 
     providers: Providers
@@ -161,27 +182,12 @@ class Settings(TemporalSettings):
     low_stock_at: int = Field(0, ge=0)
     low_cover_days: int = Field(0, ge=0, le=365)
 
-    portals: Annotated[tuple[PortalAccount, ...], NoDecode, Field(repr=False)] = ()
-    """supplier portals with their log-ins, as JSON (`runtime.portal_accounts`)"""
-    portal_task_queue: str = "portals"
-    portal_visits: int = Field(4, ge=1, le=32)
-    """jobs that one worker does at a time, each in a browser context of its own"""
-    portal_sessions_dir: str = ""
-    portal_evidence_kept: Patience = timedelta(days=180)
-    chromium_path: str = ""
-    chromium_sandbox: Switch = Switch.ON
-
     @field_validator(
         "stripe_webhook_secrets", "easypost_webhook_secrets", "encryption_keys", "signing_secrets", mode="before"
     )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-    @field_validator("portals", mode="before")
-    @classmethod
-    def _accounts(cls, value: object) -> object:
-        return parse_accounts(value) if isinstance(value, str) else value
 
     @field_validator("log_level")
     @classmethod
@@ -309,6 +315,11 @@ def load_settings() -> Settings:
 def load_temporal_settings(**given: str) -> TemporalSettings:
     """The same, for a process that needs nothing but Temporal; what is ``given`` comes first. Raises SettingsError."""
     return _load(TemporalSettings, **given)
+
+
+def load_portal_settings() -> PortalSettings:
+    """The same, for a process that needs nothing but portals. Raises SettingsError."""
+    return _load(PortalSettings)
 
 
 def _load(kind: type[Kind], **given: Any) -> Kind:
