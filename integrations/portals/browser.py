@@ -48,6 +48,7 @@ class Chromium:
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
         self._starting = asyncio.Lock()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         """Start it. Raises BrowserMissing if it cannot be."""
@@ -55,11 +56,10 @@ class Chromium:
             raise BrowserMissing(
                 "Chromium's sandbox does not work for root: run as another user, or CHROMIUM_SANDBOX=off."
             )
-        self._playwright = await async_playwright().start()
         try:
-            self._browser = await self._launch(self._playwright)
+            await self._start()
         except BrowserError as error:
-            await self.__aexit__(None, None, None)
+            await self._end()
             reason = next((line.strip() for line in str(error).splitlines() if "ERROR" in line or "FATAL" in line), "")
             raise BrowserMissing(f"{self._program} does not start. {reason}".strip()) from error
         return self
@@ -68,13 +68,8 @@ class Chromium:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it."""
-        if self._browser is not None:
-            with suppress(BrowserError):
-                await self._browser.close()
-            self._browser = None
-        if self._playwright is not None:
-            await self._playwright.stop()
-            self._playwright = None
+        self._closed = True
+        await self._end()
 
     @property
     def alive(self) -> bool:
@@ -84,15 +79,36 @@ class Chromium:
     async def browser(self) -> Browser:
         """The browser, started again if it has died. Raises Unreachable if that fails."""
         async with self._starting:
-            if self._playwright is None:
+            if self._closed:
                 raise Unreachable("browser", "it has been closed")
             if self._browser is None or not self._browser.is_connected():
                 log.warning("browser_died")
+                # With its driver, which may be what died.
+                await self._end()
                 try:
-                    self._browser = await self._launch(self._playwright)
+                    return await self._start()
                 except BrowserError as error:
                     raise Unreachable("browser", "it does not start again") from error
             return self._browser
+
+    def lost(self, browser: Browser) -> None:
+        """A browser that does not open pages any more is not to be used again, whatever it says of itself."""
+        if self._browser is browser:
+            self._browser = None
+
+    async def _start(self) -> Browser:
+        self._playwright = await async_playwright().start()
+        self._browser = await self._launch(self._playwright)
+        return self._browser
+
+    async def _end(self) -> None:
+        browser, playwright = self._browser, self._playwright
+        self._browser = self._playwright = None
+        if browser is not None:
+            with suppress(BrowserError):
+                await browser.close()
+        if playwright is not None:
+            await playwright.stop()
 
     async def _launch(self, playwright: Playwright) -> Browser:
         return await playwright.chromium.launch(

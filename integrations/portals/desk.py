@@ -55,11 +55,12 @@ return [...grid.querySelectorAll('tbody tr')].map(row => Object.fromEntries(\
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds: for a page to load, for its heading to appear once it has, for a click or a key to take."""
+    """Seconds: for a page to load, its heading to appear once it has, a click or a key to take, and the whole visit."""
 
     load: float = 45
     appear: float = 2
     act: float = 3
+    visit: float = 240
 
 
 USUAL = Pace()

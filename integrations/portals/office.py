@@ -1,5 +1,6 @@
 """Where visits to portals begin: a browser context for each job, logged in, with its evidence kept."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar, cast
@@ -19,6 +20,7 @@ from integrations.portals.sessions import Sessions, State
 
 T = TypeVar("T")
 
+_CLOSE_SECONDS = 10
 _VIEW: Any = {"width": 1100, "height": 800}
 _UNHEARD: Callable[[str], None] = lambda step: None  # noqa: E731
 
@@ -111,7 +113,9 @@ class Office:
                 storage_state=cast(StorageState | None, state), viewport=_VIEW, locale="en-US", timezone_id="UTC"
             )
         except BrowserError as error:
+            self._chromium.lost(browser)
             raise OutcomeUnknown(account.name, "the browser died") from error
+        limit = asyncio.timeout(self._pace.visit)
         try:
             desk = Desk(
                 context,
@@ -124,9 +128,16 @@ class Office:
                 pace=self._pace,
                 survey=survey,
             )
-            yield context, make(desk, account)
+            # A page whose script never ends answers no question, and no question has a time limit of its own.
+            async with limit:
+                yield context, make(desk, account)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise OutcomeUnknown(account.name, f"the visit took more than {self._pace.visit:.0f} s") from error
         except BrowserError as error:
             raise OutcomeUnknown(account.name, "the browser died") from error
         finally:
-            with suppress(BrowserError):
-                await context.close()
+            with suppress(BrowserError, TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await context.close()

@@ -141,16 +141,17 @@ async def portal_workers(
 def browsers_of(pid: int) -> Sequence[int]:
     """The browser processes that a worker has started, main process first."""
     found = []
-    for each in _family(pid):
+    for each in family(pid):
         command = Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")
         if b"chromium" in command[0] and not any(part.startswith(b"--type=") for part in command):
             found.append(each)
     return found
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """A process and all its descendants."""
     found = [pid]
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in tasks.read_text().split():
-            found += _family(int(child))
+            found += family(int(child))
     return found

@@ -1,16 +1,17 @@
 """The portal's adapter on a real browser: what a person could do, and every way in which the site can be different."""
 
+import os
+import signal
 import stat
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from domain.portals import EvidenceKind, PortalOrder, PortalRequest, PortalStatus
+from domain.portals import EvidenceKind, PortalOrder, PortalStatus
 from integrations.errors import (
-    NotAsAsked,
-    OrderedTwice,
     OutcomeUnknown,
     PageChanged,
     ProviderDown,
@@ -18,52 +19,16 @@ from integrations.errors import (
     Rejected,
     Throttled,
 )
-from integrations.portals.browser import Chromium
-from integrations.portals.clerk import Clerk, Intent, Placed
-from integrations.portals.evidence import Exhibit
+from integrations.portals.browser import Chromium, find_chromium
 from integrations.portals.office import Office
 from integrations.portals.portal import Document, Portal
 from integrations.portals.sessions import Sessions
 from tests.portals.conftest import QUICK
+from tests.portals.errands import family
+from tests.portals.visits import Album, Pressed, place
 from tests.supplier import HOME, Supplier, needs_chromium, request
 
 pytestmark = needs_chromium
-
-
-class Pressed:
-    """An intent that is kept in memory."""
-
-    def __init__(self, at: datetime | None = None) -> None:
-        self.at, self.times = at, 0
-
-    async def submitting(self) -> None:
-        self.at, self.times = datetime.now(UTC), self.times + 1
-
-    @property
-    def intent(self) -> Intent:
-        return Intent(lambda: self.at, self.submitting)
-
-
-class Album:
-    """Evidence that is kept in memory."""
-
-    def __init__(self) -> None:
-        self.exhibits: list[Exhibit] = []
-
-    async def keep(self, exhibit: Exhibit) -> None:
-        self.exhibits.append(exhibit)
-
-    def steps(self, kind: EvidenceKind = EvidenceKind.PICTURE) -> list[str]:
-        return [exhibit.name for exhibit in self.exhibits if exhibit.kind is kind]
-
-
-async def place(
-    office: Office, wanted: PortalRequest, pressed: Pressed | None = None, album: Album | None = None
-) -> Placed:
-    """Order as the activity does."""
-    intent, kept = (pressed or Pressed()).intent, album or Album()
-    clerk = Clerk("northgate", settles_within=timedelta(minutes=1), now=lambda: datetime.now(UTC))
-    return await office.visit("northgate", lambda portal: clerk.place(portal, wanted, intent), keep=kept.keep)
 
 
 async def read(office: Office, number: str) -> PortalOrder:
@@ -257,98 +222,6 @@ async def test_a_stock_message_that_is_wrong_is_a_refusal_and_no_order(office: O
     assert await supplier.orders() == []
 
 
-# --- never twice, never something else -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("part", "field"),
-    [("address", "recipient.street1"), ("sku", "lines.MUG-01"), ("quantity", "lines.MUG-01")],
-)
-async def test_a_summary_that_differs_stops_before_the_final_button(
-    office: Office, supplier: Supplier, part: str, field: str
-) -> None:
-    await supplier.turn(summary_differs=part)
-    pressed = Pressed()
-    with pytest.raises(NotAsAsked) as caught:
-        await place(office, request("WB-30-1-1"), pressed)
-    assert field in caught.value.fields and caught.value.number is None
-    assert HOME.street1 not in str(caught.value)
-    assert (await supplier.orders(), await supplier.calls("orders.submit"), pressed.times) == ([], 0, 0)
-
-
-@pytest.mark.parametrize("part", ["address", "sku", "quantity"])
-async def test_an_order_that_was_recorded_differently_is_noticed_when_it_is_read_back(
-    office: Office, supplier: Supplier, part: str
-) -> None:
-    await supplier.turn(recorded_differently=part)
-    for _ in range(2):  # and again when it is found
-        with pytest.raises(NotAsAsked) as caught:
-            await place(office, request("WB-31-1-1"))
-        assert caught.value.number == "NG-100001"
-    assert len(await supplier.orders()) == 1
-
-
-@pytest.mark.parametrize("double", [False, True])
-async def test_an_answer_that_is_lost_after_the_deed_is_looked_up(
-    office: Office, supplier: Supplier, double: bool
-) -> None:
-    await supplier.turn(double_submit=double)
-    await supplier.next_answer("orders.submit", "lost_answer")
-    placed = await place(office, request("WB-32-1-1"))
-    assert placed.found
-    assert (len(await supplier.orders()), await supplier.calls("orders.submit")) == (1, 1)
-
-
-@pytest.mark.parametrize("mishap", ["garbage", 500, 503])
-async def test_an_unreadable_answer_after_the_deed_is_looked_up(
-    office: Office, supplier: Supplier, mishap: int | str
-) -> None:
-    await supplier.turn(double_submit=True)
-    await supplier.next_answer("orders.submit", mishap, **({} if mishap == "garbage" else {"deed": True}))
-    wanted, pressed = request("WB-33-1-1"), Pressed()
-    try:
-        await place(office, wanted, pressed)
-    except PageChanged:
-        assert mishap == "garbage"
-        assert (await place(office, wanted, pressed)).found
-    assert (len(await supplier.orders()), await supplier.calls("orders.submit")) == (1, 1)
-
-
-async def test_an_order_that_is_listed_late_is_not_placed_again(office: Office, supplier: Supplier) -> None:
-    pressed = Pressed()
-    await supplier.turn(double_submit=True, list_lag_seconds=600)
-    await supplier.next_answer("orders.submit", "lost_answer")
-    with pytest.raises(OutcomeUnknown):
-        await place(office, request("WB-34-1-1"), pressed)
-    with pytest.raises(Throttled, match="cannot be told yet"):
-        await place(office, request("WB-34-1-1"), pressed)
-    await supplier.turn(list_lag_seconds=0)
-    assert (await place(office, request("WB-34-1-1"), pressed)).found
-    assert (len(await supplier.orders()), await supplier.calls("orders.submit")) == (1, 1)
-
-
-async def test_a_button_that_was_never_heard_is_pressed_again_once_that_is_certain(
-    office: Office, supplier: Supplier
-) -> None:
-    pressed = Pressed()
-    await supplier.next_answer("orders.submit", "drop_before")
-    with pytest.raises(OutcomeUnknown):
-        await place(office, request("WB-35-1-1"), pressed)
-    assert await supplier.orders() == []
-    pressed.at = datetime.now(UTC) - timedelta(minutes=2)
-    await place(office, request("WB-35-1-1"), pressed)
-    assert len(await supplier.orders()) == 1
-
-
-async def test_two_orders_under_one_reference_are_a_persons_business(office: Office, supplier: Supplier) -> None:
-    await place(office, request("WB-36-1-1"))
-    await supplier.turn(list_lag_seconds=600)  # somebody else cannot see it, and orders again by hand
-    await place(office, request("WB-36-1-1"))
-    await supplier.turn(list_lag_seconds=0)
-    with pytest.raises(OrderedTwice, match="NG-100002, NG-100001"):
-        await place(office, request("WB-36-1-1"))
-
-
 # --- secrets and evidence --------------------------------------------------------------------------------------------
 
 
@@ -417,3 +290,36 @@ async def test_the_survey_names_all_that_is_missing_on_a_page(office: Office, su
     sightings, ended = await office.survey("northgate", sku="MUG-01")
     assert [s.mark for s in sightings if not s.there] == ['field "Postal code"', 'button "Continue"']
     assert "delivery address" in ended
+
+
+# --- the browser -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", [b"chromium", b"node"])
+async def test_a_browser_or_its_driver_that_dies_is_started_again_by_the_next_job(
+    supplier: Supplier, part: bytes
+) -> None:
+    async with Chromium(find_chromium(), sandbox=False) as chromium:
+        office = Office(chromium, [supplier.account], Sessions(), pace=QUICK)
+        first = await place(office, request("WB-50-1-1"))
+        kill_child(part)
+        with suppress(OutcomeUnknown):  # the first to notice
+            await place(office, request("WB-50-1-2"))
+        assert (await place(office, request("WB-50-1-1"))).order == first.order
+
+
+async def test_a_page_that_hangs_for_ever_ends_the_visit(chromium: Chromium, supplier: Supplier) -> None:
+    office = Office(chromium, [supplier.account], Sessions(), pace=replace(QUICK, visit=6, load=60))
+    await supplier.next_answer("orders.list", "timeout")
+    with pytest.raises(OutcomeUnknown, match="the visit took more than 6 s"):
+        await office.visit("northgate", lambda portal: portal.find("WB-51-1-1"))
+
+
+def kill_child(part: bytes) -> None:
+    """Kill the newest process of ours whose program's name has ``part`` in it: the youngest browser is the test's."""
+    for pid in sorted(family(os.getpid()), reverse=True):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if part in command[0].rpartition(b"/")[2] and not any(word.startswith(b"--type=") for word in command):
+            os.kill(pid, signal.SIGKILL)
+            return
+    raise LookupError(part)
