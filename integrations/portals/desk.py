@@ -294,6 +294,8 @@ class Desk:
                 await do()
 
     async def _press(self, mark: Mark) -> Response | None:
+        if self._chores:
+            await asyncio.wait(self._chores)
         await self._clear(Sheet(self._step, mark))
         async with self.page.expect_navigation(wait_until="domcontentloaded", timeout=self._pace.load * 1000) as going:
             await mark.on(self.page).click(no_wait_after=True)
@@ -346,8 +348,13 @@ class Desk:
         self._chore(box.dismiss())
 
     def _close_stranger(self, page: Page) -> None:
+        async def close() -> None:
+            await page.close()
+            # A page behind another one is not drawn, and what is not drawn cannot be clicked.
+            await self.page.bring_to_front()
+
         if page is not self.page:
-            self._chore(page.close())
+            self._chore(close())
 
     def _chore(self, work: Any) -> None:
         async def quietly() -> None:

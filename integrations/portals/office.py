@@ -117,6 +117,8 @@ class Office:
             raise OutcomeUnknown(account.name, "the browser died") from error
         limit = asyncio.timeout(self._pace.visit)
         try:
+            # Another window would take the front, and a page that is not in front is not drawn and cannot be clicked.
+            await context.add_init_script("window.open = () => null")
             desk = Desk(
                 context,
                 await context.new_page(),

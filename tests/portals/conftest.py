@@ -14,7 +14,7 @@ from tests.supplier import Supplier, open_supplier
 
 __all__ = ["database", "shop_url", "world"]
 
-QUICK = Pace(load=10, appear=0.5, act=2)
+QUICK = Pace(load=20, appear=1, act=6)
 
 
 @pytest.fixture(scope="session")
