@@ -5,7 +5,10 @@ possible now fails with one of `PORTAL_WAITS`, which cost an attempt and no even
 activities a heartbeat timeout, and time enough.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -31,7 +34,8 @@ PORTAL_WAITS = frozenset({CLOSED, PAUSED, BUSY})
 """Types of failure by which a job waits for the portal: out of hours, paused until a person resumes it, or full."""
 
 _LOOK_AGAIN = timedelta(seconds=30)
-_QUEUE_UP = timedelta(seconds=2)
+_QUEUE_UP = timedelta(seconds=5)
+_LOOK_IN_SECONDS = 0.5
 _NEVER_OPEN = timedelta(days=1)
 
 T = TypeVar("T")
@@ -106,10 +110,17 @@ class PortalDocument:
 
 
 class Portals:
-    """Does jobs in portals. ``now`` tells the time, in UTC."""
+    """Does jobs in portals. ``now`` tells the time, in UTC; ``in_line`` is how long a job waits for a place in one."""
 
-    def __init__(self, database: Database, visits: Visits, *, now: Callable[[], datetime]) -> None:
-        self._database, self._visits, self._now = database, visits, now
+    def __init__(
+        self,
+        database: Database,
+        visits: Visits,
+        *,
+        now: Callable[[], datetime],
+        in_line: timedelta = timedelta(seconds=20),
+    ) -> None:
+        self._database, self._visits, self._now, self._in_line = database, visits, now, in_line
 
     @activity.defn(name="place_at_portal")
     async def place(self, step: PlaceAtPortal) -> PortalAnswer:
@@ -199,16 +210,28 @@ class Portals:
         account = await self._may_enter(job)
         kept = keeper or Keeper(self._database, job, now=self._now)
         clerk = Clerk(job.portal, settles_within=account.settles_within, now=self._now)
-        gate = records.admitted(self._database, job.portal, concurrency=account.concurrency, reference=job.reference)
-        async with gate as entered:
-            if not entered:
-                raise _wait(BUSY, f"{job.portal} has as many visitors as it may, or one with this order", _QUEUE_UP)
-            async with Beats(job.name) as beats:
-                with provider_failures():
-                    result = await self._visited(job, lambda portal: work(portal, clerk), kept, beats)
+        async with Beats(job.name) as beats, self._admitted(job, account):
+            with provider_failures():
+                result = await self._visited(job, lambda portal: work(portal, clerk), kept, beats)
             async with self._database.statement() as connection:
                 await records.note_success(connection, job.portal, at=self._now())
         return result
+
+    @asynccontextmanager
+    async def _admitted(self, job: Job, account: PortalAccount) -> AsyncIterator[None]:
+        """A place in the portal. Those who wait here wait quietly: an attempt costs far more than a look at a lock."""
+        until = time.monotonic() + self._in_line.total_seconds()
+        while True:
+            gate = records.admitted(
+                self._database, job.portal, concurrency=account.concurrency, reference=job.reference
+            )
+            async with gate as entered:
+                if entered:
+                    yield
+                    return
+            if time.monotonic() >= until:
+                raise _wait(BUSY, f"{job.portal} has as many visitors as it may, or one with this order", _QUEUE_UP)
+            await asyncio.sleep(_LOOK_IN_SECONDS)
 
     async def _visited(self, job: Job, work: Callable[[Portal], Awaitable[T]], keeper: Keeper, beats: Beats) -> T:
         try:

@@ -166,6 +166,6 @@ async def test_fifty_orders_go_through_one_portal_without_a_double(yard: Yard, s
     await supplier.turn(seed=7, lost_answer_rate=0.02)
     references = [f"WB-{n}-1-1" for n in range(50)]
     handles = [await yard.send(reference) for reference in references]
-    answers = await asyncio.wait_for(asyncio.gather(*(handle.result() for handle in handles)), 560)
+    answers = await asyncio.wait_for(asyncio.gather(*(handle.result() for handle in handles)), 1500)
     assert sorted(order["reference"] for order in await supplier.orders()) == sorted(references)
     assert all(answer.order is not None for answer in answers)
