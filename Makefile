@@ -16,7 +16,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo up backup restore test format lint types contracts unit integration replay e2e test-cluster fuzz test-mutants bench bench-large fix lock clean
+.PHONY: help setup setup-dev demo up backup restore test format lint types contracts unit integration replay e2e test-cluster fuzz test-mutants bench bench-large bench-portals portal-check fix lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,13 @@ bench: setup ## measure speed and cost on fresh data; the last line is JSON (doc
 
 bench-large: setup ## lists and searches over a million orders
 	@$(BIN)/python -m bench large
+
+bench-portals: setup-dev ## orders a minute through a supplier's portal, and memory; JOBS=20
+	@$(BIN)/python -m bench portals
+
+portal-check: setup-dev ## is the portal PORTAL still as its adapter knows it? Orders nothing; SKU=, PICTURES= (docs/portals.md)
+	@test -n "$(PORTAL)" || { echo "Which portal? Name it as PORTALS does: make portal-check PORTAL=northgate" >&2; exit 2; }
+	@$(BIN)/python -m runtime.portal_check "$(PORTAL)" $(if $(SKU),--sku "$(SKU)") $(if $(PICTURES),--pictures "$(PICTURES)")
 
 fix: setup-dev ## format, and repair what the linter can
 	$(BIN)/ruff check --quiet --fix .

@@ -40,6 +40,10 @@ TAGS = [
     {"name": "stock", "description": "What is there, what is promised, and why."},
     {"name": "transfers", "description": "Goods on their way from one warehouse to another."},
     {"name": "routing", "description": "Which warehouse ships what: rules, decisions, simulations."},
+    {
+        "name": "portals",
+        "description": "Suppliers' web sites: whether they are visited, and what the visits left behind.",
+    },
     {"name": "keys", "description": "API keys and their scopes."},
     {"name": "webhooks", "description": "Where providers report. Stored first, applied by the worker."},
     {"name": "health", "description": "For load balancers and Prometheus."},

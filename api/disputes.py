@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from activities.evidence import evidence
+from activities.dispute_evidence import evidence
 from api.auth import ReadsOrders
 from api.context import concerns
 from api.describing import problems

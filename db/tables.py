@@ -5,6 +5,7 @@ from db.base import Base
 from db.bundles import BundlePart
 from db.catalogue import Sku, Warehouse
 from db.disputes import Dispute
+from db.evidence import Evidence
 from db.exceptions import ExceptionRecord
 from db.holds import HoldRecord, HoldRuleVersion
 from db.identity import ApiKey
@@ -14,6 +15,7 @@ from db.money_checks import MoneyCheck
 from db.notifications import Notification
 from db.orders import Order, OrderLine, TimelineEntry
 from db.payments import Payment, PaymentEvent
+from db.portals import PortalOrderRecord, PortalRecord
 from db.refunds import Refund
 from db.rejections import RejectionLine, RejectionRecord
 from db.restores import Restore
@@ -32,6 +34,7 @@ __all__ = [
     "Checkpoint",
     "Decode",
     "Dispute",
+    "Evidence",
     "ExceptionRecord",
     "Fulfilment",
     "FulfilmentLine",
@@ -49,6 +52,8 @@ __all__ = [
     "ParcelEvent",
     "Payment",
     "PaymentEvent",
+    "PortalOrderRecord",
+    "PortalRecord",
     "PostalRegion",
     "QueueCall",
     "Refund",

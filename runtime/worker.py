@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.evidence import EvidenceSweep
 from activities.inbox import Inbox
 from activities.money_checks import MoneyChecks
 from activities.notifications import Links, Notifications
@@ -149,6 +150,7 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
             *_stock_chores(settings, database, outside, gateway, mailer, templates),
             *_transfer_chores(database, TransferGateway(client, task_queue=settings.temporal_task_queue)),
             Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
+            Chore("sweep_evidence", 600.0, EvidenceSweep(database, settings.portal_evidence_kept).sweep),
         ),
     )
     return Crew(
@@ -222,7 +224,7 @@ async def run_worker(settings: Settings, traces: Traces = UNTRACED) -> None:
     serving = asyncio.create_task(server.serve())
     relaying = asyncio.create_task(parts.relay.run())
     try:
-        client = await _reach_temporal(settings, traces, stop)
+        client = await reach_temporal(settings, traces, stop)
         if client is not None:
             async with parts.worker(settings, client=client):
                 await keep_schedules(client, task_queue=settings.temporal_task_queue, stop=stop)
@@ -237,7 +239,7 @@ async def run_worker(settings: Settings, traces: Traces = UNTRACED) -> None:
         await parts.database.close()
 
 
-async def _reach_temporal(settings: Settings, traces: Traces, stop: asyncio.Event) -> Client | None:
+async def reach_temporal(settings: Settings, traces: Traces, stop: asyncio.Event) -> Client | None:
     """A connected client, however long Temporal takes to be there; None if the worker is told to stop meanwhile."""
     while not stop.is_set():
         try:
@@ -250,10 +252,11 @@ async def _reach_temporal(settings: Settings, traces: Traces, stop: asyncio.Even
 
 
 async def _ready(parts: Crew) -> dict[str, bool]:
-    return {"database": await parts.database.answers(), "temporal": await _temporal_answers(parts.client)}
+    return {"database": await parts.database.answers(), "temporal": await temporal_answers(parts.client)}
 
 
-async def _temporal_answers(client: Client) -> bool:
+async def temporal_answers(client: Client) -> bool:
+    """Whether Temporal answers now."""
     try:
         return await client.service_client.check_health(timeout=timedelta(seconds=2))
     except (RPCError, RuntimeError):

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from activities.dispute_evidence import evidence
 from activities.disputes import record_disputes
-from activities.evidence import evidence
 from activities.inbox import Inbox
 from activities.payments import Payments, PayStep
 from db import ledger

@@ -40,7 +40,7 @@ def test_a_wrong_setting_is_told_before_anything_starts() -> None:
 
 def test_another_command_is_refused() -> None:
     ended = bench("huge")
-    assert (ended.returncode, ended.stderr) == (2, "usage: python -m bench [large]\n")
+    assert (ended.returncode, ended.stderr) == (2, "usage: python -m bench [large | portals]\n")
 
 
 @pytest.mark.fuzz
@@ -60,3 +60,12 @@ def test_a_small_run_measures_everything() -> None:
     assert list(measures["cpu_ms_per_order"]) == ["total", "temporal", "worker", "web", "postgres", "sandbox"]
     assert all(part > 0 for part in measures["cpu_ms_per_order"].values())
     assert all(measures[name] > 0 for name in measures if name != "cpu_ms_per_order")
+
+
+@pytest.mark.fuzz
+def test_a_small_run_over_a_portal_counts_its_orders_in_the_portals_own_books() -> None:
+    ended = bench("portals", JOBS="2")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    measured = json.loads(ended.stdout.splitlines()[-1])["portals"]
+    assert [each["visits"] for each in measured] == [1, 2, 4]
+    assert all(value > 0 for each in measured for value in each.values())

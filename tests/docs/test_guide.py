@@ -22,6 +22,7 @@ from domain.waiting import Party
 from integrations.sandbox.dials import Dials, Mishap, WebhookDials
 from integrations.sandbox.easypost.dials import EasyPostDials
 from integrations.sandbox.mail.dials import Settings as MailDials
+from integrations.sandbox.portal.dials import PortalDials
 from integrations.sandbox.stripe.cards import BY_NAME
 from integrations.sandbox.stripe.dials import StripeDials
 from local.ports import Ports, variable
@@ -153,6 +154,7 @@ def test_every_dial_is_explained() -> None:
     assert set(_first_names(sandbox, "dial")) == common
     assert set(_first_names(sandbox, "dial of `stripe`")) == set(StripeDials.model_fields) - common
     assert set(_first_names(sandbox, "dial of `easypost`")) == set(EasyPostDials.model_fields) - common
+    assert set(_first_names(sandbox, "dial of `portal`")) == set(PortalDials.model_fields) - common
     assert set(_first_names(sandbox, "dial of the mail sink")) == set(MailDials.model_fields)
 
 
