@@ -7,7 +7,7 @@ import sqlite3
 import string
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,10 +56,12 @@ class UnknownObject(LookupError):
 class Books:
     """Objects by kind and id, kept as JSON. Each call is one transaction unless inside `transaction`.
 
-    A copy goes in and a copy comes out: changing what `get` returned changes nothing until it is `put`.
+    A copy goes in and a copy comes out: changing what `get` returned changes nothing until it is `put`. ``clock`` gives
+    the unix seconds at which objects are first put.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._lock = threading.RLock()
@@ -114,7 +116,7 @@ class Books:
         self.execute(
             "INSERT INTO objects (kind, id, created, obj) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (kind, id) DO UPDATE SET obj = excluded.obj",
-            (kind, object_id, time.time(), json.dumps(obj)),
+            (kind, object_id, self._clock(), json.dumps(obj)),
         )
 
     def get(self, kind: str, object_id: str) -> Object | None:
