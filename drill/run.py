@@ -1,8 +1,9 @@
 """The drill: start, place orders, break things meanwhile, mend everything, wait, and read the books."""
 
 import asyncio
+import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,12 +14,12 @@ from typing import Any
 import asyncpg
 import httpx2
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from bench.meters import shared_out_mb
 from drill.evidence import Books, Reader
 from drill.faults import PROCESSES, Fault, schedule
 from drill.injector import GOOD_DIALS, Injected, Injector
+from drill.laws import AT_EVERY_MOMENT, LAWS, Case
 from drill.people import Desk, GaveUp, Life
 from drill.settings import Settings
 from drill.shapes import LATE, OWN_SKUS, SCARCE, SHAPES, draw_orders, scarce_units
@@ -40,6 +41,7 @@ SETTLE_SECONDS = 420.0
 """how long nothing may change, once all is mended, before what is open is taken for stuck"""
 LOOK_EVERY = 1.0
 WEIGH_EVERY = 5.0
+LAWS_EVERY = 10.0
 
 
 @dataclass
@@ -57,6 +59,8 @@ class Drill:
     memory: list[tuple[float, float]] = field(default_factory=list)
     """seconds since the beginning, and MB of the whole stack"""
     books: Books | None = None
+    invariants: dict[str, int] = field(default_factory=dict)
+    """how often a law of every moment was broken when last looked at"""
     stage: str = "starting the stack"
     settled: bool = False
 
@@ -112,8 +116,9 @@ class Run:
             injector = Injector(stack)
             exits.push_async_callback(injector.close)
             self.drill.injected = injector.log
-            async with _background(desk.operate(), self._watch(), self._weigh()):
-                yield desk, injector, Reader(stack.database_url, stack.folder, temporal)
+            reader = Reader(stack.database_url, stack.folder, temporal)
+            async with _background(desk.operate(), self._watch(), self._weigh(), self._look_at_laws(reader)):
+                yield desk, injector, reader
 
     async def _storm(self, desk: Desk, injector: Injector) -> None:
         settings = self.drill.settings
@@ -184,7 +189,7 @@ class Run:
         await asyncio.gather(*self._people, return_exceptions=True)
 
     async def _state(self) -> tuple[int, int] | None:
-        """How many orders are neither closed nor rest, or what else is unfinished; and a number that changes with any."""
+        """How many orders neither ended nor rest, with what else is unfinished; and a number that changes with any."""
         resting = [life.id for life in self.drill.lives if SHAPES[life.shape].rests_on]
         sql = """
             SELECT (SELECT count(*) FROM orders WHERE closed_at IS NULL AND NOT (id = ANY($1) AND needs_attention))
@@ -213,14 +218,28 @@ class Run:
                     await connection.close(timeout=1)
             await asyncio.sleep(LOOK_EVERY)
 
+    async def _look_at_laws(self, reader: Reader) -> None:
+        """See every few seconds whether what must hold at every moment does; in the end it is judged from anew."""
+        while True:
+            await asyncio.sleep(LAWS_EVERY)
+            with suppress(OSError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError):
+                books = await reader.read()
+                lives = {life.id: life for life in self.drill.accepted}
+                case = Case(lives, books, {}, tuple(self.drill.injected))
+                self.drill.invariants = {name: len(list(LAWS[name](case))) for name in AT_EVERY_MOMENT}
+
     async def _weigh(self) -> None:
         """Keep the memory of the whole stack."""
         began = monotonic()
         while True:
             pids = [self._stack.supervisor.pid(name) for name in PROCESSES]
-            memory = await asyncio.to_thread(lambda: sum(shared_out_mb(pid) for pid in pids))
+            memory = await asyncio.to_thread(_weighed, pids)
             self.drill.memory.append((monotonic() - began, memory))
             await asyncio.sleep(WEIGH_EVERY)
+
+
+def _weighed(pids: Iterable[int]) -> float:
+    return sum(shared_out_mb(pid) for pid in pids)
 
 
 @asynccontextmanager

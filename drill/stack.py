@@ -22,7 +22,7 @@ PATIENCE = {
     "CHECK_PAYMENT_EVERY": "PT8S",
     "CHECK_CARRIER_EVERY": "PT12S",
 }
-"""an order's patience, in seconds instead of hours: so unpaid orders expire, and lost events are made up for, in a drill"""
+"""seconds instead of hours, so that unpaid orders expire, and lost events are made up for, while a drill lasts"""
 
 
 class DrillStack(Stack):

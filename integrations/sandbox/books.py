@@ -41,6 +41,8 @@ CREATE INDEX IF NOT EXISTS calls_operation ON calls (provider, operation);
 """
 FIXED = "fixed_"
 """How the ids of webhook targets begin that were given at the start."""
+_DUE_FIELDS = ("_since", "_lapses_at", "_settles_at", "_refund_since", "_buying_until")
+"""in which the vendors keep what happens by the clock"""
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -215,6 +217,17 @@ class Books:
             self.execute("DELETE FROM settings WHERE name = ?", (name,))
         else:
             self.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
+
+    def shift(self, seconds: float) -> None:
+        """Move everything that is due by the clock: the clock was set, and nobody has waited for it."""
+        with self.transaction():
+            for field in _DUE_FIELDS:
+                self.execute(
+                    f"UPDATE objects SET obj = json_set(obj, '$.{field}', {_extract(field)} + ?)"  # noqa: S608
+                    f" WHERE {_extract(field)} IS NOT NULL",
+                    (seconds,),
+                )
+            self.execute("UPDATE deliveries SET due_at = due_at + ? WHERE state = 'pending'", (seconds,))
 
     def wipe(self) -> None:
         """Empty everything; only the webhook targets given at the start stay."""

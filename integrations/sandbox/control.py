@@ -124,11 +124,16 @@ class Controls:
         return JSONResponse({"ahead_seconds": self._sandbox.clock.ahead})
 
     async def set_clock(self, request: Request) -> Response:
-        """Set the vendors' clock ``{"ahead_seconds": n}`` wrong: behind where it is negative, right again with 0."""
+        """Set the vendors' clock ``{"ahead_seconds": n}`` wrong: behind where it is negative, right again with 0.
+
+        It says another time from now on; parcels travel, and refunds settle, no sooner and no later for it.
+        """
         ahead = (await read_body(request)).get("ahead_seconds")
         if isinstance(ahead, bool) or not isinstance(ahead, int | float) or not abs(ahead) <= _MOST_AHEAD:
             raise BadControl(422, f"ahead_seconds is a number from -{_MOST_AHEAD} to {_MOST_AHEAD}")
-        self._sandbox.books.set_setting(AHEAD, float(ahead))
+        with self._sandbox.books.transaction():
+            self._sandbox.books.set_setting(AHEAD, float(ahead))
+            self._sandbox.books.shift(ahead - self._sandbox.clock.ahead)
         self._sandbox.clock.ahead = float(ahead)
         return await self.show_clock(request)
 
