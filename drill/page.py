@@ -109,13 +109,20 @@ def _orders_chart(verdict: Verdict) -> str:
         closed = sorted(since(row["closed_at"]) for row in rows if row["closed_at"] and row["status"] == status)
         colour = COLOURS.get(status, COLOURS["open"])
         lines.append(_steps(closed, total, len(rows), colour, f"{status} ({ends[status]})"))
-    return _svg([*bands, *lines, *_axis(total, "s"), _top(len(rows), "orders")])
+    legend = [("placed", COLOURS["open"]), *((status, COLOURS.get(status, COLOURS["open"])) for status in sorted(ends))]
+    return _svg([*bands, *lines, *_axis(total, "s"), _top(len(rows), "orders")]) + _legend(legend)
+
+
+def _legend(entries: Iterable[tuple[str, str]]) -> str:
+    said = (f"<span style='color:{colour}'>■</span> {escape(name)}" for name, colour in entries)
+    return f"<p>{' &nbsp; '.join(said)} &nbsp; <span style='color:#e53e3e'>▮</span> a fault is under way</p>"
 
 
 def _steps(times: Sequence[float], total: float, most: int, colour: str, label: str) -> str:
     points = [(0.0, 0), *((at, count) for count, at in enumerate(times, start=1)), (total, len(times))]
     drawn = " ".join(f"{_x(at, total):.1f},{_y(count, most):.1f}" for at, count in points)
-    return f"<polyline points='{drawn}' fill='none' stroke='{colour}' stroke-width='2'><title>{escape(label)}</title></polyline>"
+    title = f"<title>{escape(label)}</title>"
+    return f"<polyline points='{drawn}' fill='none' stroke='{colour}' stroke-width='2'>{title}</polyline>"
 
 
 def _recovery_chart(verdict: Verdict) -> str:
@@ -126,10 +133,10 @@ def _recovery_chart(verdict: Verdict) -> str:
     width = (WIDTH - LEFT) / len(took)
     bars = []
     for place, (fault, value) in enumerate(took):
-        y = _y(value, most)
+        y, title = _y(value, most), escape(f"{fault.told}: {value:.1f} s")
         bars.append(
             f"<rect x='{LEFT + place * width:.1f}' y='{y:.1f}' width='{max(1.0, width - 1):.1f}' "
-            f"height='{HEIGHT - FOOT - y:.1f}' fill='#3182ce'><title>{escape(f'{fault.told}: {value:.1f} s')}</title></rect>"
+            f"height='{HEIGHT - FOOT - y:.1f}' fill='#3182ce'><title>{title}</title></rect>"
         )
     return _svg([*bars, _top(most, "s")])
 
@@ -150,8 +157,9 @@ def _svg(parts: Iterable[str]) -> str:
 
 
 def _axis(total: float, unit: str) -> list[str]:
+    foot = f"y='{HEIGHT - 6}' text-anchor='middle'"
     return [
-        f"<text x='{_x(total * share, total):.0f}' y='{HEIGHT - 6}' text-anchor='middle'>{total * share:.0f} {unit}</text>"
+        f"<text x='{_x(total * share, total):.0f}' {foot}>{total * share:.0f} {unit}</text>"
         for share in (0.0, 0.25, 0.5, 0.75)
     ]
 

@@ -28,8 +28,8 @@ PATIENCE = {
 class DrillStack(Stack):
     """The embedded stack with everything twice that may be twice, started from ``source``.
 
-    ``link(a, b)`` is the wire from one process to another. The customers' way in leads to whichever web process answers,
-    as a load balancer would; it is never broken.
+    ``link(a, b)`` is the wire from one process to another. The customers' way in leads to whichever web process
+    accepts, as a load balancer would; it is never broken.
     """
 
     def __init__(self, folder: Path, *, say: Say, environment: Mapping[str, str], source: Path = ROOT) -> None:
