@@ -60,13 +60,14 @@ def show_verdict(console: Console, verdict: Verdict, *, page: str) -> None:
     """The verdict page in the terminal."""
     for told in verdict.told():
         head = f"{told.number} ({told.shape}) " if told.number else ""
-        console.print(f"\n[bold red]BROKEN[/bold red] {escape(told.breach.law)}: {escape(head + told.breach.text)}")
+        text = f"{escape(told.breach.law)}: {escape(head + told.breach.text)}"
+        console.print(f"\n[bold red]BROKEN[/bold red] {text}", soft_wrap=True)
         for line in told.timeline:
-            console.print(f"    {escape(line)}", style="dim")
+            console.print(f"    {escape(line)}", style="dim", soft_wrap=True)
         for line in told.faults:
-            console.print(f"    {escape(line)}", style="yellow")
+            console.print(f"    {escape(line)}", style="yellow", soft_wrap=True)
     console.print(laws_table(verdict))
-    console.print(_summary(verdict))
+    console.print(_summary(verdict), soft_wrap=True)
     for each in verdict.repeated:
         console.print(f"  [yellow]told twice[/yellow] {escape(each.subject)}, after: {escape(each.fault)}")
     for skipped in (each for each in verdict.drill.injected if each.skipped):

@@ -34,7 +34,8 @@ TABLES = {
     "payment_events": "SELECT p.order_id, e.kind, e.amount, e.at FROM payment_events e JOIN payments p ON p.id = "
     "e.payment_id",
     "levels": "SELECT * FROM stock_levels",
-    "movements": "SELECT sku, warehouse, kind, on_hand_change, reserved_change, damaged_change, cause FROM movements",
+    "movements": "SELECT sku, warehouse, kind, on_hand_change, reserved_change, on_hand_after, reserved_after, cause "
+    "FROM movements ORDER BY id",
     "reservations": "SELECT id, order_id, line, sku, warehouse, quantity, status FROM reservations",
     "fulfilments": "SELECT id, order_id, number, warehouse, status, handed_over_at FROM fulfilments",
     "fulfilment_lines": "SELECT f.order_id, f.warehouse, f.handed_over_at, l.fulfilment_id, l.sku, l.quantity "

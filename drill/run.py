@@ -32,7 +32,8 @@ from local.stack import ROOT
 from local.temporal import NAMESPACE
 
 FOLDER = Path(".waybill/drill")
-TRACKING = {"label_created_seconds": 0.5, "first_scan_seconds": 5, "step_seconds": 0.5}
+TRACKING = {"label_created_seconds": 0.5, "first_scan_seconds": 5, "step_seconds": 0.5, "refund_seconds": 0.2}
+"""a parcel's way in ten seconds; a label that was given back is void at once, so that nobody scans it"""
 UNITS_EACH = 5_000
 PLACED_WITHIN = 0.75
 """the part of the time in which faults come, over which the orders are spread"""
@@ -73,7 +74,9 @@ class Drill:
 class Run:
     """One drill on a stack of its own; ``drill`` is what is known of it at any moment.
 
-    ``source`` is the tree that Waybill's processes run from. ``only`` narrows the shapes of orders.
+    ``source`` is the tree that Waybill's processes run from. ``only`` narrows the shapes of orders, ``faults`` are
+    injected in place of drawn ones, and ``patience`` is how many seconds nothing may change before what is open is
+    taken for stuck.
     """
 
     def __init__(
@@ -86,11 +89,12 @@ class Run:
         source: Path = ROOT,
         only: tuple[str, ...] = (),
         faults: list[Fault] | None = None,
+        patience: float = SETTLE_SECONDS,
     ) -> None:
         drawn = schedule(settings.seed, seconds=settings.seconds, wanted=settings.faults)
         self.drill = Drill(settings, drawn if faults is None else faults)
         self._stack = DrillStack(folder, say=say, environment=environment, source=source)
-        self._folder, self._only = folder, only
+        self._folder, self._only, self._patience = folder, only, patience
 
     async def go(self) -> Drill:
         """The whole drill. Raises LocalError where the stack does not start."""
@@ -176,7 +180,7 @@ class Run:
     async def _settle(self, desk: Desk) -> None:
         """Wait until every order has ended or rests where it may, or nothing has changed for long."""
         seen, since = None, monotonic()
-        while monotonic() - since < SETTLE_SECONDS:
+        while monotonic() - since < self._patience:
             state = await self._state()
             if all(task.done() for task in self._people) and state is not None and not state[0]:
                 self.drill.settled = True

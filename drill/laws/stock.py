@@ -28,8 +28,12 @@ def levels_are_sums(case: Case) -> Iterator[Breach]:
     law = "levels are what was moved and promised"
     moved: dict[str, Counter[tuple[str, str]]] = {"on_hand": Counter(), "reserved": Counter()}
     for movement in case.books.tables["movements"]:
+        key = (movement["sku"], movement["warehouse"])
         for name, sums in moved.items():
-            sums[movement["sku"], movement["warehouse"]] += movement[f"{name}_change"]
+            sums[key] += movement[f"{name}_change"]
+            if movement[f"{name}_after"] != sums[key]:
+                told = f"{movement['kind']} for {movement['cause']} left {name} at {movement[f'{name}_after']}"
+                yield Breach(law, f"{' in '.join(key)}: {told}, and it came to {sums[key]}")
     promised: Counter[tuple[str, str]] = Counter()
     for held in case.books.tables["reservations"]:
         if held["status"] in LIVE:
