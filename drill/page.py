@@ -35,7 +35,8 @@ def write_page(verdict: Verdict, path: Path) -> None:
 
 def render(verdict: Verdict) -> str:
     """The page as text."""
-    title = "Everything holds" if verdict.holds else f"{verdict.broken} laws were broken"
+    count = f"{verdict.broken} law was" if verdict.broken == 1 else f"{verdict.broken} laws were"
+    title = "Everything holds" if verdict.holds else f"{count} broken"
     parts = [
         f"<h1 class='{'holds' if verdict.holds else 'broken'}'>{title}</h1>",
         _table(figures(verdict).items()),
