@@ -28,7 +28,7 @@ _STANDS = (*LIVE, ReservationStatus.SHIPPED)
 class Reserve:
     """Route an order and hold its units until ``expires_at``. ``round`` rises when a lost hold is made anew.
 
-    ``then`` is what holds from ``at`` on if they are held.
+    ``then`` is what holds from ``at`` on if they are held, ``otherwise`` what holds if units are missing.
     """
 
     order_id: str
@@ -38,6 +38,7 @@ class Reserve:
     at: datetime
     expires_at: datetime
     then: Projection | None = None
+    otherwise: Projection | None = None
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,10 @@ class StockKeeper:
                 plan = (await routing.route_order(connection, prepared, available=units)).plan
                 if plan.allocations:
                     await self._hold(connection, request, plan)
-            if plan.allocations and request.then is not None:
-                await write(connection, request.then)
+            # Still under the locks: units that come in from now on find an order on record that waits for them.
+            outcome = request.then if plan.allocations else request.otherwise
+            if outcome is not None:
+                await write(connection, outcome)
             return plan
 
     @activity.defn(name="commit_stock")

@@ -84,6 +84,10 @@ def orders_end_as_decided(case: Case) -> Iterator[Breach]:
             yield Breach(law, f"the cancel was accepted, and it is {row['status']}", life.id)
         elif left and row["status"] in {"cancelled", "cancelling", "expired"}:
             yield Breach(law, f"the hand-over was accepted, and it is {row['status']}", life.id)
+        elif row["closed_at"] is None and case.shape(life).rests_on is None:
+            yield Breach(
+                law, f"{life.shape}, and it is still {row['status']} long after everything was mended", life.id
+            )
         elif row["closed_at"] is not None and not cancelled and not left and row["status"] not in case.shape(life).ends:
             yield Breach(law, f"{life.shape}, and it ended {row['status']}", life.id)
 

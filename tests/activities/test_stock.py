@@ -3,16 +3,20 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import cycle
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from activities.projections import ship_fulfilment
+from activities.projections import Projection, ship_fulfilment
 from activities.stock import Commit, Release, StockKeeper
+from db import order_lists
 from db.base import Database
+from domain.orders import OrderStatus
 from domain.stock import Plan, ReservationStatus, Shortage
+from domain.waiting import Party, Waiting
 from tests.activities.world import World, planned_of, reserve_for
 
 GONE = timedelta(seconds=-1)
@@ -119,6 +123,18 @@ async def test_an_order_that_nobody_can_serve_whole_holds_nothing(world: World, 
     plan = await stock.reserve(reserve_for(oid, ("MUG", 1), ("TEE", 1)))
     assert plan.shortages == (Shortage("TEE", 1),)
     assert await world.level("MUG", "EDI") == (5, 0)
+
+
+async def test_an_order_that_is_short_is_found_by_whoever_brings_its_units_a_moment_later(
+    world: World, stock: StockKeeper, database: Database
+) -> None:
+    oid, now = await world.order("1"), datetime.now(UTC)
+    waiting = Waiting("an operator to be told of the missing units", Party.WAYBILL, now)
+    short = Projection(oid, int(now.timestamp() * 1_000_000), OrderStatus.AWAITING_STOCK, waiting)
+    assert (await stock.reserve(replace(reserve_for(oid), otherwise=short))).shortages == (Shortage("MUG", 1),)
+    await world.receive("MUG", "EDI", 1)
+    async with database.reading() as connection:
+        assert await order_lists.awaiting_stock(connection, ["MUG"], limit=10) == [oid]
 
 
 async def test_a_warehouse_that_is_closed_promises_nothing(world: World, stock: StockKeeper) -> None:

@@ -17,6 +17,7 @@ from workflows.orders.steps import keep_record
 _SLACK = timedelta(hours=1)
 # Receipts tell the orders that wait; units that others give back, and news that was lost, are found by this.
 _LOOK_EVERY = timedelta(hours=6)
+_ASKING = ("an operator to be told of the missing units", Party.WAYBILL)
 AUTHORISING = ("the payment to be authorised", Party.PAYMENT_PROVIDER)
 """what an order waits for whose units are held, and on whom"""
 
@@ -60,7 +61,9 @@ class ReservationRun:
         self._arrived = False
         expires_at = workflow.now() + order.policy.payment_window + _SLACK
         # While a person is asked, the answer is told first.
-        then = None if self._journal.open else self._journal.foretell(OrderStatus.AWAITING_PAYMENT, *AUTHORISING)
+        asked = bool(self._journal.open)
+        then = None if asked else self._journal.foretell(OrderStatus.AWAITING_PAYMENT, *AUTHORISING)
+        otherwise = None if asked else self._journal.foretell(OrderStatus.AWAITING_STOCK, *_ASKING)
         request = Reserve(
             order_id=order.id,
             round=self._round,
@@ -69,6 +72,7 @@ class ReservationRun:
             at=workflow.now(),
             expires_at=expires_at,
             then=then,
+            otherwise=otherwise,
         )
         self._plan = await keep_record(StockKeeper.reserve, request, summary="Route and reserve")
         if self._plan.allocations and then is not None:
