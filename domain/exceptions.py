@@ -26,10 +26,13 @@ class ExceptionKind(StrEnum):
     NOTICE_REFUSED = "notice_refused"
     STEP_FAILED = "step_failed"
     WORKFLOW_ENDED = "workflow_ended"
+    ORDER_STUCK = "order_stuck"
 
 
-OPENED_BY_OTHERS = frozenset({ExceptionKind.MONEY_MOVED_AFTER_CLOSE, ExceptionKind.SHIPPED_AFTER_CANCEL})
-"""Kinds that the inbox may open beside the order's workflow, which therefore does not close them."""
+OPENED_BY_OTHERS = frozenset(
+    {ExceptionKind.MONEY_MOVED_AFTER_CLOSE, ExceptionKind.SHIPPED_AFTER_CANCEL, ExceptionKind.ORDER_STUCK}
+)
+"""Kinds that the inbox or the relay may open beside the order's workflow, which therefore does not close them."""
 
 
 class Action(StrEnum):

@@ -38,7 +38,7 @@ UNITS_EACH = 5_000
 PLACED_WITHIN = 0.75
 """the part of the time in which faults come, over which the orders are spread"""
 RECEIPT_AT = 0.6
-SETTLE_SECONDS = 420.0
+SETTLE_SECONDS = 180.0
 """how long nothing may change, once all is mended, before what is open is taken for stuck"""
 LOOK_EVERY = 1.0
 WEIGH_EVERY = 5.0
