@@ -69,11 +69,11 @@ def show_verdict(console: Console, verdict: Verdict, *, page: str) -> None:
     console.print(laws_table(verdict))
     console.print(_summary(verdict), soft_wrap=True)
     for each in verdict.repeated:
-        told = f"{escape(each.subject)}, after: {escape(each.fault)}"
-        console.print(f"  [yellow]told twice[/yellow] {told}", soft_wrap=True)
+        line = f"{escape(each.subject)}, after: {escape(each.fault)}"
+        console.print(f"  [yellow]told twice[/yellow] {line}", soft_wrap=True)
     for skipped in (each for each in verdict.drill.injected if each.skipped):
-        told = f"{escape(skipped.fault.told)}: {escape(skipped.skipped)}"
-        console.print(f"  [yellow]not done[/yellow] {told}", soft_wrap=True)
+        line = f"{escape(skipped.fault.told)}: {escape(skipped.skipped)}"
+        console.print(f"  [yellow]not done[/yellow] {line}", soft_wrap=True)
     console.print(f"The whole story: {page}")
 
 

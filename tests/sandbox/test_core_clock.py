@@ -29,17 +29,10 @@ def test_a_wrong_clock_dates_what_is_made_and_survives_a_restart(sandbox: Runnin
     assert abs(created(sandbox) - time.time()) < 10
 
 
-def test_what_is_under_way_is_due_no_sooner_for_a_clock_that_was_set(sandbox: RunningSandbox) -> None:
-    intent = sandbox.client().v1.payment_intents.create(
-        {
-            "amount": 500,
-            "currency": "usd",
-            "capture_method": "manual",
-            "confirm": True,
-            "payment_method": "pm_card_visa",
-            "payment_method_types": ["card"],
-        }
-    )
+def test_what_is_under_way_is_due_no_sooner_for_a_clock_that_was_set(
+    sandbox: RunningSandbox, card_payment: Any
+) -> None:
+    intent = sandbox.client().v1.payment_intents.create(card_payment)
     before = sandbox.view(f"books/payment_intent/{intent.id}")["_lapses_at"]
     set_clock(sandbox, 600)
     assert sandbox.view(f"books/payment_intent/{intent.id}")["_lapses_at"] == pytest.approx(before + 600)
