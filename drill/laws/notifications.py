@@ -1,4 +1,7 @@
-"""The customer is told once of each thing; twice at most, and only where an answer was lost."""
+"""The customer is told once of each thing; twice at most, and only where an answer was lost.
+
+A mail server that takes two tries and says nothing to either may have kept neither: that is named, and no breach.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,6 +15,8 @@ from drill.laws.case import Breach, Case
 
 NEAR = 20.0
 """seconds around a mail in which a fault may have lost the answer to it"""
+_TRIES = 2
+_WORDLESS = frozenset({"dropped_before", "garbage"})
 _LOSES_ANSWERS = frozenset({"mail", "mailbox", "worker", "postgres", "temporal", "disk", "links", "upgrade"})
 
 
@@ -38,7 +43,7 @@ def each_thing_is_told_once(case: Case) -> Iterator[Breach]:
             continue
         least, most = _wanted(case, life.id, row["status"])
         told = len(_copies(mails))
-        if not least <= told <= most:
+        if not least - len(given_up(case, life.id)) <= told <= most:
             subjects = sorted(mail["subject"] for mail in mails)
             yield Breach(law, f"{row['status']}: {least} to {most} different mails, not {told}: {subjects}", life.id)
 
@@ -49,6 +54,22 @@ def nothing_is_told_three_times(case: Case) -> Iterator[Breach]:
     for (message_id, subject), count in counted.items():
         if count > 2:
             yield Breach("nothing is told three times", f"“{subject}” ({message_id}) was sent {count} times")
+
+
+def given_up(case: Case, order_id: str) -> list[str]:
+    """Mails, by Message-ID, that the mail server lost twice without a word: after two tries Waybill sends no third.
+
+    By the server's own log it was offered each of them twice at least, and never said that it took one.
+    """
+    came = {mail["message_id"] for mail in case.books.mails}
+    offered: Counter[str] = Counter()
+    for call in case.books.mail_calls:
+        offered[call["message_id"]] += 1 if call["outcome"] in _WORDLESS else 0
+    return [
+        notice["message_id"]
+        for notice in case.books.of("notifications", order_id)
+        if notice["message_id"] not in came and offered[notice["message_id"]] >= _TRIES
+    ]
 
 
 def repeated(case: Case) -> list[Repeated]:
