@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from drill.faults import Fault, Kind
 from drill.run import Run
 from drill.settings import Settings
 from drill.sources import copy_sources
@@ -100,3 +101,22 @@ async def test_the_drill_catches_a_planted_bug(folder: Path, bug: Bug) -> None:
     )
     verdict = reach(await run.go())
     assert verdict.laws[bug.law], {name: found for name, found in verdict.laws.items() if found}
+
+
+@pytest.mark.fuzz
+async def test_the_faults_that_are_hard_to_inject_really_are(folder: Path) -> None:
+    faults = [
+        Fault(number=1, at=4, kind=Kind.UPGRADE, seconds=0),
+        Fault(number=2, at=6, kind=Kind.CLOCK, seconds=8, ahead=-600),
+        Fault(number=3, at=12, kind=Kind.DISK, seconds=6),
+        Fault(number=4, at=14, kind=Kind.HALF_OPEN, seconds=8, targets=("worker-1", "temporal")),
+    ]
+    settings = Settings(seed=SEED, orders=10, seconds=24)
+    run = Run(
+        settings, environment=os.environ, say=print, folder=folder / "drill", only=("single", "split"), faults=faults
+    )
+    verdict = reach(await run.go())
+    assert verdict.holds, {name: found for name, found in verdict.laws.items() if found}
+    assert sorted(verdict.done) == ["clock", "disk", "half_open", "upgrade"]
+    assert "File too large" in (folder / "drill" / "logs" / "postgres.log").read_text(errors="replace")
+    assert "waybill/drill-2 is current now" in (folder / "drill" / "logs" / "version.log").read_text()
