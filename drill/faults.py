@@ -21,7 +21,7 @@ WIRES = (
 """who calls whom; a link stands between any two"""
 LONGEST_FREEZE = 30.0
 CLOCK_OFF = 600.0
-GAP = (1.5, 6.0)
+GAP = (2.5, 8.0)
 """seconds between the beginnings of two faults"""
 FIRST_AT = 4.0
 MOST_UPGRADES = 2

@@ -24,6 +24,7 @@ from activities.stock import StockKeeper
 from db import exceptions as exception_records
 from db import orders as order_records
 from db.base import Database
+from db.faults import FAULTS
 from db.inbox import CHANNEL
 from domain.errors import Unavailable
 from domain.exceptions import ExceptionKind
@@ -96,7 +97,7 @@ class Relay:
         while True:
             try:
                 done = await chore.do()
-            except (SQLAlchemyError, OSError, Unavailable, ProviderError, TimeoutError) as error:
+            except (SQLAlchemyError, *FAULTS, Unavailable, ProviderError) as error:
                 log.warning("chore_failed", chore=chore.name, error=type(error).__name__)
                 await asyncio.sleep(chore.seconds)
                 continue

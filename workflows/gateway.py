@@ -47,6 +47,9 @@ _AWAY = frozenset(
         RPCStatusCode.RESOURCE_EXHAUSTED,
         RPCStatusCode.UNKNOWN,
         RPCStatusCode.INTERNAL,
+        # To an update: the workflow's task is being tried again, or was given up for another one. It passes.
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.ABORTED,
     }
 )
 
