@@ -16,7 +16,7 @@ from db import orders as order_records
 from db import shipments as shipment_records
 from db.base import Database
 from domain.bundles import Part
-from domain.exceptions import Action, ExceptionKind, OrderException
+from domain.exceptions import Action, ExceptionKind, ExceptionStatus, OrderException
 from domain.orders import (
     CANCELLABLE,
     Address,
@@ -82,6 +82,39 @@ class OrderRecords:
                 entries=[_entry(f"ended-{run_id}", at, "exception", exception.reason)],
             )
             return True
+
+    async def stuck(self, order_id: str, *, why: str, at: datetime) -> bool:
+        """An open order comes no further, and cannot say so itself: have a person look; whether that was news."""
+        async with self._database.transaction() as connection:
+            order = await order_records.find(connection, order_id)
+            if order is None or order.closed_at is not None or await _open_stuck(connection, order_id):
+                return False
+            exception = OrderException(
+                id=derived_id(order_id, f"stuck:{at.timestamp()}"),
+                kind=ExceptionKind.ORDER_STUCK,
+                reason=f"{why} The Temporal UI shows where, and why. Once that is mended the order goes on by itself.",
+                actions=(),
+                opened_at=at,
+            )
+            await exception_records.open_exception(connection, exception_row(order_id, exception))
+            await exception_records.refresh_attention(connection, order_id)
+            entry = _entry(f"stuck-{int(at.timestamp())}", at, "exception", exception.reason)
+            await order_records.add_entries(connection, order_id, [entry])
+            return True
+
+    async def moves_again(self, order_id: str, *, at: datetime) -> None:
+        """An order that was stuck comes further, or has ended."""
+        async with self._database.transaction() as connection:
+            for row in await _open_stuck(connection, order_id):
+                await exception_records.resolve(
+                    connection, row.id, resolution="resolved_itself", by="waybill", note="", at=at
+                )
+            await exception_records.refresh_attention(connection, order_id)
+
+
+async def _open_stuck(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    rows = await exception_records.of_order(connection, order_id)
+    return [row for row in rows if (row.kind, row.status) == (ExceptionKind.ORDER_STUCK, ExceptionStatus.OPEN)]
 
 
 def _entry(key: str, at: datetime, kind: str, text: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
-from domain.exceptions import OPENED_BY_OTHERS, ExceptionStatus
+from domain.exceptions import OPENED_BY_OTHERS, ExceptionKind, ExceptionStatus
 
 
 class ExceptionRecord(Base):
@@ -159,6 +159,17 @@ async def page(
     if after is not None:
         query = query.where(tuple_(ExceptionRecord.opened_at, ExceptionRecord.id) > after)
     return list(await connection.execute(query))
+
+
+async def orders_with(connection: AsyncConnection, kind: ExceptionKind, *, limit: int) -> list[str]:
+    """Orders that have an open exception of this kind, the oldest first."""
+    query = (
+        select(ExceptionRecord.order_id)
+        .where(ExceptionRecord.status == ExceptionStatus.OPEN.value, ExceptionRecord.kind == kind.value)
+        .order_by(ExceptionRecord.opened_at)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).scalars())
 
 
 async def count_open(connection: AsyncConnection) -> dict[str, int]:

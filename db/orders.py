@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
+    DateTime,
     ForeignKey,
     Index,
     Row,
     Sequence,
     UniqueConstraint,
+    cast,
     func,
     select,
     text,
@@ -238,6 +240,15 @@ async def open_after(connection: AsyncConnection, order_id: str, *, limit: int) 
         select(Order.id).where(Order.closed_at.is_(None), started, Order.id > order_id).order_by(Order.id).limit(limit)
     )
     return list((await connection.execute(query)).scalars())
+
+
+async def overdue(connection: AsyncConnection, ids: Iterable[str], *, by: timedelta) -> dict[str, str]:
+    """Those of these orders that are open, and should have gone on that long ago: id -> until when they wait."""
+    until = cast(Order.waiting["until"].astext, DateTime(timezone=True))
+    query = select(Order.id, func.to_char(func.timezone("UTC", until), "YYYY-MM-DD HH24:MI")).where(
+        Order.id.in_(list(ids)), Order.closed_at.is_(None), until < func.now() - by
+    )
+    return {row[0]: row[1] for row in await connection.execute(query)}
 
 
 @dataclass(frozen=True)

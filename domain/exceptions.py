@@ -31,6 +31,7 @@ class ExceptionKind(StrEnum):
     NOTICE_REFUSED = "notice_refused"
     STEP_FAILED = "step_failed"
     WORKFLOW_ENDED = "workflow_ended"
+    ORDER_STUCK = "order_stuck"
 
 
 _K = ExceptionKind
@@ -38,7 +39,7 @@ ABOUT_MONEY = frozenset(
     {_K.MONEY_MOVED_AFTER_CLOSE, _K.MONEY_DIFFERS, _K.REFUND_FAILED, _K.REFUND_UNTOLD, _K.PAYMENT_DISPUTED}
 )
 """Kinds that are decided on the record, whether or not the order's workflow still runs: it does not wait for them."""
-OPENED_BY_OTHERS = ABOUT_MONEY | {_K.SHIPPED_AFTER_CANCEL}
+OPENED_BY_OTHERS = ABOUT_MONEY | {_K.SHIPPED_AFTER_CANCEL, _K.ORDER_STUCK}
 """Kinds that others may open beside the order's workflow, which therefore does not close them."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -34,6 +35,13 @@ from workflows.orders.workflow import OrderWorkflow
 
 START_PATIENCE = timedelta(seconds=2)
 _UPDATE_PATIENCE = timedelta(seconds=10)
+# Beyond these an order is stuck. A workflow task that cannot be done is tried again after 5 s, then ever more rarely. A
+# record is tried every 30 s in the end, a provider every minute: by then it was away for twelve minutes, or for two
+# hours, in which the order has said so.
+_MOST_TASKS = 5
+_MOST_RECORDS = 30
+_MOST_CALLS = 120
+_RECORDS = frozenset({"record", "reserve_stock", "commit_stock", "release_stock", "booked_parcels"})
 _AWAY = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -42,6 +50,9 @@ _AWAY = frozenset(
         RPCStatusCode.RESOURCE_EXHAUSTED,
         RPCStatusCode.UNKNOWN,
         RPCStatusCode.INTERNAL,
+        # To an update: the workflow's task is being tried again, or was given up for another one. It passes.
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.ABORTED,
     }
 )
 
@@ -53,6 +64,15 @@ class Ended:
     order_id: str
     run_id: str
     how: str
+
+
+@dataclass(frozen=True)
+class Failing:
+    """An order's workflow that runs and comes no further: ``what`` fails, ``times`` in a row."""
+
+    order_id: str
+    what: str
+    times: int
 
 
 class OrderGateway:
@@ -101,6 +121,14 @@ class OrderGateway:
 
     async def end_of(self, order_id: str) -> Ended | None:
         """How an order's last run ended; None if it runs. Raises Unavailable."""
+        found = await self.look_at(order_id)
+        return found if isinstance(found, Ended) else None
+
+    async def look_at(self, order_id: str) -> Ended | Failing | None:
+        """How an order's last run ended, or what of it fails again and again; None if it runs well. Raises Unavailable.
+
+        Told by Temporal itself, without the workflow, which may be what is broken.
+        """
         try:
             described = await self._client.get_workflow_handle(workflow_id(order_id)).describe(
                 rpc_timeout=_UPDATE_PATIENCE
@@ -110,7 +138,7 @@ class OrderGateway:
                 return Ended(order_id, "", "it is not there any more")
             raise unavailable(error) from error
         if described.status is None or described.status is WorkflowExecutionStatus.RUNNING:
-            return None
+            return failing(order_id, described.raw_description)
         return Ended(order_id, described.run_id, str(described.status.name).lower())
 
     async def cancel(self, order_id: str, request: CancelRequest, *, key: str) -> Answer:
@@ -221,6 +249,18 @@ async def ask(
             # Not started yet, or ended: the caller's record tells which.
             raise NotFound(f"running workflow of the {kind}", name) from error
         raise unavailable(error) from error
+
+
+def failing(order_id: str, described: DescribeWorkflowExecutionResponse) -> Failing | None:
+    """What of a running workflow has failed too often in a row, by Temporal's own description; None if nothing has."""
+    task = described.pending_workflow_task
+    if task.attempt > _MOST_TASKS:
+        return Failing(order_id, "the workflow's next step", task.attempt - 1)
+    for pending in described.pending_activities:
+        most = _MOST_RECORDS if pending.activity_type.name in _RECORDS else _MOST_CALLS
+        if pending.attempt > most:
+            return Failing(order_id, f"the activity {pending.activity_type.name}", pending.attempt - 1)
+    return None
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> WaybillError:

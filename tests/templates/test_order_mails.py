@@ -191,6 +191,16 @@ def test_operators_learn_what_happened_and_what_they_can_decide(templates: Templ
             assert url in body
 
 
+def test_where_nothing_can_be_decided_the_operators_are_asked_for_nothing(templates: Templates) -> None:
+    made = templates.operator_mail(replace(operator_mail(), kind=ExceptionKind.ORDER_STUCK, actions=()))
+    assert made.subject == "WB-100042 needs a look: The order comes no further"
+    for body in (made.text, made.html):
+        assert "There is nothing to decide." in body
+        assert "What you can decide" not in body
+        assert "until somebody decides" not in body
+        assert operator_mail().temporal_url in body
+
+
 @pytest.mark.parametrize("kind", ExceptionKind)
 def test_every_kind_of_exception_can_be_mailed(templates: Templates, kind: ExceptionKind) -> None:
     letter = replace(operator_mail(), kind=kind, actions=tuple(Action), fulfilment="WB-100042-1", reason="<b>x</b>\ny")

@@ -1,6 +1,7 @@
 """What the customer is told, one e-mail after the other."""
 
 import asyncio
+from datetime import timedelta
 
 from activities.notifications import Notice, Notifications
 from domain.exceptions import Action, ExceptionKind
@@ -8,6 +9,8 @@ from domain.waiting import Party
 from workflows.orders.journal import Journal
 from workflows.orders.outside import Outside, Refusal
 
+# A mail has no key: the attempt of a worker that was only slow to beat, made again, would be a second mail.
+_MISSED_AFTER = timedelta(seconds=10)
 _SEND_OR_NOT = (Action.RETRY, Action.SKIP)
 
 
@@ -25,7 +28,9 @@ class Notices:
         while True:
             summary = f"Tell the customer: {notice.kind}"
             async with self._one:
-                sent = await self._outside.call(Notifications.notify, notice, summary=summary, on=Party.WAYBILL)
+                sent = await self._outside.call(
+                    Notifications.notify, notice, summary=summary, on=Party.WAYBILL, missed_after=_MISSED_AFTER
+                )
             if not isinstance(sent, Refusal):
                 once = f"told:{notice.kind}:{notice.subject}"
                 self._journal.note("told", f"The customer was told: {notice.kind}.", once=once)
