@@ -34,6 +34,8 @@ from workflows.gateway import Ended, Failing, OrderGateway
 
 log = structlog.get_logger("relay")
 
+_PASSING: tuple[type[Exception], ...] = (*FAULTS, SQLAlchemyError, Unavailable, ProviderError)
+"""what a chore meets that is mended by itself"""
 _START_AFTER_SECONDS = 3.0
 _BATCH = 100
 _LOOK_BACK = timedelta(days=2)
@@ -97,7 +99,7 @@ class Relay:
         while True:
             try:
                 done = await chore.do()
-            except (SQLAlchemyError, *FAULTS, Unavailable, ProviderError) as error:
+            except _PASSING as error:
                 log.warning("chore_failed", chore=chore.name, error=type(error).__name__)
                 await asyncio.sleep(chore.seconds)
                 continue
