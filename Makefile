@@ -4,8 +4,11 @@
 PYTHON ?= python3
 ORDERS ?=
 EXIT ?=
+SEED ?=
+FAULTS ?=
+MINUTES ?=
 PYTEST_WORKERS ?= 2
-export ORDERS EXIT
+export ORDERS EXIT SEED FAULTS MINUTES
 
 BIN := .venv/bin
 OLD := import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, but %s is %s. Name another: make PYTHON=python3.12 ..." % (sys.executable, sys.version.split()[0]))
@@ -16,7 +19,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo up backup restore test format lint types contracts unit integration replay e2e test-cluster fuzz test-mutants bench bench-large fix lock clean
+.PHONY: help setup setup-dev demo up backup restore test format lint types contracts unit integration replay e2e test-cluster fuzz test-mutants bench bench-large drill fix lock clean bench-portals portal-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +77,16 @@ bench: setup ## measure speed and cost on fresh data; the last line is JSON (doc
 
 bench-large: setup ## lists and searches over a million orders
 	@$(BIN)/python -m bench large
+
+bench-portals: setup-dev ## orders a minute through a supplier's portal, and memory; JOBS=20
+	@$(BIN)/python -m bench portals
+
+portal-check: setup-dev ## is the portal PORTAL still as its adapter knows it? Orders nothing; SKU=, PICTURES= (docs/portals.md)
+	@test -n "$(PORTAL)" || { echo "Which portal? Name it as PORTALS does: make portal-check PORTAL=northgate" >&2; exit 2; }
+	@$(BIN)/python -m runtime.portal_check "$(PORTAL)" $(if $(SKU),--sku "$(SKU)") $(if $(PICTURES),--pictures "$(PICTURES)")
+
+drill: setup ## kill anything at random and prove that no order suffers; SEED=, ORDERS=200, FAULTS=worker,postgres, MINUTES= (docs/reliability.md)
+	@$(BIN)/python -m drill
 
 fix: setup-dev ## format, and repair what the linter can
 	$(BIN)/ruff check --quiet --fix .

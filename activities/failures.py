@@ -6,13 +6,24 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError
 
-from integrations.errors import OutcomeUnknown, ProviderDown, ProviderError, Rejected, Throttled, Unreachable
+from integrations.errors import (
+    NotAsAsked,
+    OrderedTwice,
+    OutcomeUnknown,
+    PageChanged,
+    ProviderDown,
+    ProviderError,
+    Rejected,
+    SignedOut,
+    Throttled,
+    Unreachable,
+)
 
 REJECTED = "Rejected"
 KEY_SPENT = "KeySpent"
-TOLD = frozenset(
-    {REJECTED, KEY_SPENT, *(kind.__name__ for kind in (Unreachable, OutcomeUnknown, Throttled, ProviderDown))}
-)
+_FOR_PEOPLE = (NotAsAsked, OrderedTwice)
+_PASSING = (Unreachable, OutcomeUnknown, Throttled, ProviderDown, PageChanged, SignedOut)
+TOLD = frozenset({REJECTED, KEY_SPENT, *(kind.__name__ for kind in (*_PASSING, *_FOR_PEOPLE))})
 """The types of failure whose text was written for people; any other is a failure of our own."""
 
 
@@ -20,8 +31,9 @@ TOLD = frozenset(
 def provider_failures() -> Iterator[None]:
     """Turn the provider's errors into ApplicationErrors.
 
-    All are retried, but two: `Rejected`, where repeating cannot help and a person decides; and `KeySpent`, a failure
-    stored under our idempotency key, after which the deed has been looked for and not found, so that a new key is safe.
+    All are retried, but for `Rejected`, `NotAsAsked` and `OrderedTwice`, where repeating cannot help and a person
+    decides; and `KeySpent`, a failure stored under our idempotency key, after which the deed has been looked for and
+    not found, so that a new key is safe.
     """
     try:
         yield
@@ -34,5 +46,7 @@ def provider_failures() -> Iterator[None]:
     except ProviderError as error:
         spent = isinstance(error, ProviderDown) and error.replayed
         raise ApplicationError(
-            str(error), type=KEY_SPENT if spent else type(error).__name__, non_retryable=spent
+            str(error),
+            type=KEY_SPENT if spent else type(error).__name__,
+            non_retryable=spent or isinstance(error, _FOR_PEOPLE),
         ) from error

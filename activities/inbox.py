@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.quiet_events import ends_wait, record_quiet, together
+from activities.disputes import record_disputes
+from activities.quiet_events import ends_wait, recalled, record_quiet, together
+from activities.refund_news import being_paid, refunds_failed
 from activities.shipments import record_tracking
 from db import exceptions as exception_records
 from db import inbox as records
@@ -86,6 +88,8 @@ class Inbox:
         try:
             if row.topic == EventTopic.PAYMENT:
                 await self._apply_payment(connection, row)
+            elif row.topic == EventTopic.DISPUTE:
+                await self._apply_dispute(connection, row)
             elif row.topic == EventTopic.TRACKING:
                 await self._apply_tracking(connection, row)
             else:
@@ -106,11 +110,23 @@ class Inbox:
             wake = Wake(row.provider, row.event_id, EventTopic.PAYMENT)
             woken = await self._wake(payment.order_id, wake)
             await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=_woken(woken))
+        elif row.moves_money and await being_paid(connection, payment.id):
+            await _soon(connection, row, note="a refund's own step is running")
         else:
-            note = (
-                await self._money_after_close(connection, row, payment) if row.moves_money else "nothing waited for it"
-            )
+            note = await self._money_moved(connection, row, payment) if row.moves_money else "nothing waited for it"
             await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=note)
+
+    async def _apply_dispute(self, connection: AsyncConnection, row: Record) -> None:
+        """The provider is asked how its disputes stand, and the order told whether it must wait for a decision."""
+        payment = await self._payment_of(connection, row)
+        if payment is None or payment.reference is None:
+            await _park(connection, row)
+            return
+        told = await self._providers[row.provider].disputes(payment.reference)
+        disputed = await record_disputes(connection, payment, told)
+        wake = Wake(row.provider, row.event_id, EventTopic.DISPUTE, disputed=disputed)
+        note = _woken(await self._wake(payment.order_id, wake))
+        await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=note)
 
     async def _payment_of(self, connection: AsyncConnection, row: Record) -> Row[Any] | None:
         if row.subject is not None:
@@ -118,6 +134,15 @@ class Inbox:
             if payment is not None:
                 return payment
         return None if row.order_id is None else await payment_records.find(connection, row.order_id)
+
+    async def _money_moved(self, connection: AsyncConnection, row: Record, payment: Row[Any]) -> str:
+        failed = 0
+        if payment.refunding and payment.reference is not None:
+            failed = await refunds_failed(connection, payment, self._providers[row.provider])
+        if failed:
+            return f"{failed} refunds have failed: an operator is told"
+        now = await payment_records.find(connection, payment.order_id)  # another lane may have written meanwhile
+        return await self._money_after_close(connection, row, payment if now is None else now)
 
     async def _money_after_close(self, connection: AsyncConnection, row: Record, payment: Row[Any]) -> str:
         """Money that moved on an order that is closed is a person's to look at; the provider says whether it did."""
@@ -169,8 +194,10 @@ class Inbox:
             note = _woken(await self._wake(parcel.order_id, wake))
             if said is not None:  # without his word the order may still fail to get it, and more news help
                 await shipment_records.set_parcel(connection, parcel.id, {"woken_status": status.value})
-        if parcel.fulfilment_status == FulfilmentStatus.CANCELLED and tracking.status in SCANNED:
-            reason = f"Parcel {tracking.tracking_code} was scanned by the carrier although the order is cancelled."
+        if recalled(parcel) and tracking.status in SCANNED:
+            cancelled = parcel.fulfilment_status == FulfilmentStatus.CANCELLED
+            why = "the order is cancelled" if cancelled else "its label was given back"
+            reason = f"Parcel {tracking.tracking_code} was scanned by the carrier although {why}."
             kind = ExceptionKind.SHIPPED_AFTER_CANCEL
             await self._open(connection, parcel.order_id, f"scan:{parcel.id}", kind, reason)
             note = "scanned although cancelled: an operator is told"

@@ -17,7 +17,7 @@ from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
 from domain.notifications import NoticeKind, NotificationStatus, message_id
 from domain.orders import Address, derived_id, workflow_id
-from domain.shipments import FulfilmentStatus
+from domain.shipments import GIVEN_BACK, FulfilmentStatus
 from integrations.errors import OutcomeUnknown, ProviderError, Rejected
 from integrations.mail.mailer import Mail, Mailer
 from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink
@@ -31,11 +31,15 @@ _TO_COME = (FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED)
 
 @dataclass(frozen=True)
 class Notice:
-    """Tell the customer of ``kind``. ``subject`` tells apart what may happen more than once (a fulfilment's id)."""
+    """Tell the customer of ``kind``. ``subject`` tells apart what may happen several times (a fulfilment, a refund).
+
+    ``more_to_come``: units have no place yet, and no fulfilment of the record ships them.
+    """
 
     order_id: str
     kind: NoticeKind
     subject: str = ""
+    more_to_come: bool = False
 
     @property
     def id(self) -> str:
@@ -109,7 +113,8 @@ class Notifications:
             "message_id": message_id(notice.id, self._mail_domain),
         }
         async with self._database.statement() as connection:
-            found = await records.intend_with_content(connection, values, to_come=_TO_COME)
+            refund = notice.subject if _is_refund(notice) else None
+            found = await records.intend_with_content(connection, values, to_come=_TO_COME, refund=refund)
         if found is None:
             raise LookupError("a notification for an order without a record")
         if found.status in _FINAL or found.attempts >= _MOST_ATTEMPTS:
@@ -164,8 +169,9 @@ class Notifications:
             raise
 
     def _compose(self, notice: Notice, order: Record) -> Mail:
-        parcels = [p for p in order.parcels or () if p["tracking_code"]]
-        about = [p for p in parcels if not notice.subject or p["fulfilment_id"] == notice.subject]
+        about = []
+        if not _is_refund(notice):
+            about = [p for p in order.parcels or () if p["tracking_code"] and _is_about(notice, p)]
         content = OrderMail(
             shop_name=self._shop_name,
             kind=notice.kind,
@@ -179,8 +185,12 @@ class Notifications:
             address=Address(**order.shipping_address),
             placed_at=order.placed_at,
             parcels=tuple(_parcel_link(p) for p in about),
-            more_to_come=notice.kind is NoticeKind.SHIPPED and any(id != notice.subject for id in order.to_come),
+            more_to_come=notice.kind is NoticeKind.SHIPPED
+            and (notice.more_to_come or any(id != notice.subject for id in order.to_come)),
             money_note=_money_note(order) if notice.kind is NoticeKind.CANCELLED else None,
+            leaves_at=order.leaves_at,
+            pre_order=order.pre_order,
+            refunded=None if order.refund_amount is None else Money(order.refund_amount, order.currency),
         )
         rendered = self._templates.order_mail(content)
         return Mail(
@@ -216,6 +226,17 @@ class Notifications:
             text=rendered.text,
             html=rendered.html,
         )
+
+
+def _is_refund(notice: Notice) -> bool:
+    return notice.kind is NoticeKind.REFUNDED
+
+
+def _is_about(notice: Notice, parcel: Mapping[str, Any]) -> bool:
+    """Whether the e-mail is about a parcel; one whose label was given back belongs to no fulfilment's."""
+    if not notice.subject:
+        return True
+    return parcel["fulfilment_id"] == notice.subject and parcel["void_status"] not in GIVEN_BACK
 
 
 def _priced(line: Mapping[str, Any], currency: str) -> PricedLine:

@@ -5,14 +5,18 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
+from activities.holds import HOLD_JSON, hold_of
 from activities.projections import Projection, exception_row, waiting_json, write
 from db import exceptions as exception_records
+from db import holds as hold_records
 from db import orders as order_records
 from db import shipments as shipment_records
 from db.base import Database
-from domain.exceptions import Action, ExceptionKind, OrderException
+from domain.bundles import Part
+from domain.exceptions import Action, ExceptionKind, ExceptionStatus, OrderException
 from domain.orders import (
     CANCELLABLE,
     Address,
@@ -79,23 +83,78 @@ class OrderRecords:
             )
             return True
 
+    async def stuck(self, order_id: str, *, why: str, at: datetime) -> bool:
+        """An open order comes no further, and cannot say so itself: have a person look; whether that was news."""
+        async with self._database.transaction() as connection:
+            order = await order_records.find(connection, order_id)
+            if order is None or order.closed_at is not None or await _open_stuck(connection, order_id):
+                return False
+            exception = OrderException(
+                id=derived_id(order_id, f"stuck:{at.timestamp()}"),
+                kind=ExceptionKind.ORDER_STUCK,
+                reason=f"{why} The Temporal UI shows where, and why. Once that is mended the order goes on by itself.",
+                actions=(),
+                opened_at=at,
+            )
+            await exception_records.open_exception(connection, exception_row(order_id, exception))
+            await exception_records.refresh_attention(connection, order_id)
+            entry = _entry(f"stuck-{int(at.timestamp())}", at, "exception", exception.reason)
+            await order_records.add_entries(connection, order_id, [entry])
+            return True
+
+    async def moves_again(self, order_id: str, *, at: datetime) -> None:
+        """An order that was stuck comes further, or has ended."""
+        async with self._database.transaction() as connection:
+            for row in await _open_stuck(connection, order_id):
+                await exception_records.resolve(
+                    connection, row.id, resolution="resolved_itself", by="waybill", note="", at=at
+                )
+            await exception_records.refresh_attention(connection, order_id)
+
+
+async def _open_stuck(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    rows = await exception_records.of_order(connection, order_id)
+    return [row for row in rows if (row.kind, row.status) == (ExceptionKind.ORDER_STUCK, ExceptionStatus.OPEN)]
+
 
 def _entry(key: str, at: datetime, kind: str, text: str) -> dict[str, Any]:
     return {"key": key, "at": at, "kind": kind, "text": text, "actor": "waybill"}
 
 
-def placed_order(row: Row[Any], lines: Sequence[Row[Any]], policy: Policy) -> PlacedOrder:
-    """An accepted order as its record tells it: what its workflow is started with."""
-    request = OrderRequest(
+async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Policy) -> PlacedOrder:
+    """An accepted order as its record tells it: what its workflow is started with, for the first time or anew."""
+    lines = await order_records.lines(connection, row.id)
+    holds = await hold_records.of_order(connection, row.id)
+    asked = None if row.address_hold is None else HOLD_JSON.validate_python(row.address_hold)
+    return PlacedOrder(
+        id=row.id,
+        number=row.number,
+        placed_at=row.placed_at,
+        request=_request(row, lines),
+        policy=policy,
+        promised_at=row.promised_first,
+        holds=tuple(hold_of(hold) for hold in holds if hold.released_at is None),
+        address_hold=None if asked is None or asked.id in {hold.id for hold in holds} else asked,
+    )
+
+
+def order_line(row: Row[Any]) -> Line:
+    """A line of an order as its record tells it."""
+    parts = tuple(Part(part["sku"], part["quantity"]) for part in row.parts)
+    return Line(row.number, row.sku, row.quantity, row.unit_price, row.discount, row.tax, parts)
+
+
+def _request(row: Row[Any], lines: Sequence[Row[Any]]) -> OrderRequest:
+    return OrderRequest(
         channel=row.channel,
         external_reference=row.external_reference,
         customer=Customer(**row.customer),
         shipping_address=Address(**row.shipping_address),
         currency=row.currency,
-        lines=tuple(Line(r.number, r.sku, r.quantity, r.unit_price, r.discount, r.tax) for r in lines),
+        lines=tuple(order_line(line) for line in lines),
         shipping_service=row.shipping_service,
         shipping_charge=row.shipping_charge,
         total=row.total,
         payment=PaymentSource(**row.payment),
+        billing_country=row.billing_country,
     )
-    return PlacedOrder(row.id, row.number, row.placed_at, request, policy, promised_at=row.promised_first)

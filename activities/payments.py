@@ -8,7 +8,9 @@ from typing import Any
 from temporalio import activity
 
 from activities.failures import provider_failures
+from activities.refund_grants import rest_for_unwinding
 from db import payments as records
+from db import restores
 from db.base import Database
 from db.payments import Begun
 from domain.money import Money
@@ -20,11 +22,11 @@ from integrations.payments.provider import Authorisation, PaymentProvider
 _WAITS_FOR_CUSTOMER = frozenset(
     {PaymentStatus.REQUIRES_METHOD, PaymentStatus.REQUIRES_ACTION, PaymentStatus.PROCESSING}
 )
-_REFUND_STANDS = frozenset({RefundStatus.PENDING, RefundStatus.SUCCEEDED})
+REFUND_STANDS = frozenset({RefundStatus.PENDING, RefundStatus.SUCCEEDED})
 # The provider's clock may be behind ours: look a little further back.
 _CLOCK_SKEW = timedelta(minutes=10)
-# Stripe keeps idempotency keys for 24 hours at least.
-_KEYS_LIVE = timedelta(hours=23)
+KEYS_LIVE = timedelta(hours=23)
+"""Stripe keeps idempotency keys for 24 hours at least."""
 
 
 @dataclass(frozen=True)
@@ -121,21 +123,27 @@ class Payments:
 
     @activity.defn(name="refund_payment")
     async def refund(self, step: PayStep) -> RefundState:
-        """Give ``step.amount`` back. After a failure stored under the key the provider's own list decides."""
+        """Give back what other refunds leave of ``step.amount``; nothing, where they take all of it.
+
+        After a failure stored under the key the provider's own list decides.
+        """
         provider, key, reference = self._providers[step.source.provider], step.key("refund"), _reference(step)
-        begun = await self._intend(step, "refunded", key)
+        begun, amount = await self._intend_refund(step, key)
+        if not amount.minor:
+            return RefundState("", RefundStatus.SUCCEEDED, amount)
         with provider_failures():
             look = step.n > 1 or _unknown_since(step, begun) is not None
             refund = await self._refunded(provider, reference) if look else None
             try:
-                refund = refund or await provider.refund(reference, step.amount, order_id=step.order_id, key=key)
+                refund = refund or await provider.refund(reference, amount, order_id=step.order_id, key=key)
             except ProviderDown as error:
                 refund = await self._refunded(provider, reference) if error.replayed else None
                 if refund is None:
                     raise
             state = await provider.retrieve(reference)
-        kept = refund.status in _REFUND_STANDS
-        await self._confirm(step, state, [_event(step, key, "refunded", refund.amount, state)] if kept else [])
+        kept = refund.status in REFUND_STANDS
+        event = {**_event(step, key, "refunded", refund.amount, state), "reference": refund.reference}
+        await self._confirm(step, state, [event] if kept else [])
         return refund
 
     async def _hold(self, provider: PaymentProvider, step: PayStep, key: str, *, begun: Begun) -> PaymentState:
@@ -195,7 +203,9 @@ class Payments:
         return next((state for state in made if state.status is not PaymentStatus.CANCELLED), None)
 
     async def _refunded(self, provider: PaymentProvider, reference: str) -> RefundState | None:
-        return next((r for r in await provider.refunds(reference) if r.status in _REFUND_STANDS), None)
+        # Those that people granted one by one have names of their own.
+        listed = await provider.refunds(reference)
+        return next((r for r in listed if r.status in REFUND_STANDS and r.refund_id is None), None)
 
     async def _seen(
         self, provider: PaymentProvider, reference: str, error: ProviderError, *wanted: PaymentStatus
@@ -226,23 +236,36 @@ class Payments:
         async with self._database.statement() as connection:
             return await records.intend(connection, payment, event, placed_at=step.since)
 
+    async def _intend_refund(self, step: PayStep, key: str) -> tuple[Begun, Money]:
+        """Write down that the money is about to be given back; since when, and how much of it."""
+        async with self._database.transaction() as connection:
+            rest = await rest_for_unwinding(connection, step.order_id, step.payment_id, key, wanted=step.amount.minor)
+            event = {"key": key, "amount": rest, "currency": step.amount.currency}
+            since = await records.begin_refund(connection, step.payment_id, event)
+            forgotten = await restores.forgotten_since(connection, step.since)
+        return Begun(since, step.reference, forgotten), Money(rest, step.amount.currency)
+
     async def _confirm(self, step: PayStep, state: PaymentState, events: list[dict[str, Any]]) -> None:
         if _foreign(step, state):
             return
-        values = {
-            "reference": state.reference,
-            "status": state.status.value,
-            "authorised": state.capturable.minor if _held(state) else 0,
-            "captured": state.captured.minor,
-            "refunded": state.refunded.minor,
-            "capture_before": state.capture_before,
-            "decline_code": state.decline.code if state.decline else None,
-            "decline_message": state.decline.message if state.decline else None,
-            "action_url": state.action_url,
-            "awaiting_customer": state.status in _WAITS_FOR_CUSTOMER,
-        }
-        async with self._database.statement() as connection:
-            await records.confirm(connection, step.payment_id, values=values, events=events)
+        async with self._database.transaction() as connection:
+            await records.confirm(connection, step.payment_id, values=told(state), events=events)
+
+
+def told(state: PaymentState) -> dict[str, Any]:
+    """What a provider says of a payment, as the payment's record keeps it."""
+    return {
+        "reference": state.reference,
+        "status": state.status.value,
+        "authorised": state.capturable.minor if _held(state) else 0,
+        "captured": state.captured.minor,
+        "refunded": state.refunded.minor,
+        "capture_before": state.capture_before,
+        "decline_code": state.decline.code if state.decline else None,
+        "decline_message": state.decline.message if state.decline else None,
+        "action_url": state.action_url,
+        "awaiting_customer": state.status in _WAITS_FOR_CUSTOMER,
+    }
 
 
 def _unknown_since(step: PayStep, begun: Begun) -> datetime | None:
@@ -250,7 +273,7 @@ def _unknown_since(step: PayStep, begun: Begun) -> datetime | None:
 
     Either the database was put back to what it held before, or the step was begun long ago and taken up again.
     """
-    if datetime.now(UTC) - begun.since > _KEYS_LIVE:
+    if datetime.now(UTC) - begun.since > KEYS_LIVE:
         return step.since
     return begun.forgotten_since
 

@@ -2,17 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic import TypeAdapter
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import exceptions as exception_records
+from db import holds as hold_records
+from db import ledger
 from db import orders as order_records
 from db import shipments as shipment_records
 from db import stock as stock_records
 from db.stock import Change
 from domain.exceptions import OrderException
-from domain.orders import OrderStatus
+from domain.holds import Hold
+from domain.orders import NEVER_SHIPPED, OrderStatus
 from domain.shipments import FulfilmentStatus
 from domain.stock import LIVE, MovementKind, ReservationStatus
 from domain.waiting import Waiting
@@ -43,6 +48,17 @@ class Resolved:
 
 
 @dataclass(frozen=True)
+class Agreed:
+    """Somebody agreed to a hold's release; ``released`` if that was all it took."""
+
+    hold_id: str
+    by: str
+    note: str
+    at: datetime
+    released: bool
+
+
+@dataclass(frozen=True)
 class FulfilmentChange:
     """A fulfilment's new status since ``at``."""
 
@@ -56,7 +72,8 @@ class Projection:
     """The workflow's newest view of an order, and what has happened since the last one.
 
     ``open`` are the exceptions that the workflow still waits for: another one that the record shows as open belongs to
-    a run that was ended or reset from outside, and nobody waits for it any more.
+    a run that was ended or reset from outside, and nobody waits for it any more. ``settling`` are those whose end is
+    being written by another projection at this moment.
     """
 
     order_id: str
@@ -68,14 +85,18 @@ class Projection:
     opened: tuple[OrderException, ...] = ()
     resolved: tuple[Resolved, ...] = ()
     fulfilments: tuple[FulfilmentChange, ...] = ()
+    held: tuple[Hold, ...] = ()
+    agreed: tuple[Agreed, ...] = ()
     delivered_at: datetime | None = None
     closed_at: datetime | None = None
+    settling: tuple[str, ...] = ()
 
 
 async def write(connection: AsyncConnection, projection: Projection) -> None:
     """Write a projection. Harmless to repeat; an older one never undoes a newer one.
 
-    A fulfilment that is handed over takes its units out of stock in the same transaction.
+    A fulfilment that is handed over takes its units out of stock in the same transaction, and an order that will never
+    ship has what was invoiced credited.
     """
     values = {
         "status": projection.status.value,
@@ -87,16 +108,25 @@ async def write(connection: AsyncConnection, projection: Projection) -> None:
     met = await order_records.project(
         connection, projection.order_id, revision=projection.revision, values=values, entries=entries
     )
+    if met.newest and projection.status in NEVER_SHIPPED:
+        await ledger.credit_rest(connection, projection.order_id, cause=f"order {projection.status}")
     for exception in projection.opened:
         await exception_records.open_exception(connection, exception_row(projection.order_id, exception))
     for end in projection.resolved:
         await exception_records.resolve(
             connection, end.exception_id, resolution=end.resolution, by=end.by, note=end.note, at=end.at
         )
+    await hold_records.place(connection, [hold_row(projection.order_id, hold) for hold in projection.held])
+    for agreed in projection.agreed:
+        await hold_records.approve(
+            connection, agreed.hold_id, by=agreed.by, note=agreed.note, at=agreed.at, released=agreed.released
+        )
     # Most orders never meet an exception, and need not look for any.
     if met.needs_attention or projection.opened or projection.resolved:
         if met.newest:
-            await exception_records.supersede(connection, projection.order_id, keep=projection.open)
+            await exception_records.supersede(
+                connection, projection.order_id, keep=(*projection.open, *projection.settling)
+            )
         await exception_records.refresh_attention(connection, projection.order_id)
     for change in projection.fulfilments:
         if change.status is FulfilmentStatus.HANDED_OVER:
@@ -108,7 +138,7 @@ async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment
     """Take a fulfilment's units out of stock: they have left the warehouse."""
     fulfilment = await shipment_records.find_fulfilment(connection, fulfilment_id)
     rows = await stock_records.reservations(connection, order_id, statuses=LIVE, lock=True)
-    mine = [row for row in rows if fulfilment is not None and row.warehouse == fulfilment.warehouse]
+    mine = [row for row in rows if fulfilment is not None and _ships(fulfilment, row)]
     await stock_records.lock(connection, [(row.sku, row.warehouse) for row in mine])
     changes = [
         Change(
@@ -127,9 +157,30 @@ async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment
     await stock_records.turn(connection, [row.id for row in mine], ReservationStatus.SHIPPED)
 
 
+def _ships(fulfilment: Row[Any], reservation: Row[Any]) -> bool:
+    if reservation.fulfilment_id is None:  # nothing of the order was ever rejected: one fulfilment for each warehouse
+        return bool(reservation.warehouse == fulfilment.warehouse)
+    return bool(reservation.fulfilment_id == fulfilment.id)
+
+
 def waiting_json(waiting: Waiting) -> dict[str, object]:
     """A waiting as the record keeps it: its parts and its sentence."""
     return {**WAITING.dump_python(waiting, mode="json"), "sentence": waiting.sentence}
+
+
+def hold_row(order_id: str, hold: Hold) -> dict[str, object]:
+    """A hold as the record keeps it."""
+    return {
+        "id": hold.id,
+        "order_id": order_id,
+        "fulfilment_id": hold.fulfilment_id,
+        "reason": hold.reason.value,
+        "note": hold.note,
+        "placed_by": hold.by,
+        "placed_at": hold.at,
+        "until": hold.until,
+        "approvals": hold.approvals,
+    }
 
 
 def exception_row(order_id: str, exception: OrderException) -> dict[str, object]:

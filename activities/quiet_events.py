@@ -14,9 +14,11 @@ from db.inbox import Settled
 from db.statements import Record
 from domain.inbox import EventTopic, InboxStatus
 from domain.payments import PaymentStatus
-from domain.shipments import ENDING, SCANNED, FulfilmentStatus, Tracking, TrackingStatus
+from domain.shipments import ENDING, GIVEN_BACK, NOT_SHIPPING, SCANNED, FulfilmentStatus, Tracking, TrackingStatus
 from integrations.carriers.carrier import Carrier
 from integrations.errors import BadPayload
+
+_ABOUT_US = frozenset({EventTopic.PAYMENT, EventTopic.TRACKING, EventTopic.DISPUTE})
 
 
 async def record_quiet(
@@ -27,7 +29,7 @@ async def record_quiet(
     The others stay as due.
     """
     settled = [
-        *[_other(row) for row in rows if row.topic not in {EventTopic.PAYMENT, EventTopic.TRACKING}],
+        *[_other(row) for row in rows if row.topic not in _ABOUT_US],
         *await _payments(connection, [row for row in rows if row.topic == EventTopic.PAYMENT]),
         *await _trackings(connection, [row for row in rows if row.topic == EventTopic.TRACKING], carriers),
     ]
@@ -36,8 +38,18 @@ async def record_quiet(
     return {(one.provider, one.event_id) for one in settled}
 
 
+def recalled(parcel: Record) -> bool:
+    """Whether the parcel must not travel: its order is cancelled, its warehouse rejected it, or its label was voided.
+
+    A label whose return the carrier refused may have been used before, and then the order is told as ever.
+    """
+    return parcel.void_status in GIVEN_BACK or parcel.fulfilment_status in NOT_SHIPPING
+
+
 def ends_wait(parcel: Record, status: TrackingStatus) -> bool:
     """Whether the order's workflow waits for just this: the first scan, or the end of the journey."""
+    if recalled(parcel):
+        return False
     told = parcel.woken_status
     if told == status or (told in SCANNED and status not in ENDING):
         return False  # a signal that Temporal has taken is not lost: the order is about to act on it
@@ -60,6 +72,7 @@ async def _payments(connection: AsyncConnection, rows: Sequence[Record]) -> list
         and payment.status != PaymentStatus.PENDING
         and not payment.awaiting_customer
         and not (row.ends_hold and payment.status == PaymentStatus.AUTHORISED)
+        and not (row.moves_money and payment.refunding)
     ]
 
 
@@ -72,7 +85,7 @@ async def _trackings(
     of_parcel: dict[str, list[Tracking]] = defaultdict(list)
     for row, tracking in told:
         parcel = known.get((row.provider, tracking.tracker))
-        if parcel is None or parcel.bought_at is None or parcel.fulfilment_status == FulfilmentStatus.CANCELLED:
+        if parcel is None or parcel.bought_at is None or recalled(parcel):
             continue
         if not ends_wait(parcel, tracking.status):
             of_parcel[parcel.id].append(tracking)

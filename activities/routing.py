@@ -17,7 +17,9 @@ from domain.promises import Calendar, promise
 from domain.routing.decision import Decision, decide
 from domain.routing.places import Cost, Geography, Place, Scene, prefixes_of, weight_band, zone_for
 from domain.routing.rules import BUILT_IN, Rule, RuleKind, RuleSet
+from domain.routing.splitting import units_of
 from domain.shipments import Label
+from domain.stock_queues import OutOfStock, Terms
 
 DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
@@ -29,7 +31,10 @@ _AT_ONCE = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Request:
-    """An order to be routed: ``at`` is now. ``barred`` are warehouses that may not ship it, with the reasons."""
+    """An order to be routed: ``at`` is now. ``barred`` are warehouses that may not ship it, with the reasons.
+
+    ``part``: the lines are a part of the order that is routed again; the rest ships from where it ships.
+    """
 
     order_id: str
     round: int
@@ -37,6 +42,7 @@ class Request:
     address: Address
     at: datetime
     barred: Mapping[str, str] = field(default_factory=dict)
+    part: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ async def prepare(connection: AsyncConnection, request: Request) -> Prepared:
         rules=[rules],
         places=await places(connection),
         available={},
-        skus={line.sku for line in request.lines},
+        skus=units_of(request.lines),
         addresses=[request.address],
         at=request.at,
         barred=request.barred,
@@ -129,7 +135,13 @@ async def scene_of(
         grams={sku: row.weight_grams for sku, row in rows.items()},
         hazardous=frozenset(sku for sku, row in rows.items() if row.hazardous),
         barred=barred or {},
+        terms={sku: terms_of(row) for sku, row in rows.items()},
     )
+
+
+def terms_of(row: Row[Any]) -> Terms:
+    """Whether more units of a SKU may be promised than there are, as it is stored."""
+    return Terms(OutOfStock(row.when_out_of_stock), row.promise_cap, row.restock_days, row.ships_on)
 
 
 async def read_geography(connection: AsyncConnection) -> Geography:
@@ -206,6 +218,7 @@ async def _keep(
         decision=DECISION.dump_python(decision, mode="json"),
         rule_set_id=decision.rule_set,
         promised=promised,
+        part=request.part,
     )
     limited = {place.warehouse for place in scene.places if place.capacity is not None}
     shares = [

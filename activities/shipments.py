@@ -16,6 +16,7 @@ from db.base import Database
 from db.shipments import Intended, Told
 from domain.orders import Address
 from domain.shipments import (
+    GIVEN_BACK,
     Item,
     Label,
     ParcelSize,
@@ -65,12 +66,14 @@ class Bought:
 class Booking:
     """What came of it: the label, or, where no offer is fast enough, what the carriers say to that.
 
-    ``found`` says that an earlier attempt bought the label: the parcel may have been scanned since.
+    ``found`` says that an earlier attempt bought the label: the parcel may have been scanned since. ``given_back`` says
+    that it was bought and given back, so that nothing may travel under it.
     """
 
     bought: Bought | None
     messages: tuple[str, ...] = ()
     found: bool = False
+    given_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,21 @@ class Follow:
     tracker: str
 
 
+@dataclass(frozen=True)
+class VerifyAddress:
+    """Ask a carrier whether it delivers to an address."""
+
+    provider: str
+    address: Address
+
+
+@dataclass(frozen=True)
+class AddressAnswer:
+    """What it has against the address; None if nothing."""
+
+    problem: str | None
+
+
 class Shipments:
     """Books parcels with the carriers by name."""
 
@@ -115,6 +133,8 @@ class Shipments:
         """Create the shipment, choose a rate, buy the label. What was created or bought before is found, and used."""
         carrier = self._carriers[step.provider]
         shipment = await self._created(carrier, step)
+        if shipment.refund_status in GIVEN_BACK:
+            return Booking(None, given_back=True)
         found = shipment.label is not None
         if not found:
             rate = cheapest(shipment.rates, max_days=step.max_days)
@@ -140,6 +160,12 @@ class Shipments:
                 await learn_cost(connection, label, warehouse=step.warehouse, recipient=step.recipient, grams=grams)
         return Bought(tracker, label.tracking_code, label.tracking_url, label.carrier, label.service)
 
+    @activity.defn(name="verify_address")
+    async def verify_address(self, ask: VerifyAddress) -> AddressAnswer:
+        """What the carrier has against an address."""
+        with provider_failures():
+            return AddressAnswer(await self._carriers[ask.provider].verify(ask.address))
+
     @activity.defn(name="void_label")
     async def void(self, step: VoidLabel) -> str:
         """Ask for the label's price back; what the carrier says to it, or `not_bought`."""
@@ -157,14 +183,14 @@ class Shipments:
 
     @activity.defn(name="booked_parcels")
     async def booked(self, order_id: str) -> list[Booked]:
-        """The order's parcels that have a shipment at the carrier, from our record."""
+        """The order's parcels that have a shipment at the carrier, from our record; not those given back before."""
         async with self._database.reading() as connection:
             rows = await records.parcels(connection, order_id)
             numbers = {row.id: row.number for row in await records.fulfilments(connection, order_id)}
         return [
             Booked(r.id, r.fulfilment_id, numbers[r.fulfilment_id], r.provider, r.shipment, r.tracker)
             for r in rows
-            if r.shipment is not None
+            if r.shipment is not None and r.void_status not in GIVEN_BACK
         ]
 
     @activity.defn(name="track_parcel")

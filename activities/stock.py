@@ -9,19 +9,25 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities import routing
+from activities import rejections, routing, stock_queues
 from activities.projections import Entry, Projection, write
+from activities.routing import Prepared
+from activities.stock_queues import Shelf
 from db import orders as order_records
 from db import shipments as shipment_records
 from db import stock as stock_records
+from db import stock_queues as queue_records
 from db.base import Database
 from db.stock import Change
 from domain.orders import Address, Line, derived_id
+from domain.routing.splitting import units_of
 from domain.shipments import FulfilmentStatus
-from domain.stock import LIVE, Allocation, MovementKind, Plan, ReservationStatus
+from domain.stock import LIVE, Allocation, MovementKind, Plan, PlannedFulfilment, ReservationStatus
 
 # What a workflow that starts anew may find: units that have left already stand as well.
 _STANDS = (*LIVE, ReservationStatus.SHIPPED)
+_MOST_LOOKS = 3
+"""tries of an order for which units become free in the moment in which it gets none"""
 
 
 @dataclass(frozen=True)
@@ -38,16 +44,6 @@ class Reserve:
     at: datetime
     expires_at: datetime
     then: Projection | None = None
-
-
-@dataclass(frozen=True)
-class PlannedFulfilment:
-    """One warehouse's share of an order."""
-
-    id: str
-    number: int
-    warehouse: str
-    allocations: tuple[Allocation, ...]
 
 
 @dataclass(frozen=True)
@@ -78,32 +74,61 @@ class StockKeeper:
         """Choose warehouses and hold the units, all or none. A repeated call finds the first one's reservation.
 
         Levels are locked before they are read, in one fixed order for every caller: two orders for the last unit see
-        each other, and neither deadlocks.
+        each other, and neither deadlocks. An order that gets nothing waits in a queue, from the same moment on.
         """
+        for _ in range(_MOST_LOOKS):
+            prepared, shelf, plan = await self._try(request)
+            if plan.allocations or not await self._changed(prepared, shelf):
+                break
+        return plan
+
+    async def _try(self, request: Reserve) -> tuple[Prepared, Shelf | None, Plan]:
         async with self._database.transaction() as connection:
-            skus = {line.sku for line in request.lines}
             wish = routing.Request(request.order_id, request.round, request.lines, request.address, request.at)
             prepared = await routing.prepare(connection, wish)
-            keys = [(sku, place.warehouse) for sku in skus for place in prepared.scene.places]
+            prepared = await stock_queues.with_terms(connection, prepared)
+            keys = [(sku, place.warehouse) for sku in units_of(request.lines) for place in prepared.scene.places]
             await stock_records.lock(connection, keys)
             # Only under the locks: an attempt given up for lost may still be at work, and would be passed unseen.
-            plan = await self._made_before(connection, request)
+            plan, shelf = await self._made_before(connection, request), None
             if plan is None:
-                units = await stock_records.available(connection, skus)
-                plan = (await routing.route_order(connection, prepared, available=units)).plan
-                if plan.allocations:
-                    await self._hold(connection, request, plan)
+                shelf = await stock_queues.look(connection, prepared)
+                plan = await self._take(connection, request, prepared, shelf)
             if plan.allocations and request.then is not None:
                 await write(connection, request.then)
-            return plan
+            return prepared, shelf, plan
+
+    async def _take(self, connection: AsyncConnection, request: Reserve, prepared: Prepared, shelf: Shelf) -> Plan:
+        """Hold the units, or put the order into a queue."""
+        refused = None
+        if not stock_queues.held_back(prepared):
+            plan = (await routing.route_order(connection, prepared, available=shelf.left)).plan
+            if plan.allocations:
+                await self._hold(connection, request, plan)
+                if shelf.before.mine:
+                    await queue_records.leave(connection, request.order_id)
+                return plan
+            refused = plan
+        return await stock_queues.wait(connection, prepared, shelf, refused)
+
+    async def _changed(self, prepared: Prepared, shelf: Shelf | None) -> bool:
+        """Whether units have become free that the order did not see.
+
+        Whoever gives units back tells the orders in the queues. One that was not in it yet when he looked must look
+        itself, now that it is.
+        """
+        if shelf is None:
+            return False
+        async with self._database.reading() as connection:
+            return shelf.worse_than(await stock_queues.look(connection, prepared))
 
     @activity.defn(name="commit_stock")
     async def commit(self, request: Commit) -> bool:
         """Make the holds firm and write the fulfilments; False, and nothing written, if a hold was lost meanwhile."""
-        wanted = sorted((a.line, a.warehouse, a.quantity) for f in request.fulfilments for a in f.allocations)
+        wanted = sorted((a.line, a.sku, a.warehouse, a.quantity) for f in request.fulfilments for a in f.allocations)
         async with self._database.transaction() as connection:
             rows = await stock_records.reservations(connection, request.order_id, statuses=_STANDS, lock=True)
-            if sorted((row.line, row.warehouse, row.quantity) for row in rows) != wanted:
+            if sorted((row.line, row.sku, row.warehouse, row.quantity) for row in rows) != wanted:
                 return False
             held = [row.id for row in rows if row.status == ReservationStatus.HELD]
             await stock_records.turn(connection, held, ReservationStatus.COMMITTED)
@@ -119,6 +144,7 @@ class StockKeeper:
             await shipment_records.cancel_fulfilments(connection, request.order_id)
             rows = await stock_records.reservations(connection, request.order_id, statuses=LIVE, lock=True)
             await _give_back(connection, rows, reason=request.reason)
+            await queue_records.leave(connection, request.order_id)
             return sum(row.quantity for row in rows)
 
     async def release_expired(self, *, limit: int = 100) -> int:
@@ -130,17 +156,19 @@ class StockKeeper:
 
     async def _made_before(self, connection: AsyncConnection, request: Reserve) -> Plan | None:
         rows = await stock_records.reservations(connection, request.order_id)
+        if rows and (plan := await rejections.taken_up(connection, request.order_id)) is not None:
+            return plan
         mine = [row for row in rows if row.round == request.round]
         if not mine:
             return None
         allocations = tuple(Allocation(r.line, r.sku, r.warehouse, r.quantity) for r in mine)
         left = sorted({row.warehouse for row in mine if row.status == ReservationStatus.SHIPPED})
-        return Plan(tuple(sorted(allocations, key=lambda a: (a.line, a.warehouse))), (), (), tuple(left))
+        return Plan(tuple(sorted(allocations, key=lambda a: (a.line, a.sku, a.warehouse))), (), (), tuple(left))
 
     async def _hold(self, connection: AsyncConnection, request: Reserve, plan: Plan) -> None:
         changes, rows = [], []
         for a in plan.allocations:
-            key = f"{a.line}:{a.warehouse}:{request.round}"
+            key = f"{a.line}:{a.sku}:{a.warehouse}:{request.round}"
             reservation_id = derived_id(request.order_id, f"reservation:{key}")
             changes.append(_change(f"reserve:{reservation_id}", a, MovementKind.RESERVED, request.order_id))
             rows.append(

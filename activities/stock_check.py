@@ -42,11 +42,13 @@ def books_of(row: Row[Any]) -> Books:
         {name: getattr(row, name) for name in COUNTED},
         {name: getattr(row, f"moved_{name}") for name in COUNTED},
         row.promised,
+        row.transferring,
+        row.on_the_way,
     )
 
 
 class StockCheck:
-    """Compares levels, movements and reservations."""
+    """Compares levels, movements, reservations and transfers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -79,6 +81,7 @@ def _alert(row: Row[Any]) -> dict[str, Any]:
         "level": dict(books.level),
         "movements": dict(books.moved),
         "promised": books.promised,
+        "transfers": {"movements": books.transferring, "on_the_way": books.on_the_way},
         "proposal": {"trust": Trust.MOVEMENTS.value, "level": books.repaired(Trust.MOVEMENTS)},
     }
     return {
@@ -109,4 +112,6 @@ async def repair(connection: AsyncConnection, alert: Row[Any], *, trust: Trust, 
         await records.correct(
             connection, found, books.repaired(trust), cause=f"drift:{alert.id}", actor=actor, reason=note
         )
+        # What transfers made of incoming is right from here on: the next check must not look behind the repair.
+        await records.keep_checkpoints(connection, await records.sums(connection, [key]))
     await alert_records.close_alerts(connection, [(*key, AlertKind.DRIFT.value)], by=actor, note=note)

@@ -15,7 +15,7 @@ from domain.stock_alerts import AlertKind
 from integrations.errors import ProviderError
 from integrations.hooks import Hook
 from integrations.mail.mailer import Mail, Mailer
-from templates.mails import ShortOrder, StockMail
+from templates.mails import RenderedMail, ShortOrder, StockMail, TransferMail, UnitsOf
 from templates.render import Templates
 
 MOST_POSTS = 20
@@ -51,16 +51,17 @@ class StockPosts:
 
 
 def _news(row: Row[Any]) -> dict[str, Any]:
-    names = ("id", "sku", "warehouse", "kind", "reason", "facts")
+    names = ("id", "sku", "warehouse", "transfer_id", "kind", "reason", "facts")
     about = {name: getattr(row, name) for name in names}
     return {"type": "stock.alert", **about, "opened_at": row.opened_at.isoformat()}
 
 
 @dataclass(frozen=True)
 class StockLinks:
-    """Where people look in the API: an alert by its id, the movements of a SKU in a warehouse."""
+    """Where people look in the API: an alert or transfer by its id, the movements of a SKU in a warehouse."""
 
     alert: Callable[[str], str]
+    transfer: Callable[[str], str]
     movements: Callable[[str, str], str]
 
 
@@ -93,14 +94,18 @@ class StockNews:
                 row = await records.claim_not_told(connection)
                 if row is None:
                     return told
-                (level,) = await stock_records.find_levels(connection, [(row.sku, row.warehouse)])
-                await self._mailer.send(self._mail(row, level.available))
+                if row.transfer_id is None:
+                    (level,) = await stock_records.find_levels(connection, [(row.sku, row.warehouse)])
+                    rendered = self._about_level(row, level.available)
+                else:
+                    rendered = self._about_transfer(row)
+                await self._mailer.send(self._mail(row, rendered))
                 await records.mark_told(connection, row.id)
         return limit
 
-    def _mail(self, row: Row[Any], available: int) -> Mail:
+    def _about_level(self, row: Row[Any], available: int) -> RenderedMail:
         orders = tuple(ShortOrder(order["number"], order["units"]) for order in row.facts.get("orders", ()))
-        rendered = self._templates.stock_mail(
+        return self._templates.stock_mail(
             StockMail(
                 shop_name=self._shop_name,
                 sku=row.sku,
@@ -114,6 +119,26 @@ class StockNews:
                 orders=orders,
             )
         )
+
+    def _about_transfer(self, row: Row[Any]) -> RenderedMail:
+        facts = row.facts
+        return self._templates.transfer_mail(
+            TransferMail(
+                shop_name=self._shop_name,
+                number=facts["transfer"],
+                source=facts["source"],
+                destination=row.warehouse,
+                kind=AlertKind(row.kind),
+                reason=row.reason,
+                units=facts["units"],
+                opened_at=row.opened_at,
+                lines=tuple(UnitsOf(line["sku"], line["units"]) for line in facts["lines"]),
+                transfer_url=self._links.transfer(row.transfer_id),
+                alert_url=self._links.alert(row.id),
+            )
+        )
+
+    def _mail(self, row: Row[Any], rendered: RenderedMail) -> Mail:
         return Mail(
             message_id=message_id(row.id, self._mail_domain),
             to=self._operators,

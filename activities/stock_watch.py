@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import order_lists
 from db import stock_alerts as records
+from db import stock_queues as queue_records
 from db.base import Database
 from domain.stock_alerts import SALE_DAYS, WATCHED, AlertKind, Thresholds, Watched, due, stays_open
 
@@ -50,11 +50,21 @@ class StockWatch:
             await records.mark_seen(connection, rows)
         return len(rows) if len(rows) == _BATCH else 0
 
+    async def call(self) -> int:
+        """Wake orders in queues that were called: a promise was given back, or more may be promised. How many calls.
+
+        Raises Unavailable. A call stands until the orders were told.
+        """
+        async with self._database.transaction() as connection:
+            skus = await queue_records.take_calls(connection, limit=_BATCH)
+            await self._wake_waiting(sorted(skus))
+        return len(skus)
+
     async def _wake_waiting(self, skus: Sequence[str]) -> None:
         if not skus:
             return
         async with self._database.reading() as connection:
-            waiting = await order_lists.awaiting_stock(connection, skus, limit=_MOST_WOKEN)
+            waiting = await queue_records.whose_turn(connection, skus, limit=_MOST_WOKEN)
         if waiting:
             await self._wake(waiting)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -9,16 +10,20 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.projections import waiting_json
-from activities.routing import first_promise
+from activities.holds import HOLD_JSON, facts_at_placement, rules_in_force
+from activities.projections import hold_row, waiting_json
+from activities.routing import first_promise, terms_of
+from activities.stock_queues import leaves_from
 from api.context import concerns
 from api.errors import Fault, InvalidRequest
 from api.keys import Caller
 from api.schemas.orders import PlaceOrder
 from api.services import Services
-from db import catalogue, orders
+from db import catalogue, holds, orders
+from db.bundles import parts_of
 from db.statements import Record
 from domain.errors import AlreadyPlaced, InvalidOrder, KeyReused, Unavailable, UnknownSku
+from domain.hold_rules import HoldRuleKind, hold_on_address, holds_at_placement
 from domain.orders import (
     Address,
     Customer,
@@ -34,6 +39,9 @@ from domain.waiting import Party, Waiting
 
 START_WITHIN_SECONDS = 2.0
 """How long a caller waits for Temporal; what has not started by then is started by the worker's relay."""
+
+Goods = Mapping[str, Row[Any]]
+"""SKUs by their codes"""
 
 _LOG = structlog.get_logger("waybill.orders")
 _CUSTOMER: TypeAdapter[Customer] = TypeAdapter(Customer)
@@ -56,8 +64,9 @@ async def accept(
         known = await _accepted_before(connection, request, digest, idempotency_key)
         if known is not None:
             return known
-        names = await _check(connection, request, wired.payments)
-        placed = await _placed(connection, wired, request)
+        goods = await _check(connection, request, wired.payments)
+        request, goods = await _with_parts(connection, request, goods)
+        placed = await _held(connection, wired, await _placed(connection, wired, request, goods))
         concerns(placed.id, placed.number)
         row = _order_row(placed, digest, idempotency_key)
         first = {
@@ -67,12 +76,13 @@ async def accept(
             "text": f"The order was accepted from {request.channel}.",
             "actor": caller.actor,
         }
-        if not await orders.accept(connection, row, _line_rows(request, names), first):
+        if not await orders.accept(connection, row, _line_rows(request, goods), first):
             # Somebody else's transaction with the same reference or key was quicker and has ended meanwhile.
             known = await _accepted_before(connection, request, digest, idempotency_key)
             if known is None:
                 raise Unavailable("The order could not be written just now.", retry_after=1)
             return known
+        await _write_holds(connection, placed)
     wired.metrics.order_accepted()
     return await _start(wired, placed)
 
@@ -98,8 +108,8 @@ async def _accepted_before(
     return rows[0] if rows else None
 
 
-async def _check(connection: AsyncConnection, request: OrderRequest, payments: frozenset[str]) -> Mapping[str, str]:
-    """The names of the SKUs. Raises what is wrong with the order, all of it where that is more than one thing."""
+async def _check(connection: AsyncConnection, request: OrderRequest, payments: frozenset[str]) -> Goods:
+    """The SKUs. Raises what is wrong with the order, all of it where that is more than one thing."""
     known = await catalogue.find_skus(connection, [line.sku for line in request.lines])
     errors: list[InvalidOrder] = [
         UnknownSku(line.sku, field=f"lines[{index}].sku")
@@ -119,7 +129,18 @@ async def _check(connection: AsyncConnection, request: OrderRequest, payments: f
     except InvalidOrder as error:
         errors.append(error)
     _raise_all(errors)
-    return {sku: row.name for sku, row in known.items()}
+    return known
+
+
+async def _with_parts(connection: AsyncConnection, request: OrderRequest, known: Goods) -> tuple[OrderRequest, Goods]:
+    """The order with what its bundles are made of, which stays so from now on; and all SKUs, those parts included."""
+    bundles = [line.sku for line in request.lines if known[line.sku].bundle]
+    if not bundles:
+        return request, known
+    parts = await parts_of(connection, bundles)
+    inside = await catalogue.find_skus(connection, [part.sku for of in parts.values() for part in of])
+    lines = tuple(replace(line, parts=parts.get(line.sku, ())) for line in request.lines)
+    return replace(request, lines=lines), {**known, **inside}
 
 
 def _raise_all(errors: Sequence[InvalidOrder]) -> None:
@@ -129,8 +150,10 @@ def _raise_all(errors: Sequence[InvalidOrder]) -> None:
         raise InvalidRequest([Fault(error.field, error.detail, error.code) for error in errors])
 
 
-async def _placed(connection: AsyncConnection, wired: Services, request: OrderRequest) -> PlacedOrder:
+async def _placed(connection: AsyncConnection, wired: Services, request: OrderRequest, goods: Goods) -> PlacedOrder:
     at = wired.now()
+    terms = {sku: terms_of(row) for sku, row in goods.items()}
+    leaves = await leaves_from(connection, request.lines, terms, at)
     return PlacedOrder(
         id=order_id(request.channel, request.external_reference),
         number=await orders.next_number(connection),
@@ -138,9 +161,41 @@ async def _placed(connection: AsyncConnection, wired: Services, request: OrderRe
         request=request,
         policy=wired.policy,
         promised_at=await first_promise(
-            connection, placed_at=at, country=request.shipping_address.country, service=request.shipping_service
+            connection, placed_at=leaves, country=request.shipping_address.country, service=request.shipping_service
         ),
     )
+
+
+async def _held(connection: AsyncConnection, wired: Services, placed: PlacedOrder) -> PlacedOrder:
+    """The order with the holds that the rules in force put on it."""
+    request = placed.request
+    rules = await rules_in_force(connection, request.channel)
+    if not rules.rules:
+        return placed
+    if rules.uses(HoldRuleKind.FIRST_ORDER_OVER, HoldRuleKind.VELOCITY):
+        await holds.queue_customer(connection, request.customer.email)
+    placement = await facts_at_placement(
+        connection,
+        rules,
+        order_id=placed.id,
+        email=request.customer.email,
+        at=wired.now(),  # orders for which this one has waited were placed later than it
+        total=request.money,
+        shipping_country=request.shipping_address.country,
+        billing_country=request.billing_country,
+    )
+    found = holds_at_placement(rules, placement, order_id=placed.id, at=placed.placed_at)
+    address_hold = hold_on_address(rules, placement, order_id=placed.id, at=placed.placed_at)
+    return replace(placed, holds=found, address_hold=address_hold)
+
+
+async def _write_holds(connection: AsyncConnection, placed: PlacedOrder) -> None:
+    await holds.place(connection, [hold_row(placed.id, hold) for hold in placed.holds])
+    entries = [
+        {"key": f"held:{hold.id}", "at": hold.at, "kind": "held", "text": f"Held: {hold.words}.", "actor": hold.by}
+        for hold in placed.holds
+    ]
+    await orders.add_entries(connection, placed.id, entries)
 
 
 def _order_row(placed: PlacedOrder, digest: str, idempotency_key: str | None) -> dict[str, Any]:
@@ -171,13 +226,24 @@ def _order_row(placed: PlacedOrder, digest: str, idempotency_key: str | None) ->
         "payment": _PAYMENT.dump_python(request.payment, mode="json"),
         "search": " ".join(sought).lower(),
         "placed_at": placed.placed_at,
+        "billing_country": request.billing_country,
+        "address_hold": None
+        if placed.address_hold is None
+        else HOLD_JSON.dump_python(placed.address_hold, mode="json"),
         "promised_first": placed.promised_at,
         "promised_current": placed.promised_at,
     }
 
 
-def _line_rows(request: OrderRequest, names: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [{**vars(line), "name": names[line.sku]} for line in request.lines]
+def _line_rows(request: OrderRequest, goods: Goods) -> list[dict[str, Any]]:
+    return [
+        {
+            **vars(line),
+            "name": goods[line.sku].name,
+            "parts": [{**vars(part), "name": goods[part.sku].name} for part in line.parts],
+        }
+        for line in request.lines
+    ]
 
 
 async def _start(wired: Services, placed: PlacedOrder) -> Row[Any] | Record:

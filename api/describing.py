@@ -27,11 +27,23 @@ _WITH_BODY = (413, 415)
 
 TAGS = [
     {"name": "orders", "description": "Place orders, follow them, cancel them."},
+    {"name": "ledger", "description": "The money of orders: entries, comparison with the provider."},
+    {"name": "refunds", "description": "Money given back: granted, then paid."},
     {"name": "fulfilments", "description": "What a warehouse does: print the label, hand the parcel over."},
+    {
+        "name": "fulfilments",
+        "description": "What a warehouse does: print labels, hand parcels over, reject what it cannot ship.",
+    },
     {"name": "exceptions", "description": "What waits for a person, and the decision."},
+    {"name": "holds", "description": "Stop an order until somebody has looked, by hand or by rules."},
     {"name": "catalogue", "description": "SKUs and warehouses."},
     {"name": "stock", "description": "What is there, what is promised, and why."},
+    {"name": "transfers", "description": "Goods on their way from one warehouse to another."},
     {"name": "routing", "description": "Which warehouse ships what: rules, decisions, simulations."},
+    {
+        "name": "portals",
+        "description": "Suppliers' web sites: whether they are visited, and what the visits left behind.",
+    },
     {"name": "keys", "description": "API keys and their scopes."},
     {"name": "webhooks", "description": "Where providers report. Stored first, applied by the worker."},
     {"name": "health", "description": "For load balancers and Prometheus."},

@@ -6,25 +6,41 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.money_decisions import settle_difference, settle_failure
 from activities.orders import placed_order
 from api.auth import ReadsExceptions, WritesExceptions
 from api.context import concerns
 from api.describing import problems
 from api.errors import not_running
 from api.headers import IdempotencyKey
+from api.keys import Caller
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
+from api.refunds import pay_now
 from api.schemas.base import Instant, Word
 from api.schemas.exceptions import ExceptionListOut, ExceptionOut, ResolveIn
 from api.schemas.views import AnswerOut
 from api.services import Services, Wired
 from api.viewing import WAITING
-from db import exceptions, orders
-from domain.errors import Conflict, NotFound
-from domain.exceptions import ExceptionKind, ExceptionStatus, Resolution
+from db import disputes, exceptions, orders
+from domain.errors import Conflict, Forbidden, NotFound
+from domain.exceptions import ABOUT_MONEY, OPENED_BY_OTHERS, Action, ExceptionKind, ExceptionStatus, Resolution
+from domain.identity import Scope
+from domain.inbox import EventTopic, Wake
+from domain.orders import CancelRequest
 
 router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
 
+_K = ExceptionKind
+_NEEDED = {
+    (_K.PAYMENT_DISPUTED, Action.CANCEL): Scope.ORDERS_WRITE,
+    (_K.MONEY_DIFFERS, Action.ADOPT): Scope.LEDGER_WRITE,
+    (_K.MONEY_DIFFERS, Action.WRITE_OFF): Scope.LEDGER_WRITE,
+    (_K.REFUND_FAILED, Action.RETRY): Scope.REFUNDS_PAY,
+    (_K.REFUND_FAILED, Action.WITHDRAW): Scope.REFUNDS_GRANT,
+}
+"""Decisions that move money need the scope of the deed, too."""
 ExceptionId = Annotated[str, Path(max_length=64, description="The exception's id.")]
 _OLDEST = Cursor[tuple[datetime, str]](tuple[Instant, Word])
 
@@ -72,6 +88,8 @@ async def resolve(
     if row.status == ExceptionStatus.RESOLVED:
         return await _resolved_before(wired, row, body)
     decision = Resolution(exception, body.action, caller.actor, body.note)
+    if row.kind in ABOUT_MONEY:
+        return await _about_money(wired, row, decision, caller)
     if row.closed_at is not None:
         return await _resolve_record(wired, row, decision)
     if row.kind == ExceptionKind.WORKFLOW_ENDED:
@@ -81,6 +99,10 @@ async def resolve(
         answer = await wired.gateway.resolve(row.order_id, decision, key=key)
     except NotFound as error:
         raise not_running(row.number) from error
+    except Conflict:
+        if row.kind not in OPENED_BY_OTHERS:
+            raise
+        return await _resolve_record(wired, row, decision)  # the order goes on, and does not wait for it
     return AnswerOut(order_id=row.order_id, status=answer.status, waiting=answer.waiting)
 
 
@@ -88,10 +110,13 @@ async def _start_anew(wired: Services, row: Row[Any], decision: Resolution) -> A
     """The order has no workflow that could be told: a new one takes it up, and knows what was decided."""
     async with wired.database.reading() as connection:
         order = await orders.find(connection, row.order_id)
-        lines = await orders.lines(connection, row.order_id)
-    if order is None:
-        raise NotFound("order", row.order_id)
-    await wired.gateway.restart(replace(placed_order(order, lines, wired.policy), restart=decision))
+        if order is None:
+            raise NotFound("order", row.order_id)
+        placed = await placed_order(connection, order, wired.policy)
+        disputed = await disputes.undecided(connection, row.order_id)
+    await wired.gateway.restart(replace(placed, restart=decision))
+    if disputed:  # the new workflow knows nothing of it
+        await wired.gateway.wake(row.order_id, Wake("waybill", row.id, EventTopic.DISPUTE, disputed=True))
     return AnswerOut(order_id=row.order_id, status=order.status, waiting="The order is taken up again.")
 
 
@@ -102,18 +127,50 @@ async def _resolved_before(wired: Services, row: Row[Any], body: ResolveIn) -> A
 
 
 async def _resolve_record(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
-    """Close an exception of an order that has ended: nobody but its record is left to be told."""
+    """Close an exception that no workflow waits for: nobody but the order's record is to be told."""
     async with wired.database.transaction() as connection:
-        await exceptions.resolve(
-            connection,
-            row.id,
-            resolution=decision.action.value,
-            by=decision.by,
-            note=decision.note,
-            at=wired.now(),
-        )
-        await exceptions.refresh_attention(connection, row.order_id)
+        await _close(connection, row, decision, wired.now())
     return await _standing(wired, row.order_id)
+
+
+async def _about_money(wired: Services, row: Row[Any], decision: Resolution, caller: Caller) -> AnswerOut:
+    """Decide on the record what the order's workflow does not wait for, whether or not it still runs."""
+    needed = _NEEDED.get((ExceptionKind(row.kind), decision.action))
+    if needed is not None and needed not in caller.scopes:
+        raise Forbidden(f"To decide {decision.action} the API key {caller.name!r} also needs the scope {needed}.")
+    if row.kind == ExceptionKind.MONEY_DIFFERS and decision.action is Action.RETRY:
+        await wired.money.compare(row.order_id)  # what agrees now closes by itself
+        return await _standing(wired, row.order_id)
+    if decision.action is Action.CANCEL:
+        await _cancel(wired, row, decision)
+    refund_id = None
+    async with wired.database.transaction() as connection:
+        if row.kind == ExceptionKind.MONEY_DIFFERS:
+            await settle_difference(connection, row, decision)
+        elif row.kind == ExceptionKind.REFUND_FAILED:
+            refund_id = await settle_failure(connection, row, decision)
+        await _close(connection, row, decision, wired.now())
+        if row.kind == ExceptionKind.PAYMENT_DISPUTED:  # before the commit: an order that hears nothing waits for ever
+            disputed = await disputes.undecided(connection, row.order_id)
+            await wired.gateway.wake(row.order_id, Wake("waybill", row.id, EventTopic.DISPUTE, disputed=disputed))
+    if refund_id is not None:
+        await pay_now(wired, refund_id, actor=decision.by)
+    return await _standing(wired, row.order_id)
+
+
+async def _cancel(wired: Services, row: Row[Any], decision: Resolution) -> None:
+    """Give up the order whose payment is disputed. Raises TooLate, Unavailable."""
+    try:
+        wish = CancelRequest(by=decision.by, reason=decision.note)
+        await wired.gateway.cancel(row.order_id, wish, key=f"cancel:{row.id}")
+    except NotFound as error:
+        raise not_running(row.number) from error
+
+
+async def _close(connection: AsyncConnection, row: Row[Any], decision: Resolution, at: datetime) -> None:
+    said = {"resolution": decision.action.value, "by": decision.by, "note": decision.note}
+    await exceptions.resolve(connection, row.id, **said, at=at)
+    await exceptions.refresh_attention(connection, row.order_id)
 
 
 async def _standing(wired: Services, order_id: str) -> AnswerOut:

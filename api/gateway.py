@@ -4,15 +4,20 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from domain.exceptions import Resolution
+from domain.holds import Hold, ReleaseHold
+from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
+from domain.rejections import Rejection
+from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
+from workflows.money.refund import PayRefund
 
 
 class OrderGateway(Protocol):
     """Starts orders and passes people's wishes on to them.
 
-    ``key`` names the wish: the same one, sent again, gets the first answer. `cancel`, `hand_over` and `resolve` raise
-    NotFound where no such order runs, and Conflict, TooLate or NotPaid where the order refuses; all raise Unavailable
-    where nobody answers in time, after which the same call may be repeated.
+    ``key`` names the wish: the same one, sent again, gets the first answer. `cancel`, `hand_over`, `hold`, `release`
+    and `resolve` raise NotFound where no such order runs, and Conflict, TooLate, OnHold or NotPaid where the order
+    refuses; all raise Unavailable where nobody answers in time, after which the same call may be repeated.
     """
 
     async def start(self, placed: PlacedOrder) -> None:
@@ -24,11 +29,65 @@ class OrderGateway(Protocol):
     async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
         """Note that a fulfilment's parcels are the carrier's; its money is captured first."""
 
+    async def reject(self, order_id: str, rejection: Rejection, *, key: str) -> Answer:
+        """Take units from a fulfilment that its warehouse does not ship, and find another place."""
+
     async def restart(self, placed: PlacedOrder) -> None:
         """Start an order anew whose workflow was ended in Temporal; Conflict if it runs, or ended by itself."""
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         """Pass on a person's decision about an exception."""
 
+    async def hold(self, order_id: str, hold: Hold, *, key: str) -> Answer:
+        """Stop an order before its next irrevocable step."""
+
+    async def release(self, order_id: str, release: ReleaseHold, *, key: str) -> Answer:
+        """Pass on somebody's agreement to a hold's release."""
+
+    async def wake(self, order_id: str, wake: Wake) -> bool:
+        """Tell an order that a provider has news; False if its workflow has ended."""
+
     async def stock_arrived(self, order_ids: Sequence[str]) -> None:
         """Tell orders that wait for stock that some has come."""
+
+
+class TransferGateway(Protocol):
+    """Starts transfers and passes people's wishes on to them.
+
+    ``key`` names the wish, as with orders. All raise Unavailable where nobody answers in time; wishes raise NotFound
+    where no such transfer runs, and Conflict or its kinds where the transfer refuses.
+    """
+
+    async def start(self, transfer: OpenTransfer) -> None:
+        """Start a transfer; one that runs stays as it is."""
+
+    async def ready(self, transfer_id: str, wish: Wish, *, key: str) -> Standing:
+        """Keep its units from sale."""
+
+    async def send(self, transfer_id: str, wish: SendWish, *, key: str) -> Standing:
+        """Its goods leave."""
+
+    async def receive(self, transfer_id: str, receipt: Receipt, *, key: str) -> Standing:
+        """Book what arrived."""
+
+    async def cancel(self, transfer_id: str, wish: CancelWish, *, key: str) -> Standing:
+        """Cancel it."""
+
+    async def expect(self, transfer_id: str, wish: ExpectWish, *, key: str) -> Standing:
+        """Expect its goods at another moment."""
+
+
+class MoneyGateway(Protocol):
+    """Starts what has to do with money beside orders: each thing once at a time.
+
+    All raise Unavailable where Temporal does not answer.
+    """
+
+    async def compare_all(self) -> None:
+        """Compare all orders' ledgers with their providers now, unless that is being done."""
+
+    async def compare(self, order_id: str) -> None:
+        """Compare one order's ledger with its provider now."""
+
+    async def pay(self, refund: PayRefund) -> None:
+        """Pay a refund by the decision that was taken; one that is being paid stays as it is."""

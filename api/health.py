@@ -10,13 +10,15 @@ from api.describing import answers, public_problems
 from api.metrics import Standing
 from api.schemas.base import Output
 from api.services import Services, Wired
-from db import exceptions, inbox, order_lists
+from db import exceptions, holds, inbox, order_lists, stock_queues
 from db.faults import FAULTS, is_away
 from domain.errors import Unavailable
+from domain.stock_queues import QueueName
 
 router = APIRouter(tags=["health"])
 
 _WITHIN_SECONDS = 3.0
+_NOTHING_WAITS = dict.fromkeys((queue.value for queue in QueueName), 0)
 
 
 class HealthOut(Output):
@@ -58,17 +60,21 @@ async def readyz(wired: Wired) -> ReadyOut:
     responses={200: answers("text/plain", "Prometheus' text format.")},
 )
 async def metrics(wired: Wired) -> Response:
-    """Requests, webhooks and provider calls of this process; orders, exceptions and inbox of the database."""
+    """Requests, webhooks and provider calls of this process; orders, exceptions, inbox and queues of the database."""
     return Response(wired.metrics.render(await _standing(wired)), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _standing(wired: Services) -> Standing | None:
     try:
         async with asyncio.timeout(_WITHIN_SECONDS), wired.database.reading() as connection:
+            waits = await stock_queues.count(connection)
             return Standing(
                 exceptions=await exceptions.count_open(connection),
+                holds=await holds.count_standing(connection, wired.now()),
                 orders=await order_lists.count_by_status(connection),
                 inbox=await inbox.count_by_status(connection),
+                waiting_units={**_NOTHING_WAITS, **{row.queue: row.units for row in waits}},
+                waiting_orders={**_NOTHING_WAITS, **{row.queue: row.orders for row in waits}},
             )
     except FAULTS as error:
         if not is_away(error):

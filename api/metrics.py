@@ -8,11 +8,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 @dataclass(frozen=True)
 class Standing:
-    """Counts that the database knows: open exceptions by kind, orders by status, inbox rows by status."""
+    """Counts that the database knows: exceptions by kind, holds by reason, orders and inbox rows by status, queues."""
 
     exceptions: Mapping[str, int]
+    holds: Mapping[str, int]
     orders: Mapping[str, int]
     inbox: Mapping[str, int]
+    waiting_units: Mapping[str, int]
+    waiting_orders: Mapping[str, int]
 
 
 class WebMetrics:
@@ -33,6 +36,12 @@ class WebMetrics:
         self._webhooks = Counter(
             "waybill_webhooks", "Webhooks, by provider and outcome.", ["provider", "outcome"], registry=self._registry
         )
+        self._rejections = Counter(
+            "waybill_rejections",
+            "Fulfilments that warehouses rejected, whole or in part, by reason and warehouse.",
+            ["reason", "warehouse"],
+            registry=self._registry,
+        )
         self._calls = Histogram(
             "waybill_provider_call_seconds",
             "Time of calls to providers, by provider, operation and outcome.",
@@ -45,8 +54,11 @@ class WebMetrics:
         self._exceptions = self._counted(
             "waybill_open_exceptions", "Exceptions that wait for a person, by kind.", "kind"
         )
+        self._holds = self._counted("waybill_standing_holds", "Holds that stop their orders, by reason.", "reason")
         self._orders = self._counted("waybill_orders", "Orders, by status.", "status")
         self._inbox = self._counted("waybill_inbox_events", "Provider events not applied, by status.", "status")
+        self._waiting_units = self._counted("waybill_waiting_units", "Units that orders wait for, by queue.", "queue")
+        self._waiting_orders = self._counted("waybill_waiting_orders", "Orders that wait for units, by queue.", "queue")
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One answered request; ``status`` 0 where the caller went away first."""
@@ -60,6 +72,10 @@ class WebMetrics:
         """One webhook of a provider that we know."""
         self._webhooks.labels(provider, outcome).inc()
 
+    def rejected(self, reason: str, warehouse: str) -> None:
+        """One rejection by a warehouse."""
+        self._rejections.labels(reason, warehouse).inc()
+
     def provider_call(self, provider: str, operation: str, outcome: str, seconds: float) -> None:
         """One call to a provider; fits `integrations.observing.Observe`."""
         self._calls.labels(provider, operation, outcome).observe(seconds)
@@ -68,8 +84,11 @@ class WebMetrics:
         """The text that Prometheus reads. Without ``standing`` the database did not answer: no counts."""
         self._database.set(0 if standing is None else 1)
         self._fill(self._exceptions, standing.exceptions if standing else {})
+        self._fill(self._holds, standing.holds if standing else {})
         self._fill(self._orders, standing.orders if standing else {})
         self._fill(self._inbox, standing.inbox if standing else {})
+        self._fill(self._waiting_units, standing.waiting_units if standing else {})
+        self._fill(self._waiting_orders, standing.waiting_orders if standing else {})
         return generate_latest(self._registry)
 
     def _counted(self, name: str, text: str, label: str) -> Gauge:

@@ -131,8 +131,8 @@ async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str)
         if row.closed_at is not None:
             return closed_answer(row, OrderStatus.CANCELLED, "be cancelled")
     async with wired.database.reading() as connection:
-        lines = await orders.lines(connection, row.id)
-    await wired.gateway.start(placed_order(row, lines, wired.policy))
+        placed = await placed_order(connection, row, wired.policy)
+    await wired.gateway.start(placed)
     try:
         return await wired.gateway.cancel(row.id, wish, key=key)
     except NotFound as error:

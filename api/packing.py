@@ -9,27 +9,28 @@ from api.errors import NothingToPrint
 from api.viewing import ADDRESS, grouped
 from db import catalogue, orders, shipments
 from domain.errors import NotFound
-from domain.shipments import FulfilmentStatus
+from domain.shipments import NOT_SHIPPING
 from templates.slips import PackingSlip, PickLine
 
 
 async def order_slips(connection: AsyncConnection, id_or_number: str) -> list[PackingSlip]:
-    """One slip for each fulfilment that is not cancelled. Raises NotFound, or NothingToPrint where there is none."""
+    """One slip for each fulfilment that ships or has shipped. Raises NotFound, or NothingToPrint if none does."""
     order = await orders.find(connection, id_or_number)
     if order is None:
         raise NotFound("order", id_or_number)
-    fulfilments = [
-        row
-        for row in await shipments.fulfilments(connection, order.id)
-        if row.status != FulfilmentStatus.CANCELLED.value
-    ]
+    fulfilments = [row for row in await shipments.fulfilments(connection, order.id) if row.status not in NOT_SHIPPING]
     if not fulfilments:
         raise NothingToPrint(f"Order {order.number} has nothing to pack: no warehouse has it, or it was cancelled.")
     places = await catalogue.find_warehouses(connection, [row.warehouse for row in fulfilments])
-    names = {row.number: row.name for row in await orders.lines(connection, order.id)}
+    names = orders.unit_names(await orders.lines(connection, order.id), part_of="{part} (in {bundle})")
     picks = grouped(await shipments.fulfilment_lines(connection, order.id), "fulfilment_id")
     return [
-        _slip(order, row, places[row.warehouse], [PickLine(p.sku, names[p.line], p.quantity) for p in picks[row.id]])
+        _slip(
+            order,
+            row,
+            places[row.warehouse],
+            [PickLine(p.sku, names[p.line, p.sku], p.quantity) for p in picks[row.id]],
+        )
         for row in fulfilments
     ]
 

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from api.errors import Fault, InvalidJson, InvalidRequest, OfHttp, UnsupportedMediaType
 from db.faults import FAULTS, is_away
-from domain.errors import NotEnoughUnits, PayloadTooLarge, Unauthorised, Unavailable, WaybillError
+from domain.errors import MoreThanSent, NotEnoughUnits, PayloadTooLarge, Unauthorised, Unavailable, WaybillError
 
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = "waybill.request_id"
@@ -97,6 +97,8 @@ def problem_response(
 def _faults(error: WaybillError) -> Sequence[Fault]:
     if isinstance(error, NotEnoughUnits):
         return [Fault(f"lines[{index}]", text, error.code) for index, text in error.lines]
+    if isinstance(error, MoreThanSent):
+        return [Fault(where, text, error.code) for where, text in error.faults]
     return error.faults if isinstance(error, InvalidRequest) else ()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
@@ -9,6 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.orders import order_line
 from activities.routing import DECISION, places, promised_for, rule_set, scene_of
 from api.auth import ReadsCatalogue, ReadsOrders, WritesCatalogue
 from api.context import concerns
@@ -25,6 +27,7 @@ from api.schemas.routing import (
     RegionIn,
     RegionListOut,
     RegionOut,
+    RoundOut,
     RoutingOut,
     RuleSetIn,
     RuleSetListOut,
@@ -36,12 +39,14 @@ from api.schemas.routing import (
 from api.services import Wired
 from db import catalogue, orders, stock
 from db import routing as records
+from db.bundles import parts_of
 from domain.errors import Conflict, NotFound, UnknownSku
 from domain.money import check_currency
 from domain.orders import Address, Line
 from domain.routing.decision import Decision, decide
 from domain.routing.rules import BUILT_IN, RuleSet, RuleSetStatus
 from domain.routing.simulation import Figures, PastOrder, compare
+from domain.routing.splitting import units_of
 
 router = APIRouter(prefix="/v1", tags=["routing"])
 
@@ -129,9 +134,12 @@ async def preview(body: PreviewIn, caller: ReadsCatalogue, wired: Wired) -> Prev
     if body.currency is not None:
         check_currency(body.currency)
     lines = [Line(n, x.sku, x.quantity, x.unit_price, x.discount, x.tax) for n, x in enumerate(body.lines, 1)]
-    address, at, skus = body.shipping_address.to_domain(), wired.now(), {line.sku for line in lines}
+    address, at = body.shipping_address.to_domain(), wired.now()
     async with wired.database.reading() as connection:
         await _check_skus(connection, lines)
+        parts = await parts_of(connection, [line.sku for line in lines])
+        lines = [replace(line, parts=parts.get(line.sku, ())) for line in lines]
+        skus = set(units_of(lines))
         rules = await _rules(connection, body)
         scene = await scene_of(
             connection,
@@ -163,7 +171,7 @@ async def simulate(id: RuleSetKey, body: SimulationIn, caller: ReadsOrders, wire
         in_force = await records.active_for(connection, row.channel)
         mine, theirs = rule_set(row), BUILT_IN if in_force is None else rule_set(in_force)
         past = await _past(connection, row.channel, body.last)
-        skus = {line.sku for order in past for line in order.lines}
+        skus = {sku for order in past for sku in units_of(order.lines)}
         available = await stock.available(connection, skus)
         scene = await scene_of(
             connection,
@@ -196,15 +204,18 @@ async def simulate(id: RuleSetKey, body: SimulationIn, caller: ReadsOrders, wire
     responses=problems(404),
 )
 async def show_routing(order: OrderKey, caller: ReadsOrders, wired: Wired) -> RoutingOut:
-    """The last decision: every warehouse that was considered, how each rule ranked it, and why it lost."""
+    """Every warehouse that was considered, how each rule ranked it, and why it lost; round after round."""
     async with wired.database.reading() as connection:
         row = await orders.find(connection, order)
         if row is None:
             raise NotFound("order", order)
-        kept = await records.last_decision(connection, row.id)
+        kept = await records.decisions(connection, row.id)
     concerns(row.id, row.number)
-    decision = None if kept is None else decision_out(DECISION.validate_python(kept))
-    return RoutingOut(order_id=row.id, number=row.number, sentences=row.routing, decision=decision)
+    rounds = [
+        RoundOut(round=r.round, at=r.at, decision=decision_out(DECISION.validate_python(r.decision))) for r in kept
+    ]
+    last = rounds[-1].decision if rounds else None
+    return RoutingOut(order_id=row.id, number=row.number, sentences=row.routing, decision=last, rounds=rounds)
 
 
 @router.get("/routing/regions", response_model=RegionListOut, summary="List postal regions", responses=problems())
@@ -310,8 +321,7 @@ async def _past(connection: AsyncConnection, channel: str, last: int) -> list[Pa
     rows = await records.past_orders(connection, channel, limit=last)
     lines: dict[str, list[Line]] = {row.id: [] for row in rows}
     for row in await records.lines_of(connection, list(lines)):
-        line = Line(row.number, row.sku, row.quantity, row.unit_price, row.discount, row.tax)
-        lines[row.order_id].append(line)
+        lines[row.order_id].append(order_line(row))
     return [
         PastOrder(
             tuple(lines[row.id]),

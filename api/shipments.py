@@ -17,13 +17,12 @@ from api.viewing import WAITING
 from db import orders, shipments
 from domain.errors import NotFound, TooEarly, TooLate, Unavailable
 from domain.orders import HandOver
-from domain.shipments import FulfilmentStatus, LabelFormat
+from domain.shipments import LEFT, NOT_SHIPPING, FulfilmentStatus, LabelFormat
 from integrations.errors import ProviderError, Rejected, Throttled
 
 router = APIRouter(prefix="/v1/fulfilments", tags=["fulfilments"])
 
 FulfilmentId = Annotated[str, Path(max_length=64, description="The fulfilment's id.")]
-_LEFT = (FulfilmentStatus.HANDED_OVER, FulfilmentStatus.DELIVERED, FulfilmentStatus.RETURNED)
 
 
 @router.post(
@@ -40,11 +39,11 @@ async def hand_over(
     idempotency_key: IdempotencyKey = None,
 ) -> AnswerOut:
     """Note that the parcel is the carrier's. The money is captured first; while that fails the answer is 409."""
-    row, order = await _find(wired, fulfilment)
-    if row.status in _LEFT:
+    row, order = await find_fulfilment(wired, fulfilment)
+    if row.status in LEFT:
         sentence = WAITING.validate_python(order.waiting).sentence
         return AnswerOut(order_id=order.id, status=order.status, waiting=sentence)
-    if order.closed_at is not None or row.status == FulfilmentStatus.CANCELLED:
+    if order.closed_at is not None or row.status in NOT_SHIPPING:
         raise TooLate(f"The fulfilment is {row.status} and order {order.number} {order.status}: it must not leave.")
     # A refused hand-over is tried again once the money is there, so without a key of the caller's each try is its own.
     key = f"hand-over:{fulfilment}:{idempotency_key or request.scope[REQUEST_ID]}"
@@ -60,7 +59,8 @@ async def hand_over(
     return AnswerOut(order_id=order.id, status=answer.status, waiting=answer.waiting)
 
 
-async def _find(wired: Services, fulfilment: str) -> tuple[Row[Any], Row[Any]]:
+async def find_fulfilment(wired: Services, fulfilment: str) -> tuple[Row[Any], Row[Any]]:
+    """A fulfilment and its order. Raises NotFound."""
     async with wired.database.reading() as connection:
         row = await shipments.find_fulfilment(connection, fulfilment)
         order = None if row is None else await orders.find(connection, row.order_id)

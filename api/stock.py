@@ -9,10 +9,12 @@ from pydantic import Field
 from api.auth import ReadsStock, WritesStock
 from api.catalogue import SkuCode, WarehouseCode
 from api.describing import problems
+from api.errors import Fault, InvalidRequest
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
 from api.schemas.base import Word
 from api.schemas.stock import LevelListOut, LevelOut, LimitsIn, MovementListOut, MovementOut
 from api.services import Wired
+from api.stock_entries import BUNDLE_HAS_NO_STOCK
 from db import catalogue, stock
 from db.stock import Change
 from domain.errors import NotFound
@@ -71,8 +73,11 @@ async def put_limits(
 ) -> LevelOut:
     """Write what is kept back of a SKU in a warehouse and when people are told. What is promised stays promised."""
     async with wired.database.transaction() as connection:
-        if sku not in await catalogue.find_skus(connection, [sku]):
+        known = await catalogue.find_skus(connection, [sku])
+        if sku not in known:
             raise NotFound("SKU", sku)
+        if known[sku].bundle:
+            raise InvalidRequest([Fault("sku", BUNDLE_HAS_NO_STOCK.format(sku), "bundle_without_stock")])
         if warehouse not in await catalogue.find_warehouses(connection, [warehouse]):
             raise NotFound("warehouse", warehouse)
         await stock.ensure_levels(connection, [(sku, warehouse)])

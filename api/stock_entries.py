@@ -1,9 +1,11 @@
 """What is entered into the stock's books: each entry is booked whole, and once for its reference."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from fastapi import APIRouter, Response
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.stock_entries import enter
@@ -24,12 +26,13 @@ from api.schemas.stock_entries import (
     WriteOffIn,
 )
 from api.services import Services, Wired
-from db import catalogue, order_lists, stock
+from db import catalogue, stock, stock_queues
 from domain.errors import Unavailable, UnknownSku
 from domain.stock_entries import Entry, EntryKind
 
 router = APIRouter(prefix="/v1/stock", tags=["stock"])
 
+BUNDLE_HAS_NO_STOCK = "{} is a bundle and has no stock of its own: enter its parts."
 MOST_ORDERS_WOKEN = 100
 """How many waiting orders an entry wakes at once; the others look again by their own timers."""
 
@@ -119,6 +122,8 @@ async def _enter(
     async with wired.database.transaction() as connection:
         await _check(connection, entry)
         new = await enter(connection, entry)
+        # Its levels are there now, and keep a SKU from becoming a bundle; it may have become one before.
+        _refuse_bundles(entry, await catalogue.find_skus(connection, [line.sku for line in entry.lines]))
         levels = await stock.find_levels(connection, keys)
     if new:
         await _wake(wired, [(row.sku, row.warehouse) for row in levels if row.available > row.seen_available])
@@ -132,6 +137,7 @@ async def _check(connection: AsyncConnection, entry: Entry) -> None:
     if entry.warehouse not in await catalogue.find_warehouses(connection, [entry.warehouse]):
         raise InvalidRequest([Fault("warehouse", f"There is no warehouse {entry.warehouse!r}.", "unknown_warehouse")])
     known = await catalogue.find_skus(connection, [line.sku for line in entry.lines])
+    _refuse_bundles(entry, known)
     unknown = [
         UnknownSku(line.sku, field=f"lines[{index}].sku")
         for index, line in enumerate(entry.lines)
@@ -143,11 +149,21 @@ async def _check(connection: AsyncConnection, entry: Entry) -> None:
         raise InvalidRequest([Fault(error.field, error.detail, "unknown_sku") for error in unknown])
 
 
+def _refuse_bundles(entry: Entry, known: Mapping[str, Row[Any]]) -> None:
+    faults = [
+        Fault(f"lines[{index}].sku", BUNDLE_HAS_NO_STOCK.format(line.sku), "bundle_without_stock")
+        for index, line in enumerate(entry.lines)
+        if line.sku in known and known[line.sku].bundle
+    ]
+    if faults:
+        raise InvalidRequest(faults)
+
+
 async def _wake(wired: Services, keys: list[tuple[str, str]]) -> None:
     if not keys:
         return
     async with wired.database.reading() as connection:
-        waiting = await order_lists.awaiting_stock(connection, [sku for sku, _ in keys], limit=MOST_ORDERS_WOKEN)
+        waiting = await stock_queues.whose_turn(connection, [sku for sku, _ in keys], limit=MOST_ORDERS_WOKEN)
     try:
         await wired.gateway.stock_arrived(waiting)
     except Unavailable:

@@ -8,6 +8,9 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from activities.orders import order_line
+from api.schemas.holds import HoldOut
+from api.schemas.ledger import MoneyOut
 from api.schemas.views import (
     AcceptedOut,
     DeclineOut,
@@ -24,8 +27,10 @@ from api.schemas.views import (
     WaitingOut,
 )
 from api.services import Links
+from db.ledger import balance_of
 from db.order_view import OrderView, Rows
-from domain.orders import Address, Customer, Line
+from domain.holds import HoldStatus
+from domain.orders import Address, Customer
 from domain.payments import PaymentStatus
 from domain.promises import standing
 from domain.waiting import Waiting
@@ -91,9 +96,12 @@ def order_out(view: OrderView, links: Links, now: datetime) -> OrderOut:
         "customer": CUSTOMER.validate_python(view.order.customer),
         "shipping_address": ADDRESS.validate_python(view.order.shipping_address),
         "lines": [_line(row) for row in view.lines],
+        "waits": view.waits,
         "payment": _payment(view),
+        "money": money_out(view.ledger),
         "fulfilments": _fulfilments(view),
         "exceptions": view.exceptions,
+        "holds": [hold_out(row, now, view.order.number) for row in view.holds],
         "notifications": view.notifications,
         "timeline": view.timeline,
         "links": links_out(view.order.id, links),
@@ -101,9 +109,36 @@ def order_out(view: OrderView, links: Links, now: datetime) -> OrderOut:
     return OrderOut.model_validate(values)
 
 
+def hold_out(row: Row[Any], now: datetime, number: str | None = None) -> HoldOut:
+    """A hold; ``number`` is its order's, where the row does not have it."""
+    over = row.released_at is not None or (row.until is not None and row.until <= now)
+    status = HoldStatus.RELEASED if over else HoldStatus.STANDING
+    released_at = row.released_at or (row.until if over else None)
+    return HoldOut.model_validate(
+        {**row._mapping, "order_number": number or row.number, "status": status, "released_at": released_at}
+    )
+
+
+def money_out(entries: Rows) -> MoneyOut:
+    """What an order's entries come to."""
+    now = balance_of(entries)
+    return MoneyOut(
+        authorised=now.authorised_status,
+        paid=now.paid_status,
+        invoiced=now.invoiced,
+        credited=now.credited,
+        held=now.held,
+        captured=now.captured,
+        refunded=now.refunded,
+        owed=now.owed,
+        written_off=now.written_off,
+        disputed=now.disputed,
+        lost=now.lost,
+    )
+
+
 def _line(row: Row[Any]) -> LineOut:
-    line = Line(row.number, row.sku, row.quantity, row.unit_price, row.discount, row.tax)
-    return LineOut(**vars(line), name=row.name, total=line.total)
+    return LineOut.model_validate({**row._mapping, "total": order_line(row).total})
 
 
 def _payment(view: OrderView) -> PaymentOut:
@@ -146,7 +181,7 @@ def _fulfilment(row: Row[Any], lines: Rows, parcels: Rows, scans: dict[str, list
         **row._mapping,
         "lines": lines,
         "parcels": [ParcelOut.model_validate({**p._mapping, "events": scans[p.id]}) for p in parcels],
-        "links": FulfilmentLinksOut(hand_over=f"{here}/hand-over", label=f"{here}/label"),
+        "links": FulfilmentLinksOut(hand_over=f"{here}/hand-over", label=f"{here}/label", reject=f"{here}/reject"),
     }
     return FulfilmentOut.model_validate(values)
 

@@ -1,5 +1,7 @@
 """`python -m bench` measures everything; `python -m bench large` lists and searches over a million orders as well.
 
+`python -m bench portals` measures visits to a supplier's portal.
+
 The last line is JSON. The status is 0 once everything was measured: goals missed are marked, and fail nothing.
 """
 
@@ -9,6 +11,7 @@ import sys
 
 from rich.console import Console
 
+from bench.portals import portals
 from bench.report import reading_rows, table
 from bench.run import lists, measure, running
 from bench.settings import LARGE, Settings
@@ -46,14 +49,14 @@ async def large() -> int:
     return 0
 
 
-COMMANDS = {(): everything, ("large",): large}
+COMMANDS = {(): everything, ("large",): large, ("portals",): portals}
 
 
 def main(arguments: list[str]) -> int:
     """Status 2 where there is no such command or a setting is wrong."""
     command = COMMANDS.get(tuple(arguments))
     if command is None:
-        sys.stderr.write("usage: python -m bench [large]\n")
+        sys.stderr.write("usage: python -m bench [large | portals]\n")
         return CANNOT_START
     return run(command)
 

@@ -1,6 +1,8 @@
 """`make bench`: everything once, on fresh data, one stage after the other."""
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,14 +20,14 @@ from bench.arithmetic import percentile
 from bench.floor import Floor, bare_start, bare_worker
 from bench.histories import Cost, read_cost
 from bench.progress import Stages
-from bench.report import Cpu, Measures
+from bench.report import Cpu, Holding, Measures
 from bench.settings import Settings
 from bench.tasks import at_rate
 from domain.orders import workflow_id
 from local.demo import clear
 from local.ports import Ports
 from local.processes import LocalError
-from local.stack import Stack
+from local.stack import ROOT, Stack
 from local.temporal import NAMESPACE
 
 FOLDER = Path(".waybill/bench")
@@ -86,6 +88,7 @@ async def measure(bench: Bench) -> Measures:
     rate, cpu = await many_orders(bench)
     floor = await bare_workflows(bench, single)
     accepted, started, worker_mb, stack_mb = await waiting_orders(bench)
+    holding = await reservations(bench)
     listed, searched = await lists(bench, count=bench.settings.listed)
     return Measures(
         events_per_order=single.events,
@@ -100,6 +103,7 @@ async def measure(bench: Bench) -> Measures:
         list_p50_ms=listed.p50,
         search_p50_ms=searched.p50,
         stack_mb=stack_mb,
+        holding=holding,
     )
 
 
@@ -189,6 +193,23 @@ async def waiting_orders(bench: Bench) -> tuple[list[float], list[float], float,
         await customers.until(customers.placed[done:], load.AWAITING_HAND_OVER, advance=advance)
     stack_mb = sum(meters.shared_out_mb(pid) for pid in bench.pids.values())
     return accepted, starts, meters.resident_mb(bench.pids["worker"]), stack_mb
+
+
+async def reservations(bench: Bench) -> Holding:
+    """Reservations and the same statements bare, in a process and an empty database of their own on the same server."""
+    name = "bench_reservations"
+    await bench.customers.database.execute(f"CREATE DATABASE {name}")
+    url = bench.stack.database_url.rpartition("/")[0] + f"/{name}"
+    count = bench.settings.reservations
+    with bench.stages.stage("Reservations, and their statements bare", count) as advance:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bench.reservations", url, str(count)), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        printed, _ = await process.communicate()
+        advance(count)
+    if process.returncode:
+        raise LocalError(f"Reservations could not be measured: the process ended with status {process.returncode}.")
+    return Holding(**json.loads(printed))
 
 
 async def lists(bench: Bench, *, count: int, first: int = 0) -> tuple[looks.Looked, looks.Looked]:

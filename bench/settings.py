@@ -16,7 +16,7 @@ class Settings:
 
     ``orders`` go from placed to delivered with ``in_flight`` at a time, and so do as many bare workflows. ``waiting``
     orders are placed at ``rate`` a second and then wait for their hand-over. Lists and searches are asked ``looks``
-    times each over ``listed`` orders.
+    times each over ``listed`` orders. ``reservations`` are made, over many SKUs and then of a single one.
     """
 
     orders: int = 300
@@ -25,6 +25,7 @@ class Settings:
     rate: int = 20
     listed: int = 100_000
     looks: int = 600
+    reservations: int = 2000
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

@@ -14,11 +14,12 @@ from sqlalchemy import Row
 
 from db import order_view
 from db.base import Database
-from db.order_view import OrderView
+from db.ledger import balance_of
+from db.order_view import OrderView, Rows
 from domain.errors import NotFound
 from domain.money import Money
 from domain.orders import Address, Line, OrderStatus
-from domain.shipments import TrackingEvent, TrackingStatus
+from domain.shipments import GIVEN_BACK, FulfilmentStatus, TrackingEvent, TrackingStatus
 from domain.waiting import Waiting
 from templates.pages import OrderPage, PageEntry, PageLinks, PageMoney, PageParcel, ParcelItem
 from templates.parts import PricedLine
@@ -27,6 +28,9 @@ from templates.render import Templates
 _WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
 _ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
 _TOKEN_LENGTH = 200
+_AMONG_PEOPLE = frozenset({"exception", "resolved", "held", "release_agreed", "released"})
+_BEHIND_THE_SCENES = frozenset({"rejected", "rejection_refused", "rerouted", "label_voided"})
+"""entries of the timeline that tell of warehouses only: to the customer nothing has happened"""
 _LINK_ENDED = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -83,11 +87,13 @@ class OrderPages:
             raise NotFound("order", order)
         structlog.contextvars.bind_contextvars(order_id=view.order.id, order=view.order.number)
         nonce = secrets.token_urlsafe(16)
-        html = self.templates.order_page(self._page(view, nonce))
+        html = self.templates.order_page(self._page(view, nonce, inside=token is None))
         return HTMLResponse(html, headers={"Content-Security-Policy": _policy(nonce), "X-Robots-Tag": "noindex"})
 
-    def _page(self, view: OrderView, nonce: str) -> OrderPage:
+    def _page(self, view: OrderView, nonce: str, *, inside: bool) -> OrderPage:
+        """What is on the page. What the shop's people decide among themselves is not for customers."""
         order, payment = view.order, view.payment
+        timeline = [row for row in view.timeline if inside or row.kind not in _AMONG_PEOPLE]
         return OrderPage(
             shop_name=self.shop_name,
             locale=order.customer["locale"],
@@ -100,9 +106,10 @@ class OrderPages:
             customer_name=order.customer["name"],
             address=_ADDRESS.validate_python(order.shipping_address),
             lines=tuple(_line(row, order.currency) for row in view.lines),
-            money=_money(order, payment),
+            money=_money(order, payment, view.ledger),
             parcels=_parcels(view),
-            entries=tuple(PageEntry(row.at, row.text, row.kind) for row in view.timeline),
+            entries=tuple(PageEntry(row.at, row.text, row.kind) for row in timeline),
+            inside=inside,
             links=PageLinks(pay=None if payment is None else payment.action_url),
         )
 
@@ -119,7 +126,7 @@ def _line(row: Row[Any], currency: str) -> PricedLine:
     return PricedLine(name=row.name, sku=row.sku, quantity=row.quantity, total=Money(line.total, currency))
 
 
-def _money(order: Row[Any], payment: Row[Any] | None) -> PageMoney:
+def _money(order: Row[Any], payment: Row[Any] | None, ledger: Rows) -> PageMoney:
     currency = order.currency
     nothing = Money(0, currency)
     return PageMoney(
@@ -128,19 +135,28 @@ def _money(order: Row[Any], payment: Row[Any] | None) -> PageMoney:
         authorised=nothing if payment is None else Money(payment.authorised, currency),
         captured=nothing if payment is None else Money(payment.captured, currency),
         refunded=nothing if payment is None else Money(payment.refunded, currency),
+        paid=balance_of(ledger).paid_status,
     )
 
 
 def _parcels(view: OrderView) -> tuple[PageParcel, ...]:
     """One parcel for each fulfilment: the newest one, if there was more than one label."""
-    newest = {parcel.fulfilment_id: parcel for parcel in view.parcels}
+    newest = {parcel.fulfilment_id: parcel for parcel in view.parcels if _counts(view, parcel)}
     names = {line.number: line.name for line in view.lines}
-    return tuple(_parcel(view, row, newest.get(row.id), names) for row in view.fulfilments)
+    ships = [row for row in view.fulfilments if row.status != FulfilmentStatus.REJECTED]
+    return tuple(_parcel(view, row, newest.get(row.id), names) for row in ships)
 
 
-def _parcel(view: OrderView, fulfilment: Row[Any], parcel: Row[Any] | None, names: Mapping[int, str]) -> PageParcel:
+def _counts(view: OrderView, parcel: Row[Any]) -> bool:
+    """Whether people may still look for the parcel; of a cancelled order its label's end is all there is to tell."""
+    return parcel.void_status not in GIVEN_BACK or view.order.status in {OrderStatus.CANCELLING, OrderStatus.CANCELLED}
+
+
+def _parcel(
+    view: OrderView, fulfilment: Row[Any], parcel: Row[Any] | None, names: Mapping[tuple[int, str], str]
+) -> PageParcel:
     items = tuple(
-        ParcelItem(names[line.line], line.quantity)
+        ParcelItem(names[line.line, line.sku], line.quantity)
         for line in view.fulfilment_lines
         if line.fulfilment_id == fulfilment.id
     )

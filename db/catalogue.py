@@ -1,7 +1,7 @@
 """SKUs and warehouses: the reference data that orders name."""
 
-from collections.abc import Sequence
-from datetime import datetime, time
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, time
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Row, Select, bindparam, func, literal_column, or_, select, text
@@ -11,14 +11,22 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.statements import Record, Statement
+from domain.stock_queues import OutOfStock
 
 
 class Sku(Base):
-    """An item that can be sold. Weight and size are of one packed unit, in grams and millimetres."""
+    """An item that can be sold. Weight and size are of one packed unit, in grams and millimetres.
+
+    ``when_out_of_stock`` says whether units may be promised that are not there, at most ``promise_cap`` of them over
+    all orders: for ``restock_days`` later, or, of a SKU that is not out yet, for ``ships_on``.
+    """
 
     __tablename__ = "skus"
     __table_args__ = (
         CheckConstraint("weight_grams > 0 AND length_mm > 0 AND width_mm > 0 AND height_mm > 0", name="size"),
+        CheckConstraint("promise_cap >= 0 AND restock_days >= 0", name="promises"),
+        CheckConstraint("when_out_of_stock <> 'pre_order' OR ships_on IS NOT NULL", name="pre_order"),
+        CheckConstraint("NOT bundle OR when_out_of_stock = 'deny'", name="bundle"),
     )
 
     sku: Mapped[str] = mapped_column(primary_key=True)
@@ -31,6 +39,12 @@ class Sku(Base):
     currency: Mapped[str]
     active: Mapped[bool] = mapped_column(default=True)
     hazardous: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    bundle: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """made of the SKUs in `bundle_parts`, and without stock of its own"""
+    when_out_of_stock: Mapped[str] = mapped_column(default="deny", server_default=text("'deny'"))
+    promise_cap: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    restock_days: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    ships_on: Mapped[date | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -83,7 +97,22 @@ async def find_skus(connection: AsyncConnection, skus: Sequence[str]) -> dict[st
     return {row.sku: row for row in await _FIND_SKUS.rows(connection, given=list(set(skus)))}
 
 
-async def find_warehouses(connection: AsyncConnection, codes: Sequence[str]) -> dict[str, Record]:
+async def lock_promised(connection: AsyncConnection, skus: Collection[str]) -> dict[str, Row[Any]]:
+    """Lock those of ``skus`` of which more may be promised than is there, in the order of their names; by SKU.
+
+    Who promises such units counts first what is promised: nobody else may do so meanwhile. Whoever locks stock levels
+    as well locks these first.
+    """
+    query = (
+        select(Sku.__table__)
+        .where(Sku.sku.in_(sorted(skus)), Sku.when_out_of_stock != OutOfStock.DENY.value)
+        .order_by(Sku.sku)
+        .with_for_update(key_share=True)
+    )
+    return {row.sku: row for row in await connection.execute(query)}
+
+
+async def find_warehouses(connection: AsyncConnection, codes: Sequence[str]) -> dict[str, Row[Any]]:
     """The warehouses among ``codes`` that exist, by code."""
     return {row.code: row for row in await _FIND_WAREHOUSES.rows(connection, given=list(set(codes)))}
 
@@ -97,9 +126,25 @@ def skus_matching(text: str | None) -> Select[Any]:
     return query
 
 
-async def list_skus(connection: AsyncConnection, *, text: str | None, after: str | None, limit: int) -> list[Row[Any]]:
-    """A page of SKUs in the order of their codes, after the code ``after``."""
+async def list_skus(
+    connection: AsyncConnection, *, text: str | None, after: str | None, limit: int, bundle: bool | None = None
+) -> list[Row[Any]]:
+    """A page of SKUs in the order of their codes, after the code ``after``; with ``bundle`` of one kind only."""
     query = skus_matching(text).order_by(Sku.sku).limit(limit)
+    if bundle is not None:
+        query = query.where(Sku.bundle.is_(bundle))
+    if after is not None:
+        query = query.where(Sku.sku > after)
+    return list(await connection.execute(query))
+
+
+async def list_sold(
+    connection: AsyncConnection, *, skus: Collection[str] | None, after: str | None, limit: int
+) -> list[Row[Any]]:
+    """A page of active SKUs in the order of their codes; of these ``skus`` only, if they are given."""
+    query = select(Sku.__table__).where(Sku.active).order_by(Sku.sku).limit(limit)
+    if skus is not None:
+        query = query.where(Sku.sku.in_(skus))
     if after is not None:
         query = query.where(Sku.sku > after)
     return list(await connection.execute(query))

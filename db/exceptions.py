@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
-from domain.exceptions import OPENED_BY_OTHERS, ExceptionStatus
+from domain.exceptions import OPENED_BY_OTHERS, ExceptionKind, ExceptionStatus
 
 
 class ExceptionRecord(Base):
@@ -29,6 +29,8 @@ class ExceptionRecord(Base):
     kind: Mapped[str]
     reason: Mapped[str]
     actions: Mapped[list[Any]]
+    facts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    """numbers that the reason speaks of, for programs"""
     owner: Mapped[str] = mapped_column(server_default=text("'operators'"))
     status: Mapped[str]
     opened_at: Mapped[datetime]
@@ -46,6 +48,19 @@ async def open_exception(connection: AsyncConnection, values: dict[str, Any]) ->
     row = {**values, "status": ExceptionStatus.OPEN.value}
     inserted = insert(ExceptionRecord).values(row).on_conflict_do_nothing().returning(ExceptionRecord.id)
     return (await connection.execute(inserted)).first() is not None
+
+
+async def open_again(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Write an exception. One that was over by itself is opened again; one that a person has decided stays decided."""
+    row = {**values, "status": ExceptionStatus.OPEN.value}
+    statement = insert(ExceptionRecord).values(row)
+    anew = {name: statement.excluded[name] for name in ("status", "reason", "actions", "facts", "opened_at")}
+    over = {"resolved_at": None, "resolution": None, "resolved_by": None, "note": None, "told_at": None}
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["id"], set_={**anew, **over}, where=ExceptionRecord.resolution == "resolved_itself"
+        )
+    )
 
 
 async def resolve(
@@ -105,7 +120,7 @@ async def claim_not_told(connection: AsyncConnection) -> Row[Any] | None:
 async def find(connection: AsyncConnection, exception_id: str) -> Row[Any] | None:
     """An exception by its id, with its order's number and whether that is closed."""
     query = (
-        select(ExceptionRecord.__table__, Order.number, Order.closed_at)
+        select(ExceptionRecord.__table__, Order.number, Order.closed_at, Order.currency)
         .join(Order, Order.id == ExceptionRecord.order_id)
         .where(ExceptionRecord.id == exception_id)
     )
@@ -144,6 +159,17 @@ async def page(
     if after is not None:
         query = query.where(tuple_(ExceptionRecord.opened_at, ExceptionRecord.id) > after)
     return list(await connection.execute(query))
+
+
+async def orders_with(connection: AsyncConnection, kind: ExceptionKind, *, limit: int) -> list[str]:
+    """Orders that have an open exception of this kind, the oldest first."""
+    query = (
+        select(ExceptionRecord.order_id)
+        .where(ExceptionRecord.status == ExceptionStatus.OPEN.value, ExceptionRecord.kind == kind.value)
+        .order_by(ExceptionRecord.opened_at)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).scalars())
 
 
 async def count_open(connection: AsyncConnection) -> dict[str, int]:

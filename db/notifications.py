@@ -53,10 +53,13 @@ _CONTENT = Statement(
         (SELECT jsonb_agg(l ORDER BY l.number) FROM order_lines l WHERE l.order_id = o.id) AS lines,
         (SELECT jsonb_agg(q ORDER BY q.number, q.attempt) FROM (
             SELECT f.number, c.attempt, c.fulfilment_id, c.carrier, c.service, c.tracking_code, c.tracking_url,
-                c.estimated_delivery
+                c.estimated_delivery, c.void_status
             FROM parcels c JOIN fulfilments f ON f.id = c.fulfilment_id WHERE f.order_id = o.id
         ) q) AS parcels,
-        ARRAY(SELECT f.id FROM fulfilments f WHERE f.order_id = o.id AND f.status = ANY(:to_come)) AS to_come
+        ARRAY(SELECT f.id FROM fulfilments f WHERE f.order_id = o.id AND f.status = ANY(:to_come)) AS to_come,
+        (SELECT min(w.expected_at) FROM stock_waits w WHERE w.order_id = o.id) AS leaves_at,
+        EXISTS (SELECT FROM stock_waits w WHERE w.order_id = o.id AND w.promised AND w.pre_order) AS pre_order,
+        (SELECT r.amount FROM refunds r WHERE r.id = CAST(:refund AS text)) AS refund_amount
     FROM intended CROSS JOIN orders o LEFT JOIN payments p ON p.order_id = o.id
     WHERE o.id = CAST(:order_id AS text)
     """)
@@ -74,14 +77,14 @@ _BEGIN_ATTEMPT = Statement(
 
 
 async def intend_with_content(
-    connection: AsyncConnection, values: dict[str, Any], *, to_come: Sequence[str]
+    connection: AsyncConnection, values: dict[str, Any], *, to_come: Sequence[str], refund: str | None
 ) -> Record | None:
     """Record that an e-mail is about to be handed in (once); how it stands, and all that it can tell of its order.
 
     ``lines`` and ``parcels`` are JSON, None where there are none; ``to_come`` are the ids of the fulfilments with one
-    of those statuses. None where there is no such order.
+    of those statuses, ``refund`` is the id of the refund that is told of. None where there is no such order.
     """
-    given = {**values, "intended": NotificationStatus.INTENDED.value, "to_come": list(to_come)}
+    given = {**values, "intended": NotificationStatus.INTENDED.value, "to_come": list(to_come), "refund": refund}
     return await _CONTENT.first(connection, **given)
 
 

@@ -108,20 +108,6 @@ def _occurs(word: str) -> ColumnElement[bool]:
     return or_(Order.search.startswith(word, autoescape=True), Order.search.contains(f" {word}", autoescape=True))
 
 
-async def awaiting_stock(connection: AsyncConnection, skus: Sequence[str], *, limit: int) -> list[str]:
-    """The ids of orders that wait for stock and have one of ``skus``, those placed first coming first."""
-    query = (
-        select(Order.id)
-        .where(
-            Order.status == OrderStatus.AWAITING_STOCK.value,
-            Order.id.in_(select(OrderLine.order_id).where(OrderLine.sku.in_(skus))),
-        )
-        .order_by(Order.placed_at, Order.id)
-        .limit(limit)
-    )
-    return list((await connection.execute(query)).scalars())
-
-
 async def count_by_status(connection: AsyncConnection) -> dict[str, int]:
     """How many orders there are, by status."""
     query = select(Order.status, func.count()).group_by(Order.status)

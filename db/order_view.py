@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import exceptions, notifications, orders, payments, shipments
+from db import exceptions, holds, ledger, notifications, orders, payments, shipments, stock_queues
 
 Rows = Sequence[Row[Any]]
 
@@ -24,8 +24,11 @@ class OrderView:
     scans: Rows
     payment: Row[Any] | None
     payment_events: Rows
+    ledger: Rows
     exceptions: Rows
+    holds: Rows
     notifications: Rows
+    waits: Rows
     timeline: Rows
 
 
@@ -44,7 +47,10 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
         scans=await shipments.events(connection, order.id),
         payment=payment,
         payment_events=await payments.events(connection, payment.id) if payment is not None else [],
+        ledger=await ledger.entries(connection, order.id),
         exceptions=await exceptions.of_order(connection, order.id),
+        holds=await holds.of_order(connection, order.id),
         notifications=await notifications.of_order(connection, order.id),
+        waits=await stock_queues.of_order(connection, order.id),
         timeline=await orders.timeline(connection, order.id),
     )

@@ -1,12 +1,15 @@
 """Orders, their lines and their timeline."""
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
+    DateTime,
     ForeignKey,
     Index,
     Row,
@@ -14,6 +17,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     bindparam,
+    cast,
     func,
     or_,
     select,
@@ -24,8 +28,10 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db import ledger
 from db.base import Base
 from db.statements import Record, Statement
+from domain.ledger import EntryKind, LedgerEntry
 
 ORDER_NUMBERS = Sequence("order_numbers", start=100001, metadata=Base.metadata)
 
@@ -44,6 +50,7 @@ class Order(Base):
         CheckConstraint("total >= 0", name="total"),
         Index("ix_orders_not_started", "placed_at", postgresql_where=text("started_at IS NULL")),
         Index("ix_orders_open", "id", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_orders_closed", "closed_at", "id", postgresql_where=text("closed_at IS NOT NULL")),
         Index("ix_orders_promised", "promised_first", postgresql_where=text("closed_at IS NULL")),
         Index("ix_orders_attention", text("placed_at DESC"), text("id DESC"), postgresql_where=text("needs_attention")),
         Index("ix_orders_newest", text("placed_at DESC"), text("id DESC")),
@@ -75,6 +82,9 @@ class Order(Base):
     currency: Mapped[str]
     total: Mapped[int]
     payment: Mapped[dict[str, Any]]
+    billing_country: Mapped[str | None]
+    address_hold: Mapped[dict[str, Any] | None]
+    """the hold that the rules in force at acceptance put on an address which the carrier does not know"""
     routing: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     rule_set_id: Mapped[str | None]
     """the rules that routed it; None for those that Waybill brings along"""
@@ -107,6 +117,8 @@ class OrderLine(Base):
     unit_price: Mapped[int]
     discount: Mapped[int]
     tax: Mapped[int]
+    parts: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
+    """what one unit was made of when the order was accepted (SKU, name, quantity), if it is a bundle"""
 
 
 class TimelineEntry(Base):
@@ -136,15 +148,15 @@ async def next_number(connection: AsyncConnection) -> str:
     return f"WB-{await _NEXT_NUMBER.scalar(connection)}"
 
 
-_LINE = ("number", "sku", "name", "quantity", "unit_price", "discount", "tax")
+_LINE = ("number", "sku", "name", "quantity", "unit_price", "discount", "tax", "parts")
 
 
 _LINED = """
-    INSERT INTO order_lines (number, sku, name, quantity, unit_price, discount, tax, order_id)
+    INSERT INTO order_lines (number, sku, name, quantity, unit_price, discount, tax, parts, order_id)
     SELECT line.*, placed.id FROM placed, unnest(
         CAST(:line_number AS bigint[]), CAST(:line_sku AS text[]), CAST(:line_name AS text[]),
         CAST(:line_quantity AS bigint[]), CAST(:line_unit_price AS bigint[]), CAST(:line_discount AS bigint[]),
-        CAST(:line_tax AS bigint[])) AS line
+        CAST(:line_tax AS bigint[]), CAST(:line_parts AS jsonb[])) AS line
 """
 _NOTED = """
     INSERT INTO timeline (order_id, key, at, kind, text, actor)
@@ -169,12 +181,17 @@ async def accept(
 ) -> bool:
     """Write an accepted order with its lines and first timeline entry.
 
-    Returns False, and writes nothing, if its (channel, external reference) or its idempotency key is taken. Of several
-    at once exactly one gets True: the others wait for its transaction and then see its row.
+    What it comes to is invoiced in the same transaction. Returns False, and writes nothing, if its (channel, external
+    reference) or its idempotency key is taken. Of several at once exactly one gets True: the others wait for its
+    transaction and then see its row.
     """
     listed = {f"line_{name}": [line[name] for line in lines] for name in _LINE}
+    listed["line_parts"] = [json.dumps(parts) for parts in listed["line_parts"]]
     given = {**order, **listed, **{f"first_{name}": value for name, value in entry.items()}}
-    return await _accept(tuple(order)).first(connection, **given) is not None
+    if await _accept(tuple(order)).first(connection, **given) is None:
+        return False
+    await ledger.post(connection, [invoice(order["id"], order["total"], order["currency"])])
+    return True
 
 
 _FIND_ACCEPTED = Statement(
@@ -185,6 +202,11 @@ _FIND_ACCEPTED = Statement(
         )
     )
 )
+
+
+def invoice(order_id: str, total: int, currency: str) -> LedgerEntry:
+    """What is invoiced for an order."""
+    return LedgerEntry(f"invoiced:{order_id}", order_id, EntryKind.INVOICED, total, currency, cause="acceptance")
 
 
 async def find_accepted(
@@ -200,10 +222,35 @@ async def find(connection: AsyncConnection, id_or_number: str) -> Row[Any] | Non
     return (await connection.execute(select(Order.__table__).where(same))).first()
 
 
+async def clock(connection: AsyncConnection) -> datetime:
+    """What time it is by the database, whose clock all processes share."""
+    at: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+    return at
+
+
+async def lock(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
+    """An order, locked until the transaction ends: its record stays as it is meanwhile."""
+    query = select(Order.__table__).where(Order.id == order_id).with_for_update(key_share=True)
+    return (await connection.execute(query)).first()
+
+
 async def lines(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
     """An order's lines by number."""
     query = select(OrderLine.__table__).where(OrderLine.order_id == order_id).order_by(OrderLine.number)
     return list(await connection.execute(query))
+
+
+def unit_names(lines: Iterable[Row[Any]], *, part_of: str = "{part}") -> dict[tuple[int, str], str]:
+    """What is taken from the shelves for order lines, by line and SKU: the line's name, or ``part_of`` of its parts.
+
+    ``part_of`` may name the `{part}` and its `{bundle}`.
+    """
+    names = {}
+    for row in lines:
+        names[row.number, row.sku] = row.name
+        for part in row.parts:
+            names[row.number, part["sku"]] = part_of.format(part=part["name"], bundle=row.name)
+    return names
 
 
 async def timeline(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
@@ -261,6 +308,15 @@ _PROJECT = Statement(
     RETURNING needs_attention
     """).bindparams(bindparam("waiting", type_=JSONB))  # noqa: S608 - of constants
 )
+
+
+async def overdue(connection: AsyncConnection, ids: Iterable[str], *, by: timedelta) -> dict[str, str]:
+    """Those of these orders that are open, and should have gone on that long ago: id -> until when they wait."""
+    until = cast(Order.waiting["until"].astext, DateTime(timezone=True))
+    query = select(Order.id, func.to_char(func.timezone("UTC", until), "YYYY-MM-DD HH24:MI")).where(
+        Order.id.in_(list(ids)), Order.closed_at.is_(None), until < func.now() - by
+    )
+    return {row[0]: row[1] for row in await connection.execute(query)}
 
 
 @dataclass(frozen=True)

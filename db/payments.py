@@ -1,19 +1,23 @@
 """Payments and what happened to their money."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Row, bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db import ledger
 from db.base import Base
 from db.orders import Order
 from db.restores import FORGOTTEN
 from db.statements import Record, Statement
+from domain.ledger import EntryKind, LedgerEntry
+from domain.payments import PaymentStatus
 
 
 class Payment(Base):
@@ -38,6 +42,8 @@ class Payment(Base):
     action_url: Mapped[str | None]
     awaiting_customer: Mapped[bool] = mapped_column(server_default=text("false"))
     """whether the workflow now waits for the customer to pay, so that an event about it should wake it"""
+    refunding: Mapped[bool] = mapped_column(server_default=text("false"))
+    """whether a refund was ever begun, so that events about money may tell of one that failed"""
     checked_at: Mapped[datetime | None]
     """when the provider was last asked"""
 
@@ -89,7 +95,8 @@ _DONE = """
 def _confirm(names: tuple[str, ...]) -> Statement:
     changed = update(Payment).where(Payment.id == bindparam("this_payment")).values(checked_at=func.now())
     done = text(_DONE).columns(PaymentEvent.key).cte("done")
-    return Statement(changed.values({name: bindparam(name) for name in names}).add_cte(done))
+    told = changed.values({name: bindparam(name) for name in names}).add_cte(done)
+    return Statement(told.returning(Payment.order_id, Payment.provider, Payment.currency))
 
 
 @dataclass(frozen=True)
@@ -117,10 +124,13 @@ async def intend(
     return Begun(row.since, row.reference, row.forgotten_since)
 
 
+_HOLD_OVER = frozenset({PaymentStatus.CAPTURED, PaymentStatus.CANCELLED})
+
+
 async def confirm(
     connection: AsyncConnection, payment_id: str, *, values: dict[str, Any], events: list[dict[str, Any]]
 ) -> None:
-    """Record what the provider answered, and the steps that are now known to be done."""
+    """Record what the provider answered, the steps that are now known to be done, and what they mean for the ledger."""
     done = {
         "keys": [event["key"] for event in events],
         "payment_ids": [event["payment_id"] for event in events],
@@ -129,7 +139,61 @@ async def confirm(
         "currencies": [event["currency"] for event in events],
         "references": [event["reference"] for event in events],
     }
-    await _confirm(tuple(values)).rows(connection, this_payment=payment_id, **values, **done)
+    payment = await _confirm(tuple(values)).first(connection, this_payment=payment_id, **values, **done)
+    if payment is not None:
+        await post(connection, payment, values, events)
+
+
+async def post(
+    connection: AsyncConnection,
+    payment: Row[Any] | Record,
+    told: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]],
+) -> None:
+    """Post what the provider ``told`` of a payment: its hold, its capture, and the refunds among ``events``.
+
+    Each is one entry for what the provider calls it, so that an answer that is old, or comes twice, posts nothing.
+    """
+    name = f"{payment.provider}:{told['reference']}"
+    causes = {event["kind"]: event["key"] for event in events}
+
+    def entry(kind: EntryKind, amount: int, called: str, cause: str) -> LedgerEntry:
+        key = f"{kind}:{payment.provider}:{called}"
+        return LedgerEntry(key, payment.order_id, kind, amount, payment.currency, cause, called)
+
+    entries = [
+        entry(EntryKind(kind), told.get(kind, 0), told["reference"], causes.get(kind, f"payment:{told['status']}"))
+        for kind in (EntryKind.AUTHORISED, EntryKind.CAPTURED)
+    ]
+    entries += [
+        entry(EntryKind.REFUNDED, event["amount"], event["reference"], event["key"])
+        for event in events
+        if event["kind"] == EntryKind.REFUNDED
+    ]
+    await ledger.post(connection, entries)
+    if told["status"] in _HOLD_OVER:
+        await ledger.release(connection, name, cause=causes.get("captured") or f"payment:{told['status']}")
+
+
+async def lock(connection: AsyncConnection, payment_id: str) -> Row[Any] | None:
+    """A payment, locked until the transaction ends: nobody else begins or records a step meanwhile."""
+    query = select(Payment.__table__).where(Payment.id == payment_id).with_for_update(key_share=True)
+    return (await connection.execute(query)).first()
+
+
+async def begin_refund(connection: AsyncConnection, payment_id: str, event: dict[str, Any]) -> datetime:
+    """Record that money is about to be given back; since when. The payment must be locked."""
+    await connection.execute(update(Payment).where(Payment.id == payment_id).values(refunding=True))
+    statement = insert(PaymentEvent).values(**event, payment_id=payment_id, kind="refunded", intended_at=func.now())
+    first = statement.on_conflict_do_update(index_elements=["key"], set_={"key": statement.excluded.key})
+    since = first.returning(func.coalesce(PaymentEvent.intended_at, func.now()))
+    begun: datetime = (await connection.execute(since)).scalar_one()
+    return begun
+
+
+async def intended(connection: AsyncConnection, key: str) -> Row[Any] | None:
+    """The step with this key, if it was begun before."""
+    return (await connection.execute(select(PaymentEvent.__table__).where(PaymentEvent.key == key))).first()
 
 
 async def last_open(connection: AsyncConnection, payment_id: str, kind: str) -> str | None:

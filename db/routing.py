@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import array, insert
+from sqlalchemy.dialects.postgresql import JSONB, array, insert
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -297,6 +298,25 @@ async def loads(connection: AsyncConnection, *, at: datetime) -> dict[str, int]:
     return {row.code: row.orders for row in await connection.execute(query, {"at": at})}
 
 
+# One journey for both: others wait for the levels that this transaction has locked.
+_KEEP = text("""
+WITH kept AS (
+    INSERT INTO routing_decisions (order_id, round, decision, at) VALUES (:order_id, :round, :decision, :at)
+    ON CONFLICT (order_id, round) DO UPDATE SET decision = excluded.decision, at = excluded.at
+)
+UPDATE orders SET rule_set_id = :rule_set_id,
+    routing = CASE WHEN NOT :part THEN :routing WHEN :placed THEN routing || :routing ELSE routing END,
+    promised_current = CASE WHEN :part THEN greatest(promised_current, CAST(:promised AS timestamptz))
+        ELSE coalesce(CAST(:promised AS timestamptz), promised_current) END
+WHERE id = :order_id
+""").bindparams(
+    bindparam("decision", type_=JSONB),
+    bindparam("routing", type_=JSONB),
+    bindparam("part", type_=Boolean),
+    bindparam("placed", type_=Boolean),
+)
+
+
 async def keep_decision(
     connection: AsyncConnection,
     order_id: str,
@@ -307,28 +327,26 @@ async def keep_decision(
     decision: dict[str, Any],
     rule_set_id: str | None,
     promised: datetime | None,
+    part: bool = False,
 ) -> None:
-    """Keep why the order ships from where it ships; ``promised`` is when it should be at the door, as of now."""
-    kept = insert(RoutingDecision).values(order_id=order_id, round=round, decision=decision, at=at)
-    newer = {"decision": kept.excluded.decision, "at": kept.excluded.at}
-    upsert = kept.on_conflict_do_update(index_elements=["order_id", "round"], set_=newer).cte("kept")
-    values: dict[str, Any] = {"routing": list(sentences), "rule_set_id": rule_set_id}
-    if promised is not None:
-        values["promised_current"] = promised
-    # One journey for both: others wait for the levels that this transaction has locked.
-    await connection.execute(update(Order).where(Order.id == order_id).values(values).add_cte(upsert))
+    """Keep why the order ships from where it ships; ``promised`` is when it should be at the door, as of now.
+
+    Of a ``part`` that is routed again, the sentences are added to those of the rest, and the later promise stands.
+    """
+    decided = {"order_id": order_id, "round": round, "at": at, "decision": decision, "rule_set_id": rule_set_id}
+    more = {"routing": list(sentences), "promised": promised, "part": part, "placed": bool(decision["allocations"])}
+    await connection.execute(_KEEP, {**decided, **more})
 
 
-async def last_decision(connection: AsyncConnection, order_id: str) -> dict[str, Any] | None:
-    """The decision of an order's last round of routing; None before the first."""
-    query = (
-        select(RoutingDecision.decision)
-        .where(RoutingDecision.order_id == order_id)
-        .order_by(RoutingDecision.round.desc())
-        .limit(1)
-    )
-    decision: dict[str, Any] | None = (await connection.execute(query)).scalar()
-    return decision
+async def set_promise(connection: AsyncConnection, order_id: str, promised: datetime) -> None:
+    """Write when an order should be at the door, as of now."""
+    await connection.execute(update(Order).where(Order.id == order_id).values(promised_current=promised))
+
+
+async def decisions(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    """All decisions of an order, round after round: (round, decision, at)."""
+    query = select(RoutingDecision.__table__).where(RoutingDecision.order_id == order_id)
+    return list(await connection.execute(query.order_by(RoutingDecision.round)))
 
 
 async def note_shares(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:

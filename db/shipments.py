@@ -39,7 +39,8 @@ class FulfilmentLine(Base):
 
     fulfilment_id: Mapped[str] = mapped_column(ForeignKey("fulfilments.id"), primary_key=True)
     line: Mapped[int] = mapped_column(primary_key=True)
-    sku: Mapped[str]
+    sku: Mapped[str] = mapped_column(primary_key=True)
+    """the line's own, or that of one of its parts"""
     quantity: Mapped[int]
 
 
@@ -274,7 +275,7 @@ async def fulfilment_lines(connection: AsyncConnection, order_id: str) -> list[R
         select(FulfilmentLine.__table__)
         .join(Fulfilment, Fulfilment.id == FulfilmentLine.fulfilment_id)
         .where(Fulfilment.order_id == order_id)
-        .order_by(FulfilmentLine.fulfilment_id, FulfilmentLine.line)
+        .order_by(FulfilmentLine.fulfilment_id, FulfilmentLine.line, FulfilmentLine.sku)
     )
     return list(await connection.execute(query))
 

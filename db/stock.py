@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.catalogue import Warehouse
+from db.shipments import Fulfilment
 from db.statements import Record, Statement, one_of
 from domain.stock import FOUND_ON_THE_SHELF, MovementKind, ReservationStatus
 
@@ -123,6 +124,8 @@ class Reservation(Base):
     status: Mapped[str]
     expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    fulfilment_id: Mapped[str | None]
+    """which fulfilment ships it, where a rejection gave it a new one; else the order's only one of its warehouse"""
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,9 @@ class Change:
     incoming: int = 0
     safety: int = 0
     entered: str | None = None
+
+
+_RESERVE = insert(Reservation).on_conflict_do_nothing()
 
 
 async def available(connection: AsyncConnection, skus: Iterable[str]) -> dict[tuple[str, str], int]:
@@ -267,7 +273,7 @@ async def ensure_levels(connection: AsyncConnection, keys: Iterable[tuple[str, s
 
 async def add_reservations(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
     """Write reservations; one written before (same id) stays as it is."""
-    await connection.execute(insert(Reservation).on_conflict_do_nothing(), rows)
+    await connection.execute(_RESERVE, rows)
 
 
 async def reservations(
@@ -303,6 +309,19 @@ async def turn(
 _TURN = Statement(
     text("UPDATE reservations SET status = :status, expires_at = :expires_at WHERE id = ANY(CAST(:given AS text[]))")
 )
+
+
+async def shrink(connection: AsyncConnection, reservation_id: str, quantity: int) -> None:
+    """Let a reservation hold fewer units; the level is the caller's to move."""
+    await connection.execute(update(Reservation).where(Reservation.id == reservation_id).values(quantity=quantity))
+
+
+async def attribute(connection: AsyncConnection, order_id: str) -> None:
+    """Note of each firm reservation which fulfilment ships it, while an order has one for each warehouse at most."""
+    mine = Reservation.order_id == order_id, Reservation.fulfilment_id.is_(None)
+    firm = Reservation.status.in_([ReservationStatus.COMMITTED.value, ReservationStatus.SHIPPED.value])
+    same = Fulfilment.order_id == Reservation.order_id, Fulfilment.warehouse == Reservation.warehouse
+    await connection.execute(update(Reservation).where(*mine, firm, *same).values(fulfilment_id=Fulfilment.id))
 
 
 async def expired(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:

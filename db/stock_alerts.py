@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Index, Row, func, select, text, tuple_, update
+from sqlalchemy import ForeignKey, Index, Row, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -52,7 +52,7 @@ UPDATE stock_levels SET changed = true WHERE (sku, warehouse) IN (
 
 
 class StockAlert(Base):
-    """One alert about a SKU in a warehouse. ``reason`` is its sentence, ``facts`` the figures in it."""
+    """One alert about a SKU in a warehouse, or a transfer to it. ``reason`` is its sentence, ``facts`` the figures."""
 
     __tablename__ = "stock_alerts"
     __table_args__ = (
@@ -60,10 +60,18 @@ class StockAlert(Base):
             "ix_stock_alerts_open", "sku", "warehouse", "kind", unique=True, postgresql_where=text("status = 'open'")
         ),
         Index("ix_stock_alerts_opened_at", "opened_at", "id"),
+        Index(
+            "ix_stock_alerts_open_transfer",
+            "transfer_id",
+            unique=True,
+            postgresql_where=text("status = 'open' AND transfer_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()::text"))
-    sku: Mapped[str]
+    sku: Mapped[str | None]
+    """None where it is about a transfer"""
+    transfer_id: Mapped[str | None] = mapped_column(ForeignKey("transfers.id"))
     warehouse: Mapped[str]
     kind: Mapped[str]
     status: Mapped[str] = mapped_column(server_default=text("'open'"))
@@ -118,6 +126,20 @@ async def open_alerts(connection: AsyncConnection, alerts: Iterable[dict[str, An
             index_where=text("status = 'open'"),
             set_={"reason": statement.excluded.reason, "facts": statement.excluded.facts},
         )
+    )
+
+
+async def open_about_transfer(connection: AsyncConnection, transfer_id: str, alert: dict[str, Any]) -> None:
+    """Open an alert about a transfer, of which at most one is open."""
+    await connection.execute(insert(StockAlert).values({**alert, "transfer_id": transfer_id}).on_conflict_do_nothing())
+
+
+async def close_about_transfer(connection: AsyncConnection, transfer_id: str, *, by: str, note: str) -> None:
+    """Close the alert about a transfer, if one is open."""
+    await connection.execute(
+        update(StockAlert)
+        .where(StockAlert.status == AlertStatus.OPEN.value, StockAlert.transfer_id == transfer_id)
+        .values(status=AlertStatus.RESOLVED.value, resolved_at=func.now(), resolved_by=by, note=note)
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether levels, movements and reservations agree, reckoned from the last checkpoint and not from the beginning."""
+"""Whether levels, movements, reservations and transfers agree, reckoned from the last checkpoint."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -19,17 +19,25 @@ SELECT l.sku, l.warehouse, l.on_hand, l.reserved, l.damaged, l.incoming, l.safet
     (coalesce(c.damaged, 0) + m.damaged)::bigint AS moved_damaged,
     (coalesce(c.incoming, 0) + m.incoming)::bigint AS moved_incoming,
     (coalesce(c.safety, 0) + m.safety)::bigint AS moved_safety,
-    r.units AS promised, m.last AS last_movement
+    (r.units + h.units)::bigint AS promised, m.last AS last_movement,
+    (coalesce(c.transferring, 0) + m.transferring)::bigint AS transferring, t.units AS on_the_way
 FROM {levels} l
 LEFT JOIN stock_checkpoints c ON c.sku = l.sku AND c.warehouse = l.warehouse
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(on_hand_change), 0) AS on_hand, coalesce(sum(reserved_change), 0) AS reserved,
         coalesce(sum(damaged_change), 0) AS damaged, coalesce(sum(incoming_change), 0) AS incoming,
-        coalesce(sum(safety_change), 0) AS safety, max(id) AS last
+        coalesce(sum(safety_change), 0) AS safety, max(id) AS last,
+        coalesce(sum(incoming_change) FILTER (WHERE starts_with(cause, 'transfer:')), 0) AS transferring
     FROM movements WHERE sku = l.sku AND warehouse = l.warehouse AND id > coalesce(c.movement_id, 0)) m
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(quantity), 0)::bigint AS units FROM reservations
     WHERE sku = l.sku AND warehouse = l.warehouse AND status IN ('held', 'committed')) r
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(held), 0)::bigint AS units FROM transfer_lines
+    WHERE sku = l.sku AND source = l.warehouse AND held > 0) h
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(on_the_way), 0)::bigint AS units FROM transfer_lines
+    WHERE sku = l.sku AND destination = l.warehouse AND on_the_way > 0) t
 ORDER BY l.sku, l.warehouse
 """
 _PAGE = "(SELECT * FROM stock_levels WHERE (sku, warehouse) > (:sku, :warehouse) ORDER BY sku, warehouse LIMIT :limit)"
@@ -40,13 +48,13 @@ _SOME = (
 NEXT_SUMS = text(_SUMS.format(levels=_PAGE))
 _SUMS_OF = text(_SUMS.format(levels=_SOME))
 _CHECKPOINT = text("""
-INSERT INTO stock_checkpoints (sku, warehouse, movement_id, on_hand, reserved, damaged, incoming, safety)
+INSERT INTO stock_checkpoints (sku, warehouse, movement_id, on_hand, reserved, damaged, incoming, safety, transferring)
 SELECT * FROM unnest(CAST(:sku AS text[]), CAST(:warehouse AS text[]), CAST(:last_movement AS bigint[]),
     CAST(:on_hand AS bigint[]), CAST(:reserved AS bigint[]), CAST(:damaged AS bigint[]), CAST(:incoming AS bigint[]),
-    CAST(:safety AS bigint[]))
+    CAST(:safety AS bigint[]), CAST(:on_the_way AS bigint[]))
 ON CONFLICT (sku, warehouse) DO UPDATE SET movement_id = excluded.movement_id, on_hand = excluded.on_hand,
     reserved = excluded.reserved, damaged = excluded.damaged, incoming = excluded.incoming, safety = excluded.safety,
-    at = now()
+    transferring = excluded.transferring, at = now()
 WHERE stock_checkpoints.movement_id < excluded.movement_id
 """)
 _CORRECT = text("""
@@ -80,6 +88,8 @@ class Checkpoint(Base):
     damaged: Mapped[int]
     incoming: Mapped[int]
     safety: Mapped[int]
+    transferring: Mapped[int] = mapped_column(server_default=text("0"))
+    """of incoming, what transfers made of it"""
     at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -87,7 +97,8 @@ async def next_sums(connection: AsyncConnection, *, after: tuple[str, str], limi
     """Levels with what their movements and reservations come to, as they all were at one moment.
 
     Columns: ``on_hand`` … ``safety`` of the level, ``moved_on_hand`` … ``moved_safety`` of its movements, ``promised``
-    units of open reservations, ``last_movement`` since the checkpoint, or None.
+    units of open reservations and held for transfers, ``last_movement`` since the checkpoint, or None; of incoming what
+    movements of transfers made of it (``transferring``), and what is ``on_the_way`` by the open transfers.
     """
     return list(await connection.execute(NEXT_SUMS, {"sku": after[0], "warehouse": after[1], "limit": limit}))
 
@@ -105,7 +116,7 @@ async def keep_checkpoints(connection: AsyncConnection, rows: Sequence[Row[Any]]
     moved = [row for row in rows if row.last_movement is not None]
     if not moved:
         return
-    names = ("sku", "warehouse", "last_movement", "on_hand", "reserved", "damaged", "incoming", "safety")
+    names = ("sku", "warehouse", "last_movement", "on_hand", "reserved", "damaged", "incoming", "safety", "on_the_way")
     await connection.execute(_CHECKPOINT, {name: [getattr(row, name) for row in moved] for name in names})
 
 

@@ -2,30 +2,48 @@
 
 from db.audit import Decode
 from db.base import Base
+from db.bundles import BundlePart
 from db.catalogue import Sku, Warehouse
+from db.disputes import Dispute
+from db.evidence import Evidence
 from db.exceptions import ExceptionRecord
+from db.holds import HoldRecord, HoldRuleVersion
 from db.identity import ApiKey
 from db.inbox import InboxEvent
+from db.ledger import Ledger
+from db.money_checks import MoneyCheck
 from db.notifications import Notification
 from db.orders import Order, OrderLine, TimelineEntry
 from db.payments import Payment, PaymentEvent
+from db.portals import PortalOrderRecord, PortalRecord
+from db.refunds import Refund
+from db.rejections import RejectionLine, RejectionRecord
 from db.restores import Restore
 from db.routing import LabelCost, PostalRegion, Routed, RoutingDecision, RuleSetRecord
 from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
 from db.stock import Movement, Reservation, Sale, StockLevel
 from db.stock_alerts import StockAlert
 from db.stock_checks import Checkpoint
+from db.stock_queues import QueueCall, Wait
+from db.transfers import Transfer, TransferEvent, TransferLine
 
 __all__ = [
     "ApiKey",
     "Base",
+    "BundlePart",
     "Checkpoint",
     "Decode",
+    "Dispute",
+    "Evidence",
     "ExceptionRecord",
     "Fulfilment",
     "FulfilmentLine",
+    "HoldRecord",
+    "HoldRuleVersion",
     "InboxEvent",
     "LabelCost",
+    "Ledger",
+    "MoneyCheck",
     "Movement",
     "Notification",
     "Order",
@@ -34,7 +52,13 @@ __all__ = [
     "ParcelEvent",
     "Payment",
     "PaymentEvent",
+    "PortalOrderRecord",
+    "PortalRecord",
     "PostalRegion",
+    "QueueCall",
+    "Refund",
+    "RejectionLine",
+    "RejectionRecord",
     "Reservation",
     "Restore",
     "Routed",
@@ -45,5 +69,9 @@ __all__ = [
     "StockAlert",
     "StockLevel",
     "TimelineEntry",
+    "Transfer",
+    "TransferEvent",
+    "TransferLine",
+    "Wait",
     "Warehouse",
 ]

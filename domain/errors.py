@@ -6,12 +6,18 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── UnknownSku
 │   ├── WrongTotal
 │   └── UnknownCurrency
+├── InvalidRefund           422  the refund says something impossible
 ├── NotFound                404  no such order, fulfilment, exception, SKU, warehouse
 ├── Conflict                409
 │   ├── AlreadyPlaced            same channel and reference, another body
 │   ├── KeyReused                same idempotency key, another body
 │   ├── TooLate                  the order's stage no longer allows it
+│   ├── OnHold                   a hold stands: nothing leaves before it is released
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
+│   ├── MoreThanSent             a receipt of a transfer has more than is on the way
+│   ├── CannotBeBundle           a SKU that has stock, is waited for, or is a part of a bundle
+│   ├── RefundTooLarge           more than was captured and not given back
+│   ├── Disputed                 hand-over refused: the customer's bank disputes the payment
 │   └── NotPaid                  hand-over refused: the money could not be captured
 ├── Unauthorised            401
 ├── Forbidden               403  the key lacks a scope
@@ -77,6 +83,14 @@ class UnknownCurrency(InvalidOrder):
         super().__init__(f"{currency!r} is not a currency of ISO 4217.", field=field)
 
 
+class InvalidRefund(WaybillError):
+    """The refund says something impossible."""
+
+    code = "invalid_refund"
+    status = 422
+    title = "The refund is not valid"
+
+
 class NotFound(WaybillError):
     """What was asked for does not exist."""
 
@@ -128,6 +142,27 @@ class NotPaid(Conflict):
     title = "The payment could not be captured"
 
 
+class OnHold(Conflict):
+    """A hold stands on the order or the fulfilment."""
+
+    code = "on_hold"
+    title = "The order is held"
+
+
+class Disputed(Conflict):
+    """Hand-over is refused because a dispute of the payment waits for a person's decision."""
+
+    code = "disputed"
+    title = "The payment is disputed"
+
+
+class RefundTooLarge(Conflict):
+    """More than was captured, is not given back, and is not promised to another refund."""
+
+    code = "refund_too_large"
+    title = "That much cannot be refunded"
+
+
 class NotEnoughUnits(Conflict):
     """Lines of an entry take units that are promised, or not there. ``lines`` has the index and the reason of each."""
 
@@ -137,6 +172,24 @@ class NotEnoughUnits(Conflict):
     def __init__(self, lines: Sequence[tuple[int, str]]) -> None:
         super().__init__(lines[0][1], field=f"lines[{lines[0][0]}]")
         self.lines = tuple(lines)
+
+
+class MoreThanSent(Conflict):
+    """A receipt has more than is on the way. ``faults`` has the field and the reason of each."""
+
+    code = "more_than_sent"
+    title = "More was received than is on the way"
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__(faults[0][1], field=faults[0][0])
+        self.faults = tuple(faults)
+
+
+class CannotBeBundle(Conflict):
+    """The SKU has stock of its own, is waited for, or is a part of a bundle."""
+
+    code = "cannot_be_bundle"
+    title = "The SKU cannot be a bundle"
 
 
 class Unauthorised(WaybillError):

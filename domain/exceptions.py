@@ -22,14 +22,25 @@ class ExceptionKind(StrEnum):
     PARCEL_RETURNING = "parcel_returning"
     PARCEL_FAILED = "parcel_failed"
     SHIPPED_AFTER_CANCEL = "shipped_after_cancel"
+    SHIPPED_ON_HOLD = "shipped_on_hold"
     MONEY_MOVED_AFTER_CLOSE = "money_moved_after_close"
+    MONEY_DIFFERS = "money_differs"
+    REFUND_FAILED = "refund_failed"
+    REFUND_UNTOLD = "refund_untold"
+    PAYMENT_DISPUTED = "payment_disputed"
     NOTICE_REFUSED = "notice_refused"
     STEP_FAILED = "step_failed"
     WORKFLOW_ENDED = "workflow_ended"
+    ORDER_STUCK = "order_stuck"
 
 
-OPENED_BY_OTHERS = frozenset({ExceptionKind.MONEY_MOVED_AFTER_CLOSE, ExceptionKind.SHIPPED_AFTER_CANCEL})
-"""Kinds that the inbox may open beside the order's workflow, which therefore does not close them."""
+_K = ExceptionKind
+ABOUT_MONEY = frozenset(
+    {_K.MONEY_MOVED_AFTER_CLOSE, _K.MONEY_DIFFERS, _K.REFUND_FAILED, _K.REFUND_UNTOLD, _K.PAYMENT_DISPUTED}
+)
+"""Kinds that are decided on the record, whether or not the order's workflow still runs: it does not wait for them."""
+OPENED_BY_OTHERS = ABOUT_MONEY | {_K.SHIPPED_AFTER_CANCEL, _K.ORDER_STUCK}
+"""Kinds that others may open beside the order's workflow, which therefore does not close them."""
 
 
 class Action(StrEnum):
@@ -38,6 +49,12 @@ class Action(StrEnum):
     RETRY = "retry"
     SKIP = "skip"
     CANCEL = "cancel"
+    ADOPT = "adopt"
+    """take the provider's numbers into the ledger"""
+    WRITE_OFF = "write_off"
+    """give up what is not paid"""
+    WITHDRAW = "withdraw"
+    """take a refund back that was granted"""
 
 
 class ExceptionStatus(StrEnum):

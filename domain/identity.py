@@ -15,10 +15,18 @@ class Scope(StrEnum):
     FULFILMENTS_WRITE = "fulfilments:write"
     EXCEPTIONS_READ = "exceptions:read"
     EXCEPTIONS_WRITE = "exceptions:write"
+    HOLDS_WRITE = "holds:write"
+    RULES_WRITE = "rules:write"
     CATALOGUE_READ = "catalogue:read"
     CATALOGUE_WRITE = "catalogue:write"
     STOCK_READ = "stock:read"
     STOCK_WRITE = "stock:write"
+    LEDGER_READ = "ledger:read"
+    LEDGER_WRITE = "ledger:write"
+    REFUNDS_GRANT = "refunds:grant"
+    REFUNDS_PAY = "refunds:pay"
+    PORTALS_READ = "portals:read"
+    PORTALS_WRITE = "portals:write"
     KEYS_WRITE = "keys:write"
 
 

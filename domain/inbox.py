@@ -10,6 +10,7 @@ class EventTopic(StrEnum):
     """What an event is about."""
 
     PAYMENT = "payment"
+    DISPUTE = "dispute"
     TRACKING = "tracking"
     OTHER = "other"
 
@@ -47,7 +48,7 @@ class Wake:
     """The signal that an event sends to an order's workflow.
 
     The event itself is not believed: ``where`` is what the carrier said when it was asked on account of it. Without
-    that, the workflow asks.
+    that, the workflow asks. ``disputed``: a person must decide about a dispute before anything more leaves.
     """
 
     provider: str
@@ -55,3 +56,4 @@ class Wake:
     topic: EventTopic
     parcel_id: str | None = None
     where: Whereabouts | None = None
+    disputed: bool = False

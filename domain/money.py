@@ -22,10 +22,10 @@ MINOR_DIGITS: dict[str, int] = {
 """Digits after the decimal point per currency (ISO 4217, list one)."""
 
 
-def check_currency(currency: str) -> str:
+def check_currency(currency: str, *, field: str = "currency") -> str:
     """Return ``currency`` if ISO 4217 knows it; raise UnknownCurrency otherwise."""
     if currency not in MINOR_DIGITS:
-        raise UnknownCurrency(currency)
+        raise UnknownCurrency(currency, field=field)
     return currency
 
 

@@ -6,11 +6,13 @@ from enum import StrEnum
 class NoticeKind(StrEnum):
     """The e-mails a customer can get about an order."""
 
+    BACKORDERED = "backordered"
     CONFIRMED = "confirmed"
     SHIPPED = "shipped"
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    REFUNDED = "refunded"
 
 
 class NotificationStatus(StrEnum):

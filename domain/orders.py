@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NewType
 
+from domain.bundles import Part, units_in
 from domain.errors import WrongTotal
 from domain.exceptions import Resolution
+from domain.holds import Hold
 from domain.money import Money, check_currency
 
 OrderId = NewType("OrderId", str)
@@ -54,6 +56,9 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
 CANCELLABLE = frozenset({_S.ACCEPTED, _S.AWAITING_STOCK, _S.AWAITING_PAYMENT, _S.FULFILLING})
 """Statuses in which nothing has left a warehouse, so that the whole order may still be cancelled."""
 
+NEVER_SHIPPED = frozenset({_S.CANCELLED, _S.EXPIRED})
+"""Ends at which nothing of the order has left, so that the customer owes nothing of it."""
+
 ENDED = frozenset(status for status, after in TRANSITIONS.items() if not after)
 
 
@@ -91,7 +96,8 @@ class Address:
 class Line:
     """One line of an order. Money in minor units of the order's currency.
 
-    ``unit_price`` is before discount and tax, ``discount`` and ``tax`` are for the whole line.
+    ``unit_price`` is before discount and tax, ``discount`` and ``tax`` are for the whole line. ``parts`` are what one
+    unit is made of, as it was when the order was accepted; none where the SKU is no bundle.
     """
 
     number: int
@@ -100,6 +106,12 @@ class Line:
     unit_price: int
     discount: int = 0
     tax: int = 0
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def units(self) -> dict[str, int]:
+        """What is taken from the shelves for this line: units by SKU, those of its parts if it is a bundle."""
+        return units_in(self.parts or (Part(self.sku, 1),), self.quantity)
 
     @property
     def total(self) -> int:
@@ -130,6 +142,7 @@ class OrderRequest:
     shipping_charge: int
     total: int
     payment: PaymentSource
+    billing_country: str | None = None
 
     @property
     def money(self) -> Money:
@@ -159,7 +172,8 @@ class PlacedOrder:
     """An accepted order: what its workflow starts with.
 
     ``restart`` is what a person decided after an earlier run was ended from outside. ``promised_at`` is when it should
-    be at the door, as the customer was told; None for orders accepted before there were promises.
+    be at the door, as the customer was told; None for orders accepted before there were promises. ``holds`` stand from
+    the start; ``address_hold`` is placed if the carrier, once asked, does not know the address.
     """
 
     id: str
@@ -169,6 +183,8 @@ class PlacedOrder:
     policy: Policy = field(default_factory=Policy)
     restart: Resolution | None = None
     promised_at: datetime | None = None
+    holds: tuple[Hold, ...] = ()
+    address_hold: Hold | None = None
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class PaymentState:
 
     ``amount`` is what was asked for, ``capturable`` what is held and can still be taken, ``captured`` what was taken
     and ``refunded`` what was given back, all in the same currency. ``order_id`` is the order that the provider's
-    metadata names. ``capture_before`` is when the hold lapses.
+    metadata names. ``capture_before`` is when the hold lapses. ``disputed``: the customer's bank has disputed it, ever.
     """
 
     reference: str
@@ -62,16 +62,18 @@ class PaymentState:
     decline: Decline | None = None
     action_url: str | None = None
     order_id: str | None = None
+    disputed: bool = False
 
 
 @dataclass(frozen=True)
 class RefundState:
-    """One refund as its provider tells it."""
+    """One refund as its provider tells it. ``refund_id`` is our id of it, by the provider's metadata, if it has one."""
 
     reference: str
     status: RefundStatus
     amount: Money
     failure: str | None = None
+    refund_id: str | None = None
 
 
 def mismatch(state: PaymentState, *, owed: Money, order_id: str) -> str | None:

@@ -18,6 +18,8 @@ class FulfilmentStatus(StrEnum):
     DELIVERED = "delivered"
     RETURNED = "returned"
     CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    """by its warehouse, whole: other fulfilments ship its units"""
 
 
 _PACKING = frozenset({FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED})
@@ -28,7 +30,14 @@ _PRECEDING: dict[FulfilmentStatus, frozenset[FulfilmentStatus]] = {
     FulfilmentStatus.DELIVERED: _PACKING | {FulfilmentStatus.HANDED_OVER},
     FulfilmentStatus.RETURNED: _PACKING | {FulfilmentStatus.HANDED_OVER},
     FulfilmentStatus.CANCELLED: _PACKING,
+    FulfilmentStatus.REJECTED: _PACKING,
 }
+GIVEN_BACK = frozenset({"submitted", "refunded"})
+"""What carriers say of a label that nothing may travel under any more. One whose return they refuse may be in use."""
+LEFT = frozenset({FulfilmentStatus.HANDED_OVER, FulfilmentStatus.DELIVERED, FulfilmentStatus.RETURNED})
+"""Statuses in which a fulfilment is the carrier's, or was."""
+NOT_SHIPPING = frozenset({FulfilmentStatus.CANCELLED, FulfilmentStatus.REJECTED})
+"""Statuses in which nothing of a fulfilment may leave any more."""
 
 
 def preceding(status: FulfilmentStatus) -> frozenset[FulfilmentStatus]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.stock_queues import Backorder
+
 
 class MovementKind(StrEnum):
     """Why a level changed."""
@@ -55,6 +57,17 @@ class Allocation:
 
 
 @dataclass(frozen=True)
+class PlannedFulfilment:
+    """One warehouse's share of an order. ``left``: it has left the warehouse already."""
+
+    id: str
+    number: int
+    warehouse: str
+    allocations: tuple[Allocation, ...]
+    left: bool = False
+
+
+@dataclass(frozen=True)
 class Shortage:
     """``missing`` units of a SKU that no warehouse has."""
 
@@ -67,13 +80,16 @@ class Plan:
     """Which warehouse ships what, what nobody has, and why, in sentences for people.
 
     With shortages there are no allocations: an order is reserved whole or not at all. ``left`` are the warehouses whose
-    share has left already, where an order is taken up that an earlier run of its workflow had begun.
+    share has left already, where an order is taken up that an earlier run of its workflow had begun. ``backorder`` is
+    what it was promised that holds nothing yet; then it may be that nothing is short, but not out yet.
     """
 
     allocations: tuple[Allocation, ...]
     shortages: tuple[Shortage, ...]
     explanation: tuple[str, ...]
     left: tuple[str, ...] = ()
+    backorder: Backorder | None = None
+    standing: tuple[PlannedFulfilment, ...] | None = None
 
     @property
     def warehouses(self) -> tuple[str, ...]:

@@ -18,7 +18,9 @@ class AlertKind(StrEnum):
     PROMISED_MISSING = "promised_missing"
     """the shelf has less than was promised to orders"""
     DRIFT = "drift"
-    """level, movements and reservations disagree"""
+    """level, movements, reservations and transfers disagree"""
+    TRANSFER_LATE = "transfer_late"
+    """a transfer has not arrived when it was expected, or stands ready and does not leave"""
 
 
 WATCHED = (AlertKind.OUT_OF_STOCK, AlertKind.LOW_STOCK, AlertKind.LOW_COVER, AlertKind.PROMISED_MISSING)

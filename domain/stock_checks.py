@@ -1,4 +1,4 @@
-"""The law of stock: a level is the sum of its movements, and reserved the sum of open reservations."""
+"""The law of stock: a level is the sum of its movements, reserved what is promised, incoming what is on its way."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ COUNTED = ("on_hand", "reserved", "damaged", "incoming", "safety")
 
 
 class Trust(StrEnum):
-    """Which book is right where two disagree. Reserved always follows the open reservations."""
+    """Which book is right where two disagree.
+
+    Reserved always follows the open reservations and transfers, and so does what transfers make of incoming.
+    """
 
     MOVEMENTS = "movements"
     """every unit in them has a cause"""
@@ -19,21 +22,29 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True)
 class Books:
-    """What the three books say of a level; ``level`` and ``moved`` by the names of COUNTED."""
+    """What the books say of a level; ``level`` and ``moved`` by the names of COUNTED.
+
+    ``promised`` is held for orders and transfers. Of incoming, ``transferring`` is what movements of transfers made of
+    it, and ``on_the_way`` what the open transfers say; the rest was announced.
+    """
 
     level: Mapping[str, int]
     moved: Mapping[str, int]
     promised: int
+    transferring: int = 0
+    on_the_way: int = 0
 
     @property
     def agree(self) -> bool:
         """Whether nothing has to be repaired."""
-        return dict(self.level) == dict(self.moved) and self.level["reserved"] == self.promised
+        kept = dict(self.level) == dict(self.moved) and self.level["reserved"] == self.promised
+        return kept and self.transferring == self.on_the_way
 
     def repaired(self, trust: Trust) -> dict[str, int]:
         """What level and movements should come to."""
         right = self.moved if trust is Trust.MOVEMENTS else self.level
-        return {**right, "reserved": self.promised}
+        announced = max(0, right["incoming"] - self.transferring)
+        return {**right, "reserved": self.promised, "incoming": announced + self.on_the_way}
 
     @property
     def disagreement(self) -> str:
@@ -43,6 +54,8 @@ class Books:
             for name in COUNTED
             if self.level[name] != self.moved[name]
         ]
+        if self.transferring != self.on_the_way:
+            parts.append(f"open transfers bring {self.on_the_way}, their movements say {self.transferring}")
         if self.promised not in (self.level["reserved"], self.moved["reserved"]) or not parts:
             parts.append(f"open reservations hold {self.promised}, the level says {self.level['reserved']}")
         elif self.level["reserved"] != self.moved["reserved"]:

@@ -6,7 +6,11 @@ ProviderError
 ├── OutcomeUnknown   it may have been done (timeout, dropped connection, garbage): look up, or repeat under its key
 ├── Throttled        429: repeat after ``retry_after`` seconds
 ├── ProviderDown     5xx, or 409 while another attempt runs: repeat under the same key
-└── Rejected         400, 401, 403, 404, 422: repeating cannot help; a person is told
+├── Rejected         400, 401, 403, 404, 422: repeating cannot help; a person is told
+├── PageChanged      a portal's page is not the one that its adapter was written for
+├── SignedOut        a portal has forgotten who we are: log in and look up
+├── NotAsAsked       a portal shows something else than what was asked of it; a person is told
+└── OrderedTwice     a portal has several orders under one of our references; a person is told
 ```
 
 A declined card is not an error: it is an answer.
@@ -61,3 +65,34 @@ class BadSignature(ProviderError):
 
 class BadPayload(ProviderError):
     """A webhook that is signed but cannot be understood."""
+
+
+class PageChanged(ProviderError):
+    """In ``step`` the page lacks ``missing`` (such as `button "Continue"`), or has something in its place."""
+
+    def __init__(self, provider: str, *, step: str, missing: str) -> None:
+        super().__init__(provider, f"{step}: the page has no {missing}")
+        self.step = step
+        self.missing = missing
+
+
+class SignedOut(ProviderError):
+    """The portal shows its log-in in place of what was asked for."""
+
+
+class NotAsAsked(ProviderError):
+    """``fields`` are not what was asked. ``number`` is that of the portal's order; None: nothing was ordered."""
+
+    def __init__(self, provider: str, *, fields: tuple[str, ...], number: str | None) -> None:
+        state = "nothing was ordered" if number is None else f"order {number} is at the portal"
+        super().__init__(provider, f"it shows another {', '.join(fields)} than was asked; {state}")
+        self.fields = fields
+        self.number = number
+
+
+class OrderedTwice(ProviderError):
+    """``numbers`` are all orders of the portal under one of our references."""
+
+    def __init__(self, provider: str, *, reference: str, numbers: tuple[str, ...]) -> None:
+        super().__init__(provider, f"{reference} was ordered more than once: {', '.join(numbers)}")
+        self.numbers = numbers

@@ -13,10 +13,14 @@ from contextlib import contextmanager
 from integrations.errors import (
     BadPayload,
     BadSignature,
+    NotAsAsked,
+    OrderedTwice,
     OutcomeUnknown,
+    PageChanged,
     ProviderDown,
     ProviderError,
     Rejected,
+    SignedOut,
     Throttled,
     Unreachable,
 )
@@ -31,6 +35,10 @@ OUTCOMES: dict[type[BaseException], str] = {
     Rejected: "rejected",
     BadSignature: "bad_signature",
     BadPayload: "bad_payload",
+    PageChanged: "page_changed",
+    SignedOut: "signed_out",
+    NotAsAsked: "not_as_asked",
+    OrderedTwice: "ordered_twice",
     asyncio.CancelledError: "cancelled",
 }
 

@@ -1,9 +1,10 @@
 """What the demonstration shows of its orders while they go through their stages, and when all have ended."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -60,16 +61,18 @@ def live_view(orders: Sequence[Seen], *, seconds: float, height: int) -> Rendera
     return Group(table, note, Text(summary(orders, seconds=seconds), style="bold"))
 
 
-def final_table(orders: Sequence[Seen]) -> Table:
-    """What became of every order."""
+def final_table(orders: Sequence[Seen], stories: Mapping[str, str] = MappingProxyType({})) -> Table:
+    """What became of every order; ``stories`` tell, by its id, what befell it on the way."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("Order", no_wrap=True)
     table.add_column("Customer", no_wrap=True)
     table.add_column("Total", justify="right", no_wrap=True)
     table.add_column("Stage", no_wrap=True)
     table.add_column("Took", justify="right", no_wrap=True)
+    table.add_column("On the way", style="dim", no_wrap=True)
     for order in orders:
-        table.add_row(order.number, order.customer, order.total, _stage(order), _took(order))
+        befell = stories.get(order.id, "")
+        table.add_row(order.number, order.customer, order.total, _stage(order), _took(order), befell)
     return table
 
 

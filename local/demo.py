@@ -9,22 +9,21 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import httpx2
 from rich.console import Console
 from rich.live import Live
 
 from local.board import Seen, final_table, live_view, summary
+from local.demo_stories import NOTE, REASON, DemoOrder, Story, demo_orders, told
 from local.ports import Ports
 from local.processes import LocalError, shown
-from local.sample_orders import sample_orders
-from local.shop import Shop
+from local.shop import RefusedError, Shop
 from local.stack import Stack, hold
 from local.terminal import run, until_told
 from local.up import STARTING, address_book, show
@@ -113,7 +112,8 @@ async def play(stack: Stack, console: Console, count: int) -> Result:
         finally:
             placing.cancel()
             await asyncio.gather(placing, return_exceptions=True)
-    console.print(final_table(watch.orders))
+        stories = await watch.told(shop)
+    console.print(final_table(watch.orders, stories))
     watch.explain_the_rest()
     page = {"An order's page": watch.page} if watch.page else {}
     show(
@@ -136,6 +136,7 @@ class Watch:
     def __init__(self, console: Console) -> None:
         self.orders: list[Seen] = []
         self.page = ""  # of the order placed last
+        self._special: list[str] = []
         self._console = console
         self._began = monotonic()
         self._began_at = datetime.now(UTC)
@@ -152,11 +153,22 @@ class Watch:
     async def place(self, shop: Shop, count: int) -> None:
         """All orders, several at a time. Raises RefusedError."""
         async with asyncio.TaskGroup() as group:
-            for order in sample_orders(count, batch=f"demo-{self._began_at:%Y%m%d-%H%M%S}"):
+            for order in demo_orders(count, batch=f"demo-{self._began_at:%Y%m%d-%H%M%S}"):
                 group.create_task(self._place(shop, order))
 
-    async def _place(self, shop: Shop, order: Mapping[str, Any]) -> None:
-        self.page = (await shop.place(order)).page
+    async def _place(self, shop: Shop, order: DemoOrder) -> None:
+        placed = await shop.place(order.body)
+        self.page = placed.page
+        if order.story is not None:
+            self._special.append(placed.id)
+        if order.story is Story.REJECTED:
+            with suppress(RefusedError):  # it has left already: then nothing befalls it
+                await shop.reject(placed.id, reason=REASON, note=NOTE)
+
+    async def told(self, shop: Shop) -> dict[str, str]:
+        """What befell the orders that have a story, by their ids."""
+        found = await asyncio.gather(*(shop.order(id) for id in self._special))
+        return {order["id"]: told(order) for order in found}
 
     async def follow(self, shop: Shop, count: int, placing: "asyncio.Task[None]") -> None:
         """Looks until all orders have ended, or none has changed for ten minutes. Raises what placing raised."""

@@ -160,23 +160,36 @@ class Supervisor:
         self._order.clear()
         self.pids_file.unlink(missing_ok=True)
 
-    async def take_down(self, name: str) -> None:
-        """SIGKILLs a service and leaves it down until `bring_back`. Raises KeyError where it does not run."""
+    async def take_down(self, name: str, *, gently: bool = False) -> None:
+        """SIGKILLs a service, or asks it to end, and leaves it down until `bring_back`.
+
+        Raises KeyError where it does not run.
+        """
         await _ended(self._watchers.pop(name))
         child = self._children[name]
+        if gently:
+            await child.stop()
+            return
         with suppress(ProcessLookupError):
             os.kill(child.pid, signal.SIGKILL)
         await child.wait()
 
-    async def bring_back(self, name: str) -> None:
-        """Starts a service again that was taken down, waits until it is ready, and keeps it running."""
-        service = self._children[name].service
+    async def bring_back(self, name: str, service: Service | None = None) -> None:
+        """Starts a service again that was taken down, waits until it is ready, and keeps it running.
+
+        ``service`` is what now runs under its name, where that is another one.
+        """
+        service = service or self._children[name].service
         self._adopt(await Child.start(service))
         self._watchers[name] = asyncio.create_task(self._keep(service), name=f"keep {name}")
 
     def pid(self, name: str) -> int:
         """The present pid of a service. Raises KeyError where it does not run."""
         return self._children[name].pid
+
+    def service(self, name: str) -> Service:
+        """What runs under a name. Raises KeyError where nothing was started under it."""
+        return self._children[name].service
 
     async def _keep(self, service: Service) -> None:
         pause = FIRST_PAUSE

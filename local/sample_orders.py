@@ -1,6 +1,6 @@
 """Orders as a web shop would send them: the same ones every time, for customers who do not exist."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -93,6 +93,14 @@ def _order(chance: Random, customer: SampleCustomer, reference: str) -> dict[str
         "total": sum(line["quantity"] * line["unit_price"] + line["tax"] for line in lines) + SHIPPING[service],
         "payment": {"provider": "stripe", "method": PAYMENT_METHOD},
     }
+
+
+def containing(order: dict[str, Any], number: int, items: Sequence[SampleSku]) -> dict[str, Any]:
+    """The ``number``th of the sample orders, with one of each of ``items`` instead."""
+    customer = CUSTOMERS[(number - 1) % len(CUSTOMERS)]
+    lines = [_line(item, 1, customer.tax) for item in items]
+    goods = sum(line["quantity"] * line["unit_price"] + line["tax"] for line in lines)
+    return {**order, "lines": lines, "total": goods + order["shipping_charge"]}
 
 
 def _line(item: SampleSku, quantity: int, tax: int) -> dict[str, Any]:

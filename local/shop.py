@@ -84,6 +84,20 @@ class Shop:
                 return found
             parameters["cursor"] = page["next_cursor"]
 
+    async def order(self, id: str) -> dict[str, Any]:
+        """Everything about one order."""
+        found: dict[str, Any] = (await self._insist(lambda: self._client.get(f"/v1/orders/{id}"))).json()
+        return found
+
+    async def reject(self, id: str, *, reason: str, note: str) -> None:
+        """Act as the warehouse that is to ship an order, and reject it as soon as it has it. Raises RefusedError."""
+        deadline = monotonic() + PATIENCE.total_seconds()
+        while not (parts := (await self.order(id))["fulfilments"]):
+            if monotonic() > deadline:
+                raise LocalError(f"For {PATIENCE.seconds} s now order {id} has come to no warehouse.")
+            await asyncio.sleep(PAUSE_SECONDS)
+        await self._post(f"/v1/fulfilments/{parts[0]['id']}/reject", {"reason": reason, "note": note})
+
     async def _post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> httpx2.Response:
         headers = {"Idempotency-Key": key} if key else {}
         return await self._insist(lambda: self._client.post(path, json=body, headers=headers))

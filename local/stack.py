@@ -63,7 +63,8 @@ class Addresses:
 class Stack:
     """Everything Waybill needs on one machine, with its data under `folder`.
 
-    `say` gets one line for whatever a person should know while it runs. `durable=False` is for tests.
+    `say` gets one line for whatever a person should know while it runs. `durable=False` is for tests. The programs run
+    from the sources in `source`.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class Stack:
         say: Say,
         environment: Mapping[str, str] | None = None,
         durable: bool = True,
+        source: Path = ROOT,
     ) -> None:
         self.folder = folder.resolve()
+        self.source = source
         self.ports = ports
         self.environment = dict(os.environ if environment is None else environment)
         self._durable = durable
@@ -130,9 +133,10 @@ class Stack:
             group.create_task(self.supervisor.run(self._sandbox()))
             group.create_task(self.supervisor.run(self._mail()))
         self.database_url = database.result()
+        programs = await self._programs()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.supervisor.run(self._worker()))
-            group.create_task(self.supervisor.run(self._web()))
+            for program in programs:
+                group.create_task(self.supervisor.run(program))
 
     def _make_folders(self) -> None:
         """What has personal data is ours alone; the folder itself lets PostgreSQL's user through."""
@@ -185,8 +189,13 @@ class Stack:
         )
         await self.supervisor.run(service)
 
+    @property
+    def _webhooks_to(self) -> str:
+        """Where the providers send their events."""
+        return _at(self.ports.web)
+
     def _sandbox(self) -> Service:
-        port, web = str(self.ports.sandbox), _at(self.ports.web)
+        port, web = str(self.ports.sandbox), self._webhooks_to
         return self._python(
             "sandbox",
             *("-m", "integrations.sandbox", "--port", port, "--data", str(self.folder / "sandbox")),
@@ -210,6 +219,10 @@ class Stack:
             environment={},
             ready=lambda: answers(_at(self.ports.mailbox)),
         )
+
+    async def _programs(self) -> list[Service]:
+        """Waybill itself, which comes last."""
+        return [self._worker(), self._web()]
 
     def _worker(self) -> Service:
         return self._python(
@@ -269,7 +282,7 @@ class Stack:
             name=name,
             command=[sys.executable, *arguments],
             environment={**self.environment, "PYTHONUNBUFFERED": "1", **environment},
-            folder=ROOT,
+            folder=self.source,
             log=self.logs / f"{name}.log",
             ready=ready or _at_once,
             start_within=within,

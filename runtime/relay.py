@@ -21,20 +21,27 @@ from activities.inbox import Inbox
 from activities.notifications import Notifications
 from activities.orders import OrderRecords, placed_order
 from activities.stock import StockKeeper
+from db import exceptions as exception_records
 from db import orders as order_records
 from db.base import Database
+from db.faults import FAULTS
 from db.inbox import CHANNEL
 from domain.errors import Unavailable
+from domain.exceptions import ExceptionKind
 from domain.orders import Policy
 from integrations.errors import ProviderError
-from workflows.gateway import Ended, OrderGateway
+from workflows.gateway import Ended, Failing, OrderGateway
 
 log = structlog.get_logger("relay")
 
+_PASSING: tuple[type[Exception], ...] = (*FAULTS, SQLAlchemyError, Unavailable, ProviderError)
+"""what a chore meets that is mended by itself"""
 _START_AFTER_SECONDS = 3.0
 _BATCH = 100
 _LOOK_BACK = timedelta(days=2)
 _ROLL = 200
+_OVERDUE = timedelta(minutes=10)
+"""how long after its own deadline an order may still wait, before it is taken for stuck"""
 # Events come in swarms; those that come within this time are looked at together.
 _GATHER_SECONDS = 0.05
 _FULL = 10
@@ -98,7 +105,7 @@ class Relay:
         while True:
             try:
                 done = await chore.do()
-            except (SQLAlchemyError, OSError, Unavailable, ProviderError, TimeoutError) as error:
+            except _PASSING as error:
                 log.warning("chore_failed", chore=chore.name, error=type(error).__name__)
                 await asyncio.sleep(chore.seconds)
                 continue
@@ -150,15 +157,34 @@ class Relay:
         return 0
 
     async def _call_roll(self) -> int:
-        """Ask Temporal for some open orders in turn: a workflow that is gone, whatever became of it, is found."""
+        """Ask Temporal for some open orders in turn: one that is gone, or comes no further, is found.
+
+        Those that were stuck come every time.
+        """
         async with self._database.reading() as connection:
             ids = await order_records.open_after(connection, self._called, limit=_ROLL)
+            stuck = await exception_records.orders_with(connection, ExceptionKind.ORDER_STUCK, limit=_ROLL)
+            called = list(dict.fromkeys([*ids, *stuck]))
+            overdue = await order_records.overdue(connection, called, by=_OVERDUE)
         self._called = ids[-1] if len(ids) == _ROLL else ""
-        for order_id in ids:
-            ended = await self._gateway.end_of(order_id)
-            if ended is not None:
-                await self._tell_of(ended, runs=False, at=datetime.now(UTC))
+        for order_id in called:
+            await self._look_at(order_id, overdue=overdue.get(order_id), stuck=order_id in stuck)
         return 0
+
+    async def _look_at(self, order_id: str, *, overdue: str | None, stuck: bool) -> None:
+        found, now = await self._gateway.look_at(order_id), datetime.now(UTC)
+        if isinstance(found, Ended):
+            await self._tell_of(found, runs=False, at=now)
+            why = None
+        elif isinstance(found, Failing):
+            why = f"The order comes no further: {found.what} has failed {found.times} times in a row."
+        else:
+            why = overdue and f"The order should have gone on by {overdue} UTC, and has not."
+        if why is not None:
+            if await self._records.stuck(order_id, why=why, at=now):
+                log.warning("order_stuck", order_id=order_id)
+        elif stuck:
+            await self._records.moves_again(order_id, at=now)
 
     async def _tell_of(self, ended: Ended, *, runs: bool, at: datetime) -> None:
         if await self._records.workflow_ended(ended.order_id, run_id=ended.run_id, how=ended.how, runs=runs, at=at):
@@ -181,8 +207,8 @@ class Relay:
 
     async def _start_order(self, row: Row[Any]) -> None:
         async with self._database.reading() as connection:
-            lines = await order_records.lines(connection, row.id)
-        await self._gateway.start(placed_order(row, lines, self._policy))
+            placed = await placed_order(connection, row, self._policy)
+        await self._gateway.start(placed)
         async with self._database.statement() as connection:
             await order_records.mark_started(connection, row.id)
         log.info("order_started", order=row.number)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from temporalio.client import (
@@ -18,11 +19,13 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
+from workflows.money.check import MoneyCheckSoFar, MoneyCheckWorkflow
 from workflows.stock.check import CheckSoFar, StockCheckWorkflow
 
 log = structlog.get_logger("worker")
 
-_HOUR = 2
+_STOCK_HOUR = 2
+_MONEY_HOUR = 3
 """UTC"""
 _JITTER = timedelta(minutes=30)
 _LATE = timedelta(hours=12)
@@ -34,28 +37,44 @@ def stock_check_id(task_queue: str) -> str:
     return f"stock-check-{task_queue}"
 
 
-async def ensure_schedules(client: Client, *, task_queue: str) -> bool:
-    """Create the schedules; False if they were there. One that an operator has paused or changed stays as it is.
+def money_check_id(task_queue: str) -> str:
+    """The schedule's id of the comparison of ledgers with providers."""
+    return f"money-check-{task_queue}"
+
+
+async def ensure_schedules(client: Client, *, task_queue: str) -> int:
+    """Create the schedules; how many there were not. One that an operator has paused or changed stays as it is.
 
     Raises RPCError or RuntimeError if Temporal does not answer.
     """
-    name = stock_check_id(task_queue)
-    night = ScheduleCalendarSpec(hour=[ScheduleRange(_HOUR)], comment="every night")
-    action = ScheduleActionStartWorkflow(
+    common: dict[str, Any] = {"task_queue": task_queue, "task_timeout": timedelta(seconds=5)}
+    stock = ScheduleActionStartWorkflow(
         StockCheckWorkflow.run,
         CheckSoFar(),
-        id=name,
-        task_queue=task_queue,
-        task_timeout=timedelta(seconds=5),
+        id=stock_check_id(task_queue),
         static_summary="The stock's books are checked",
+        **common,
     )
+    money = ScheduleActionStartWorkflow(
+        MoneyCheckWorkflow.run,
+        MoneyCheckSoFar(),
+        id=money_check_id(task_queue),
+        static_summary="The orders' ledgers are compared with their providers",
+        **common,
+    )
+    nightly = ((_STOCK_HOUR, stock), (_MONEY_HOUR, money))
+    return sum([await _ensure(client, hour=hour, action=action) for hour, action in nightly])
+
+
+async def _ensure(client: Client, *, hour: int, action: ScheduleActionStartWorkflow) -> bool:
+    night = ScheduleCalendarSpec(hour=[ScheduleRange(hour)], comment="every night")
     schedule = Schedule(
         action=action,
         spec=ScheduleSpec(calendars=[night], jitter=_JITTER),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_LATE),
     )
     try:
-        await client.create_schedule(name, schedule)
+        await client.create_schedule(action.id, schedule)
     except ScheduleAlreadyRunningError:
         return False
     return True

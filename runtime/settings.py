@@ -23,6 +23,8 @@ from db.base import checked_dsn
 from domain.orders import Policy
 from domain.stock_alerts import Thresholds
 from integrations.mail.letters import parse_sender
+from integrations.portals.account import PortalAccount
+from runtime.portal_accounts import parse_accounts
 
 
 class Providers(StrEnum):
@@ -48,6 +50,13 @@ class TracesTo(StrEnum):
     """to a collector, which the standard variables OTEL_EXPORTER_OTLP_… name"""
 
 
+class Switch(StrEnum):
+    """Whether something is done."""
+
+    ON = "on"
+    OFF = "off"
+
+
 class SettingsError(Exception):
     """The settings do not allow a start; the text has one line per fault."""
 
@@ -57,7 +66,7 @@ Secrets = Annotated[tuple[str, ...], NoDecode, Field(repr=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Patience = Annotated[timedelta, Field(gt=timedelta(0))]
 
-Kind = TypeVar("Kind", bound="TemporalSettings")
+Kind = TypeVar("Kind", bound=BaseSettings)
 
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _BUILD_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -101,7 +110,28 @@ class TemporalSettings(BaseSettings):
         return self
 
 
-class Settings(TemporalSettings):
+class PortalSettings(BaseSettings):
+    """Supplier portals, and the browser with which they are visited."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
+
+    portals: Annotated[tuple[PortalAccount, ...], NoDecode, Field(repr=False)] = ()
+    """with their log-ins, as JSON (`runtime.portal_accounts`)"""
+    portal_task_queue: str = "portals"
+    portal_visits: int = Field(4, ge=1, le=32)
+    """jobs that one worker does at a time, each in a browser context of its own"""
+    portal_sessions_dir: str = ""
+    portal_evidence_kept: Patience = timedelta(days=180)
+    chromium_path: str = ""
+    chromium_sandbox: Switch = Switch.ON
+
+    @field_validator("portals", mode="before")
+    @classmethod
+    def _accounts(cls, value: object) -> object:
+        return parse_accounts(value) if isinstance(value, str) else value
+
+
+class Settings(TemporalSettings, PortalSettings):
     """Everything that differs between installations."""
 
     providers: Providers
@@ -219,6 +249,18 @@ class Settings(TemporalSettings):
         return self
 
     @model_validator(mode="after")
+    def _portals_like_the_rest(self) -> Self:
+        for account in self.portals:
+            url = urlsplit(account.base_url)
+            here = url.hostname in _THIS_MACHINE
+            if here is (self.providers is Providers.LIVE):
+                place = "is this machine" if here else "is not the sandbox on 127.0.0.1"
+                raise ValueError(f"PROVIDERS={self.providers}, but the portal {account.name} {place}")
+            if not here and url.scheme != "https":
+                raise ValueError(f"the portal {account.name} would get its password in clear; use https://")
+        return self
+
+    @model_validator(mode="after")
     def _signed_alerts(self) -> Self:
         url = self.alert_webhook_url
         if bool(url) != bool(self.alert_webhook_secret):
@@ -273,6 +315,11 @@ def load_settings() -> Settings:
 def load_temporal_settings(**given: str) -> TemporalSettings:
     """The same, for a process that needs nothing but Temporal; what is ``given`` comes first. Raises SettingsError."""
     return _load(TemporalSettings, **given)
+
+
+def load_portal_settings() -> PortalSettings:
+    """The same, for a process that needs nothing but portals. Raises SettingsError."""
+    return _load(PortalSettings)
 
 
 def _load(kind: type[Kind], **given: Any) -> Kind:

@@ -22,10 +22,13 @@ from runtime.codec import EncryptionCodec, UnknownKey
 from runtime.links import OrderLinks
 from runtime.outside import Outside, connect_outside
 from runtime.plugin import connect
+from runtime.schedules import money_check_id
 from runtime.settings import Settings
 from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
 from workflows.gateway import OrderGateway
+from workflows.money.gateway import MoneyGateway
+from workflows.stock.gateway import TransferGateway
 
 _TEMPORAL_WITHIN = timedelta(seconds=1)
 
@@ -46,6 +49,12 @@ def create_app(settings: Settings, traces: Traces = UNTRACED) -> FastAPI:
         app.state.services = Services(
             database=database,
             gateway=OrderGateway(client, task_queue=settings.temporal_task_queue),
+            transfers=TransferGateway(client, task_queue=settings.temporal_task_queue),
+            money=MoneyGateway(
+                client,
+                task_queue=settings.temporal_task_queue,
+                schedule=money_check_id(settings.temporal_task_queue),
+            ),
             keys=keys,
             links=links,
             metrics=metrics,

@@ -12,15 +12,21 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.evidence import EvidenceSweep
 from activities.inbox import Inbox
+from activities.money_checks import MoneyChecks
 from activities.notifications import Links, Notifications
 from activities.orders import OrderRecords
 from activities.payments import Payments
+from activities.refunds import Refunds
+from activities.rejections import Rejections
 from activities.shipments import Shipments
 from activities.stock import StockKeeper
 from activities.stock_check import StockCheck
 from activities.stock_news import StockLinks, StockNews, StockPosts
 from activities.stock_watch import StockWatch
+from activities.transfer_sweep import TransferSweep
+from activities.transfers import Transfers
 from db.base import Database
 from integrations.mail.mailer import Mailer
 from runtime.deployment import versioned
@@ -30,14 +36,20 @@ from runtime.links import OrderLinks
 from runtime.logs import NamedInLogs
 from runtime.outside import Outside, alert_hooks, connect_outside, mail_server
 from runtime.plugin import connect
+from runtime.refunds import RefundStarter
 from runtime.relay import Chore, Relay
-from runtime.schedules import keep_schedules
+from runtime.schedules import keep_schedules, money_check_id
 from runtime.settings import Settings
 from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
 from workflows.gateway import OrderGateway
+from workflows.money.check import MoneyCheckWorkflow
+from workflows.money.gateway import MoneyGateway
+from workflows.money.refund import RefundWorkflow
 from workflows.orders.workflow import OrderWorkflow
 from workflows.stock.check import StockCheckWorkflow
+from workflows.stock.gateway import TransferGateway
+from workflows.stock.transfer import TransferWorkflow
 
 log = structlog.get_logger("worker")
 
@@ -51,8 +63,12 @@ class Crew:
     client: Client
     orders: OrderRecords
     stock: StockKeeper
+    rejections: Rejections
     stock_check: StockCheck
+    transfers: Transfers
+    money_checks: MoneyChecks
     payments: Payments
+    refunds: Refunds
     shipments: Shipments
     notifications: Notifications
     relay: Relay
@@ -64,19 +80,26 @@ class Crew:
         return Worker(
             client or self.client,
             task_queue=settings.temporal_task_queue,
-            workflows=[OrderWorkflow, StockCheckWorkflow],
+            workflows=[OrderWorkflow, StockCheckWorkflow, TransferWorkflow, MoneyCheckWorkflow, RefundWorkflow],
             activities=[
                 self.orders.record,
                 self.stock.reserve,
                 self.stock.commit,
                 self.stock.release,
+                self.rejections.reject,
+                self.rejections.reroute,
                 self.stock_check.check,
+                *self.transfers.activities,
+                self.money_checks.compare,
                 self.payments.authorise,
                 self.payments.inspect,
                 self.payments.capture,
                 self.payments.void,
                 self.payments.refund,
+                self.refunds.pay,
+                self.refunds.refuse,
                 self.shipments.book,
+                self.shipments.verify_address,
                 self.shipments.booked,
                 self.shipments.void,
                 self.shipments.track,
@@ -123,7 +146,12 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
         records,
         settings.policy,
         dsn=settings.database_url,
-        more=_stock_chores(settings, database, outside, gateway, mailer, templates),
+        more=(
+            *_stock_chores(settings, database, outside, gateway, mailer, templates),
+            *_transfer_chores(database, TransferGateway(client, task_queue=settings.temporal_task_queue)),
+            Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
+            Chore("sweep_evidence", 600.0, EvidenceSweep(database, settings.portal_evidence_kept).sweep),
+        ),
     )
     return Crew(
         database,
@@ -131,14 +159,23 @@ async def crew(settings: Settings, *, client: Client | None = None, traces: Trac
         client,
         records,
         stock,
+        Rejections(database),
         StockCheck(database),
+        Transfers(database),
+        MoneyChecks(database, outside.payments, gateway.wake),
         Payments(database, outside.payments),
+        Refunds(database, outside.payments),
         Shipments(database, outside.carriers),
         notifications,
         relay,
         metrics,
         traces,
     )
+
+
+def _money(settings: Settings, client: Client) -> MoneyGateway:
+    queue = settings.temporal_task_queue
+    return MoneyGateway(client, task_queue=queue, schedule=money_check_id(queue))
 
 
 def _stock_chores(
@@ -161,8 +198,17 @@ def _stock_chores(
     )
     return (
         Chore("watch_stock", 2.0, watch.look),
+        Chore("call_queues", 2.0, watch.call),
         Chore("tell_of_stock", 5.0, news.tell),
         *(Chore("post_alerts", 5.0, StockPosts(database, hook).post) for hook in alert_hooks(settings, outside)),
+    )
+
+
+def _transfer_chores(database: Database, gateway: TransferGateway) -> tuple[Chore, ...]:
+    sweep = TransferSweep(database, gateway)
+    return (
+        Chore("start_transfers", 2.0, sweep.start_accepted),
+        Chore("transfer_roll_call", 60.0, sweep.call_roll),
     )
 
 
@@ -178,7 +224,7 @@ async def run_worker(settings: Settings, traces: Traces = UNTRACED) -> None:
     serving = asyncio.create_task(server.serve())
     relaying = asyncio.create_task(parts.relay.run())
     try:
-        client = await _reach_temporal(settings, traces, stop)
+        client = await reach_temporal(settings, traces, stop)
         if client is not None:
             async with parts.worker(settings, client=client):
                 await keep_schedules(client, task_queue=settings.temporal_task_queue, stop=stop)
@@ -193,7 +239,7 @@ async def run_worker(settings: Settings, traces: Traces = UNTRACED) -> None:
         await parts.database.close()
 
 
-async def _reach_temporal(settings: Settings, traces: Traces, stop: asyncio.Event) -> Client | None:
+async def reach_temporal(settings: Settings, traces: Traces, stop: asyncio.Event) -> Client | None:
     """A connected client, however long Temporal takes to be there; None if the worker is told to stop meanwhile."""
     while not stop.is_set():
         try:
@@ -206,10 +252,11 @@ async def _reach_temporal(settings: Settings, traces: Traces, stop: asyncio.Even
 
 
 async def _ready(parts: Crew) -> dict[str, bool]:
-    return {"database": await parts.database.answers(), "temporal": await _temporal_answers(parts.client)}
+    return {"database": await parts.database.answers(), "temporal": await temporal_answers(parts.client)}
 
 
-async def _temporal_answers(client: Client) -> bool:
+async def temporal_answers(client: Client) -> bool:
+    """Whether Temporal answers now."""
     try:
         return await client.service_client.check_health(timeout=timedelta(seconds=2))
     except (RPCError, RuntimeError):
@@ -230,5 +277,6 @@ def _stock_links(settings: Settings) -> StockLinks:
     base = f"{settings.public_url.rstrip('/')}/v1/stock"
     return StockLinks(
         alert=lambda alert: f"{base}/alerts/{quote(alert)}",
+        transfer=lambda transfer: f"{settings.public_url.rstrip('/')}/v1/transfers/{quote(transfer)}",
         movements=lambda sku, warehouse: f"{base}/{quote(sku)}/movements?warehouse={quote(warehouse)}",
     )

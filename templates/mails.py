@@ -40,8 +40,9 @@ class OrderMail:
     """An e-mail to the customer of an order.
 
     ``locale`` is the customer's BCP 47 tag. ``order_url`` is the signed link to the order's page. ``parcels`` are those
-    that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation, and
-    required there. Instants are aware UTC.
+    that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation and
+    ``refunded`` for a refund, and required there. ``leaves_at`` is when an order that waits for units should leave, if
+    that is known, and ``pre_order`` whether it waits for something that is not out yet. Instants are aware UTC.
     """
 
     shop_name: str
@@ -58,11 +59,16 @@ class OrderMail:
     parcels: tuple[ParcelLink, ...] = ()
     more_to_come: bool = False
     money_note: MoneyNote | None = None
+    leaves_at: datetime | None = None
+    pre_order: bool = False
+    refunded: Money | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError if the e-mail could not say what it must."""
         if self.kind is NoticeKind.CANCELLED and self.money_note is None:
             raise ValueError("a cancellation must say what happens with the money")
+        if self.kind is NoticeKind.REFUNDED and self.refunded is None:
+            raise ValueError("an e-mail about a refund must say how much it is")
         if self.kind is NoticeKind.SHIPPED and not self.parcels:
             raise ValueError("an e-mail about shipping needs at least one parcel")
 
@@ -113,6 +119,35 @@ class StockMail:
     alert_url: str
     movements_url: str
     orders: tuple[ShortOrder, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnitsOf:
+    """Units of a SKU."""
+
+    sku: str
+    units: int
+
+
+@dataclass(frozen=True)
+class TransferMail:
+    """An e-mail to the operators: a transfer waits too long.
+
+    ``lines`` are those that have not arrived, or not left; ``units`` all that is in them. ``transfer_url`` and
+    ``alert_url`` are the two in the API.
+    """
+
+    shop_name: str
+    number: str
+    source: str
+    destination: str
+    kind: AlertKind
+    reason: str
+    units: int
+    opened_at: datetime
+    lines: tuple[UnitsOf, ...]
+    transfer_url: str
+    alert_url: str
 
 
 @dataclass(frozen=True)

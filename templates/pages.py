@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.ledger import PaidStatus
 from domain.money import Money
 from domain.orders import ENDED, Address, OrderStatus
 from domain.shipments import TrackingEvent, TrackingStatus
@@ -105,13 +106,17 @@ class PageEntry:
 
 @dataclass(frozen=True)
 class PageMoney:
-    """Where it stands: ``authorised`` is what the bank agreed to, ``captured`` was taken, ``refunded`` given back."""
+    """Where it stands: ``authorised`` is what the bank agreed to, ``captured`` was taken, ``refunded`` given back.
+
+    ``paid`` is what follows of all that by the order's ledger.
+    """
 
     shipping: Money
     total: Money
     authorised: Money
     captured: Money
     refunded: Money
+    paid: PaidStatus = PaidStatus.NONE
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,8 @@ class OrderPage:
 
     ``csp_nonce`` is a fresh random token that the response's Content-Security-Policy allows for scripts and styles.
     ``refresh_every`` is how often the open page asks for news, which it does until the order has ended. ``entries`` are
-    oldest first, ``as_of`` is when the record was read.
+    oldest first, ``as_of`` is when the record was read. ``inside`` says that one of the shop's people reads it,
+    who is told what exactly an operator has to decide.
     """
 
     shop_name: str
@@ -147,6 +153,7 @@ class OrderPage:
     entries: tuple[PageEntry, ...] = ()
     links: PageLinks = PageLinks()
     refresh_every: timedelta = timedelta(seconds=5)
+    inside: bool = True
 
     @property
     def ended(self) -> bool:

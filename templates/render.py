@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from templates.language import Format, Language, is_web_url, one_line, seconds
-from templates.mails import OperatorMail, OrderMail, RenderedMail, StockMail
+from templates.mails import OperatorMail, OrderMail, RenderedMail, StockMail, TransferMail
 from templates.pages import OrderPage, stages
 
 _HERE = Path(__file__).parent
@@ -42,12 +42,18 @@ class Templates:
         """The e-mail to the operators about stock, in English."""
         return self._mail("mails/stock/en", Format.for_reader("en"), mail)
 
+    def transfer_mail(self, mail: TransferMail) -> RenderedMail:
+        """The e-mail to the operators about a transfer, in English."""
+        return self._mail("mails/transfer/en", Format.for_reader("en"), mail)
+
     def order_page(self, page: OrderPage) -> str:
         """The order's page as a whole HTML document. It may only be served with a CSP that allows its nonce."""
         form = Format.for_reader(page.locale)
         return self._fill("order_page.html", form, page=page, stages=stages(page.status))
 
-    def _mail(self, folder: str, form: Format, mail: OrderMail | OperatorMail | StockMail) -> RenderedMail:
+    def _mail(
+        self, folder: str, form: Format, mail: OrderMail | OperatorMail | StockMail | TransferMail
+    ) -> RenderedMail:
         return RenderedMail(
             subject=one_line(self._fill(f"{folder}/subject.txt", form, mail=mail)),
             text=self._fill(f"{folder}/body.txt", form, mail=mail).strip() + "\n",

@@ -14,7 +14,7 @@ from sqlalchemy import Row
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle
 
-from db import exceptions, inbox, notifications, orders, payments, shipments
+from db import exceptions, holds, inbox, notifications, orders, payments, shipments
 from db.base import Database
 from domain.exceptions import ExceptionKind
 from domain.notifications import message_id
@@ -76,6 +76,11 @@ class Findings:
         """Every exception that the order has had."""
         async with self.database.reading() as connection:
             return await exceptions.of_order(connection, order)
+
+    async def holds(self, order: str) -> list[Row[Any]]:
+        """Every hold that the order has had."""
+        async with self.database.reading() as connection:
+            return await holds.of_order(connection, order)
 
     async def fulfilments(self, order: str) -> list[Row[Any]]:
         """The order's fulfilments by number."""
@@ -169,6 +174,12 @@ class Findings:
         response = await self.street.sandbox.get("/control/calls/count", params={"operation": operation})
         count: int = response.raise_for_status().json()["deeds"]
         return count
+
+    async def given_back(self) -> int:
+        """What customers got back by the provider's books, in cents."""
+        response = await self.street.sandbox.get("/control/summary")
+        back: int = response.raise_for_status().json()["stripe"]["refunded"].get("usd", 0)
+        return back
 
     async def calls(self, operation: str) -> int:
         """How often a provider was asked."""

@@ -12,12 +12,14 @@ import httpx2
 import uvicorn
 
 from activities.orders import placed_order
-from db import catalogue, identity, orders, stock
+from db import catalogue, identity, stock
 from db.base import Database
 from domain.errors import TooEarly
 from domain.exceptions import Action, ExceptionKind, Resolution
+from domain.holds import Hold, HoldReason, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
-from domain.orders import Answer, CancelRequest, HandOver
+from domain.orders import Answer, CancelRequest, HandOver, derived_id
+from domain.rejections import RejectedLine, Rejection, RejectionReason
 from domain.stock import MovementKind, ReservationStatus
 from runtime.health import HealthServer
 from runtime.plugin import connect
@@ -157,11 +159,32 @@ class House(Findings):
                     return await self.gateway.hand_over(order, hand_over, key=key or uuid.uuid4().hex)
                 await asyncio.sleep(0.05)
 
+    async def reject(self, order: str, reason: RejectionReason, *lines: RejectedLine, number: int = 1) -> Answer:
+        """The warehouse does not ship a fulfilment, or some of its units."""
+        fulfilment = (await self.fulfilments(order))[number - 1]
+        rejection = Rejection(
+            derived_id(fulfilment.id, uuid.uuid4().hex), fulfilment.id, reason, by="the warehouse", lines=lines
+        )
+        return await self.gateway.reject(order, rejection, key=rejection.id)
+
     async def resolve(self, order: str, kind: ExceptionKind, action: Action, *, key: str | None = None) -> Answer:
         """An operator decides the open exception of this kind, once it is there."""
         exception = await self.exception(order, kind)
         resolution = Resolution(exception.id, action, by="an operator")
         return await self.gateway.resolve(order, resolution, key=key or uuid.uuid4().hex)
+
+    async def hold(
+        self, order: str, *, note: str = "", fulfilment: str | None = None, until: datetime | None = None
+    ) -> str:
+        """An operator holds the order, or one fulfilment; the hold's id."""
+        at = datetime.now(UTC)
+        hold = Hold(uuid.uuid4().hex, HoldReason.OPERATOR, "Ann", at, note, fulfilment, until)
+        await self.gateway.hold(order, hold, key=hold.id)
+        return hold.id
+
+    async def release(self, order: str, hold: str, *, by: str = "Ann") -> None:
+        """Somebody agrees to the release of a hold."""
+        await self.gateway.release(order, ReleaseHold(hold, by), key=uuid.uuid4().hex)
 
     async def pay(self, order: str, method: str = "pm_card_visa") -> None:
         """The customer chooses another card and confirms."""
@@ -176,6 +199,21 @@ class House(Findings):
         path = f"/stripe/v1/payment_intents/{await self.intent_id(order)}/cancel"
         response = await self.street.sandbox.post(path, headers={"Authorization": f"Bearer {STRIPE_KEY}"})
         response.raise_for_status()
+
+    async def somebody_refunds(self, order: str, amount: int) -> None:
+        """Somebody gives money back in the provider's dashboard."""
+        form = {"payment_intent": await self.intent_id(order), "amount": str(amount)}
+        headers = {"Authorization": f"Bearer {STRIPE_KEY}"}
+        (await self.street.sandbox.post("/stripe/v1/refunds", data=form, headers=headers)).raise_for_status()
+
+    async def disputes(self, order: str, reason: str = "product_not_received") -> None:
+        """The customer's bank disputes what was captured."""
+        await self._play(f"stripe/payment_intents/{await self.intent_id(order)}/dispute", reason=reason)
+
+    async def bank_decides(self, status: str) -> None:
+        """The bank decides the one dispute there is."""
+        (found,) = (await self.street.sandbox.get("/control/books/dispute")).raise_for_status().json()["data"]
+        await self._play(f"stripe/disputes/{found['id']}/close", status=status)
 
     async def hold_lapses(self, order: str) -> None:
         """The hold on the customer's money runs out now."""
@@ -203,6 +241,16 @@ class House(Findings):
 
         await self._until(are, lambda: self._story(order, "every parcel to be labelled"))
 
+    async def shipping_from(self, order: str, number: int) -> None:
+        """Wait until this fulfilment has its label, and its order's workflow knows."""
+
+        async def is_labelled() -> bool:
+            found = await self.fulfilments(order)
+            return len(found) >= number and found[number - 1].status == "labelled"
+
+        await self._until(is_labelled, lambda: self._story(order, f"a label for parcel {number}"))
+        await self.until(order, waiting="the hand-over")
+
     # --- weather -----------------------------------------------------------------------------------------------------
 
     async def stripe(self, **dials: Any) -> None:
@@ -225,8 +273,8 @@ class House(Findings):
     async def start_again(self, order: str) -> None:
         """Somebody starts the order's workflow once more, as the relay does where it is not sure."""
         async with self.database.reading() as connection:
-            lines = await orders.lines(connection, order)
-        await self.gateway.start(placed_order(await self.record(order), lines, self.settings.policy))
+            placed = await placed_order(connection, await self.record(order), self.settings.policy)
+        await self.gateway.start(placed)
 
     async def _play(self, control: str, **body: Any) -> None:
         response = await self.street.sandbox.post(f"/control/{control}", json=body)

@@ -1,14 +1,16 @@
 """The one way to an order's workflow for everybody outside it: start it, ask it, tell it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
+    WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -21,16 +23,25 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.errors import Conflict, NotFound, NotPaid, TooEarly, TooLate, Unavailable, WaybillError
+from domain.errors import Conflict, Disputed, NotFound, NotPaid, OnHold, TooEarly, TooLate, Unavailable, WaybillError
 from domain.exceptions import Resolution
+from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, workflow_id
 from domain.promises import promised_to
+from domain.rejections import Rejection
 from workflows.orders import attributes
 from workflows.orders.workflow import OrderWorkflow
 
-_START_PATIENCE = timedelta(seconds=2)
+START_PATIENCE = timedelta(seconds=2)
 _UPDATE_PATIENCE = timedelta(seconds=10)
+# Beyond these an order is stuck. A workflow task that cannot be done is tried again after 5 s, then ever more rarely. A
+# record is tried every 30 s in the end, a provider every minute: by then it was away for twelve minutes, or for two
+# hours, in which the order has said so.
+_MOST_TASKS = 5
+_MOST_RECORDS = 30
+_MOST_CALLS = 120
+_RECORDS = frozenset({"record", "reserve_stock", "commit_stock", "release_stock", "booked_parcels"})
 _AWAY = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -39,6 +50,9 @@ _AWAY = frozenset(
         RPCStatusCode.RESOURCE_EXHAUSTED,
         RPCStatusCode.UNKNOWN,
         RPCStatusCode.INTERNAL,
+        # To an update: the workflow's task is being tried again, or was given up for another one. It passes.
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.ABORTED,
     }
 )
 
@@ -50,6 +64,15 @@ class Ended:
     order_id: str
     run_id: str
     how: str
+
+
+@dataclass(frozen=True)
+class Failing:
+    """An order's workflow that runs and comes no further: ``what`` fails, ``times`` in a row."""
+
+    order_id: str
+    what: str
+    times: int
 
 
 class OrderGateway:
@@ -90,7 +113,7 @@ class OrderGateway:
                 if execution.status is not None
             ]
         except (RPCError, RuntimeError) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def runs(self, order_id: str) -> bool:
         """Whether an order's workflow runs now. Raises Unavailable."""
@@ -98,16 +121,24 @@ class OrderGateway:
 
     async def end_of(self, order_id: str) -> Ended | None:
         """How an order's last run ended; None if it runs. Raises Unavailable."""
+        found = await self.look_at(order_id)
+        return found if isinstance(found, Ended) else None
+
+    async def look_at(self, order_id: str) -> Ended | Failing | None:
+        """How an order's last run ended, or what of it fails again and again; None if it runs well. Raises Unavailable.
+
+        Told by Temporal itself, without the workflow, which may be what is broken.
+        """
         try:
             described = await self._client.get_workflow_handle(workflow_id(order_id)).describe(
                 rpc_timeout=_UPDATE_PATIENCE
             )
         except (RPCError, RuntimeError) as error:
-            if _not_found(error):
+            if not_found(error):
                 return Ended(order_id, "", "it is not there any more")
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         if described.status is None or described.status is WorkflowExecutionStatus.RUNNING:
-            return None
+            return failing(order_id, described.raw_description)
         return Ended(order_id, described.run_id, str(described.status.name).lower())
 
     async def cancel(self, order_id: str, request: CancelRequest, *, key: str) -> Answer:
@@ -118,9 +149,21 @@ class OrderGateway:
         """Hand a fulfilment over to the carrier. Raises NotPaid, TooLate, Conflict, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.hand_over, request, key)
 
+    async def reject(self, order_id: str, rejection: Rejection, *, key: str) -> Answer:
+        """Reject a fulfilment, or some of its units. Raises TooLate, TooEarly, Conflict, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.reject, rejection, key)
+
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         """Decide an exception. Raises Conflict, TooLate, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.resolve, resolution, key)
+
+    async def hold(self, order_id: str, hold: Hold, *, key: str) -> Answer:
+        """Hold an order. Raises TooLate, TooEarly, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.hold, hold, key)
+
+    async def release(self, order_id: str, release: ReleaseHold, *, key: str) -> Answer:
+        """Agree to a hold's release. Raises Conflict, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.release, release, key)
 
     async def wake(self, order_id: str, wake: Wake) -> bool:
         """Tell an order that a provider has news; False if its workflow has ended. Raises Unavailable."""
@@ -156,39 +199,68 @@ class OrderGateway:
                         SearchAttributePair(attributes.PROMISED_BY, promised_to(placed)),
                     ]
                 ),
-                rpc_timeout=_START_PATIENCE,
+                rpc_timeout=START_PATIENCE,
             )
         except (RPCError, RuntimeError) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def _signal(self, order_id: str, signal: Any, *arguments: Any) -> bool:
         handle = self._client.get_workflow_handle(workflow_id(order_id))
         try:
-            await handle.signal(signal, *arguments, rpc_timeout=_START_PATIENCE)
+            await handle.signal(signal, *arguments, rpc_timeout=START_PATIENCE)
         except (RPCError, RuntimeError) as error:
-            if _not_found(error):
+            if not_found(error):
                 return False
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return True
 
     async def _update(self, order_id: str, update: Any, argument: Any, key: str) -> Answer:
         """Send an update under ``key``: repeated with the same key it gets the first one's answer."""
         handle = self._client.get_workflow_handle(workflow_id(order_id))
-        try:
-            async with asyncio.timeout(_UPDATE_PATIENCE.total_seconds()):
-                answer: Answer = await handle.execute_update(update, argument, id=key, rpc_timeout=_UPDATE_PATIENCE)
-                return answer
-        except WorkflowUpdateFailedError as error:
-            raise _refusal(error) from error
-        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            raise Unavailable(
-                "The order did not answer in time. It may still do what was asked: repeat with the same key."
-            ) from error
-        except (RPCError, RuntimeError) as error:
-            if _not_found(error):
-                # Not started yet, or ended: the caller's record of the order tells which.
-                raise NotFound("running workflow of the order", order_id) from error
-            raise _unavailable(error) from error
+        answer: Answer = await ask(handle, update, argument, key=key, what=f"order {order_id}", refusal=_refusal)
+        return answer
+
+
+async def ask(
+    handle: "WorkflowHandle[Any, Any]",
+    update: Any,
+    argument: Any,
+    *,
+    key: str,
+    what: str,
+    refusal: Callable[[WorkflowUpdateFailedError], WaybillError],
+) -> Any:
+    """Send an update under ``key`` and wait a bounded time for its answer; ``what`` names whose workflow it is.
+
+    Raises what ``refusal`` makes of a refusal, NotFound where no such workflow runs, Unavailable.
+    """
+    kind, _, name = what.partition(" ")
+    try:
+        async with asyncio.timeout(_UPDATE_PATIENCE.total_seconds()):
+            return await handle.execute_update(update, argument, id=key, rpc_timeout=_UPDATE_PATIENCE)
+    except WorkflowUpdateFailedError as error:
+        raise refusal(error) from error
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise Unavailable(
+            f"The {kind} did not answer in time. It may still do what was asked: repeat with the same key."
+        ) from error
+    except (RPCError, RuntimeError) as error:
+        if not_found(error):
+            # Not started yet, or ended: the caller's record tells which.
+            raise NotFound(f"running workflow of the {kind}", name) from error
+        raise unavailable(error) from error
+
+
+def failing(order_id: str, described: DescribeWorkflowExecutionResponse) -> Failing | None:
+    """What of a running workflow has failed too often in a row, by Temporal's own description; None if nothing has."""
+    task = described.pending_workflow_task
+    if task.attempt > _MOST_TASKS:
+        return Failing(order_id, "the workflow's next step", task.attempt - 1)
+    for pending in described.pending_activities:
+        most = _MOST_RECORDS if pending.activity_type.name in _RECORDS else _MOST_CALLS
+        if pending.attempt > most:
+            return Failing(order_id, f"the activity {pending.activity_type.name}", pending.attempt - 1)
+    return None
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> WaybillError:
@@ -198,11 +270,13 @@ def _refusal(error: WorkflowUpdateFailedError) -> WaybillError:
     return _REFUSALS.get(kind or "", TooLate)(text)
 
 
-def _not_found(error: Exception) -> bool:
+def not_found(error: Exception) -> bool:
+    """Whether Temporal says that there is no such workflow, or none that runs."""
     return isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND
 
 
-def _unavailable(error: Exception) -> Unavailable:
+def unavailable(error: Exception) -> Unavailable:
+    """What callers are told where Temporal does not answer; an error that is no absence is raised as it is."""
     # A client that has never reached Temporal raises a bare RuntimeError, and no RPCError.
     if isinstance(error, RPCError) and error.status not in _AWAY:
         raise error
@@ -213,5 +287,7 @@ _REFUSALS: dict[str, type[Conflict]] = {
     "too_late": TooLate,
     "too_early": TooEarly,
     "not_paid": NotPaid,
+    "on_hold": OnHold,
+    "disputed": Disputed,
     "conflict": Conflict,
 }

@@ -1,4 +1,4 @@
-"""SKUs and warehouses."""
+"""Warehouses."""
 
 from datetime import date, datetime, time
 from typing import Annotated, Any
@@ -6,25 +6,11 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, ConfigDict, Field, StrictBool
 
-from api.schemas.base import Amount, Currency, Input, Output, Text, Word
+from api.schemas.base import Input, Output, Text, Word
 from api.schemas.orders import AddressIn
 from api.schemas.views import AddressOut
 from domain.promises import zone_of
 
-_Grams = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
-_Millimetres = Annotated[int, Field(strict=True, ge=1, le=100_000)]
-
-_SKU: dict[str, Any] = {
-    "name": "Gooseneck kettle 0.9 l, matt black",
-    "weight_grams": 1180,
-    "length_mm": 300,
-    "width_mm": 210,
-    "height_mm": 190,
-    "price": 6900,
-    "currency": "USD",
-    "active": True,
-    "hazardous": False,
-}
 _ADDRESS: dict[str, Any] = {
     "name": "Edison",
     "street1": "110 Raritan Center Pkwy",
@@ -35,7 +21,6 @@ _ADDRESS: dict[str, Any] = {
     "phone": "+1 732 555 0110",
 }
 _STAMPS = {"created_at": "2024-04-29T08:00:00Z", "updated_at": "2024-04-29T08:00:00Z"}
-_SKU_OUT = {"sku": "COF-KETTLE-09", **_SKU, **_STAMPS}
 _WORKS: dict[str, Any] = {
     "capacity_per_day": 400,
     "cut_off": "15:00:00",
@@ -68,50 +53,6 @@ def _local(at: time) -> time:
     if at.tzinfo is not None:
         raise ValueError("must be local time, without an offset: the zone is in time_zone")
     return at
-
-
-class SkuIn(Input):
-    """An item that can be sold. Weight and size are of one packed unit; the price is in minor units, before tax."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_SKU]})
-
-    name: Text
-    weight_grams: _Grams
-    length_mm: _Millimetres
-    width_mm: _Millimetres
-    height_mm: _Millimetres
-    price: Amount
-    currency: Currency
-    active: StrictBool = Field(True, description="Whether new orders may name it.")
-    hazardous: StrictBool = Field(False, description="Whether only warehouses that may ship hazardous goods ship it.")
-
-
-class SkuOut(Output):
-    """An item that can be sold."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_SKU_OUT]})
-
-    sku: str
-    name: str
-    weight_grams: int
-    length_mm: int
-    width_mm: int
-    height_mm: int
-    price: int
-    currency: str
-    active: bool
-    hazardous: bool
-    created_at: datetime
-    updated_at: datetime
-
-
-class SkuListOut(Output):
-    """A page of SKUs."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_SKU_OUT], "next_cursor": None}]})
-
-    items: list[SkuOut]
-    next_cursor: str | None
 
 
 class WarehouseIn(Input):

@@ -56,6 +56,19 @@ _PAYMENT: dict[str, Any] = {
         }
     ],
 }
+MONEY: dict[str, Any] = {
+    "authorised": "full",
+    "paid": "none",
+    "invoiced": 7120,
+    "credited": 0,
+    "held": 7120,
+    "captured": 0,
+    "refunded": 0,
+    "owed": 7120,
+    "written_off": 0,
+    "disputed": 0,
+    "lost": 0,
+}
 _FULFILMENT_VIEW: dict[str, Any] = {
     "id": FULFILMENT_ID,
     "number": 1,
@@ -85,6 +98,7 @@ _FULFILMENT_VIEW: dict[str, Any] = {
     ],
     "links": {
         "hand_over": f"/v1/fulfilments/{FULFILMENT_ID}/hand-over",
+        "reject": f"/v1/fulfilments/{FULFILMENT_ID}/reject",
         "label": f"/v1/fulfilments/{FULFILMENT_ID}/label",
     },
 }
@@ -142,20 +156,24 @@ ORDER: dict[str, Any] = {
             "number": 1,
             "name": "Gooseneck kettle 0.9 l, matt black",
             "total": 6330,
+            "parts": [],
         }
     ],
     "shipping_service": "standard",
     "shipping_charge": 790,
     "total": 7120,
     "payment": _PAYMENT,
+    "money": MONEY,
     "promise": _PROMISE,
     "routing": [
         "EDI: has everything; 1st by priority (priority 10).",
         "RNO: 2nd by priority (priority 20; EDI: priority 10).",
     ],
     "rule_set_id": None,
+    "waits": [],
     "fulfilments": [_FULFILMENT_VIEW],
     "exceptions": [],
+    "holds": [],
     "notifications": [
         {
             "kind": "confirmed",

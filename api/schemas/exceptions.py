@@ -17,6 +17,7 @@ _EXCEPTION: dict[str, Any] = {
     "kind": "out_of_stock",
     "reason": "No warehouse has 1 of COF-KETTLE-09. Retry looks again; cancel gives the order up.",
     "actions": ["retry", "cancel"],
+    "facts": {},
     "owner": "operators",
     "status": "open",
     "opened_at": "2024-05-02T09:14:04Z",
@@ -39,6 +40,7 @@ class ExceptionOut(Output):
     kind: ExceptionKind
     reason: str
     actions: list[Action] = Field(description="What can be decided.")
+    facts: dict[str, Any] = Field(description="The numbers that the reason speaks of, side by side.")
     owner: str
     status: ExceptionStatus
     opened_at: datetime

@@ -30,6 +30,13 @@ ORDER_EXAMPLE: dict[str, Any] = {
 }
 
 
+def known_country(country: str) -> str:
+    """The country, if ISO 3166-1 has it."""
+    if country not in COUNTRIES:
+        raise ValueError(f"{country!r} is not a country of ISO 3166-1")
+    return country
+
+
 class CustomerIn(Input):
     """Whom we tell."""
 
@@ -61,9 +68,7 @@ class AddressIn(Input):
     @field_validator("country")
     @classmethod
     def _known(cls, country: str) -> str:
-        if country not in COUNTRIES:
-            raise ValueError(f"{country!r} is not a country of ISO 3166-1")
-        return country
+        return known_country(country)
 
     def to_domain(self) -> Address:
         """As the rules know it."""
@@ -115,6 +120,14 @@ class PlaceOrder(Input):
     shipping_charge: Amount
     total: Annotated[int, Field(strict=True, ge=1, le=MAX_AMOUNT)]
     payment: PaymentIn
+    billing_country: str | None = Field(
+        None, description="ISO 3166-1 alpha-2; for hold rules that compare it with where the order goes."
+    )
+
+    @field_validator("billing_country")
+    @classmethod
+    def _known(cls, country: str | None) -> str | None:
+        return country if country is None else known_country(country)
 
     @field_validator("shipping_service")
     @classmethod
@@ -136,6 +149,7 @@ class PlaceOrder(Input):
             shipping_charge=self.shipping_charge,
             total=self.total,
             payment=PaymentSource(self.payment.provider, method=self.payment.method, intent=self.payment.intent),
+            billing_country=self.billing_country,
         )
 
 

@@ -18,7 +18,9 @@ from domain.shipments import SERVICE_DAYS
 class ExclusionIn(Input):
     """Where a warehouse does not ship to; without ``warehouse`` none does."""
 
-    country: str = Field(description="ISO 3166-1 alpha-2.", examples=["US"])
+    country: str | None = Field(
+        None, description="ISO 3166-1 alpha-2. Without it the channel never uses the warehouse.", examples=["US"]
+    )
     prefix: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{0,10}$")] = Field(
         "", description="How the postal code begins, without spaces; empty for the whole country."
     )
@@ -26,8 +28,14 @@ class ExclusionIn(Input):
 
     @field_validator("country")
     @classmethod
-    def _known(cls, country: str) -> str:
-        return _country(country)
+    def _known(cls, country: str | None) -> str | None:
+        return None if country is None else _country(country)
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "ExclusionIn":
+        if self.country is None and (self.warehouse is None or self.prefix):
+            raise ValueError("give a country; without one, a warehouse and no prefix")
+        return self
 
 
 class RuleIn(Input):
@@ -75,9 +83,9 @@ class RuleSetIn(Input):
 
 
 class ExclusionOut(Output):
-    """Where a warehouse does not ship to."""
+    """Where a warehouse does not ship to; ``country`` null: nowhere."""
 
-    country: str
+    country: str | None
     prefix: str
     warehouse: str | None
 
@@ -250,8 +258,16 @@ class PreviewOut(Output):
     promised_at: datetime | None
 
 
+class RoundOut(Output):
+    """One round of routing: the first, or what followed a hold that was lost or a warehouse's rejection."""
+
+    round: int
+    at: datetime
+    decision: DecisionOut
+
+
 class RoutingOut(Output):
-    """How an order was routed last; ``decision`` is null before that."""
+    """How an order was routed; ``decision`` is that of the last round, null before the first."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -261,6 +277,7 @@ class RoutingOut(Output):
                     "number": "WB-100001",
                     "sentences": examples.DECISION["sentences"],
                     "decision": examples.DECISION,
+                    "rounds": [{"round": 1, "at": "2024-05-02T09:14:04Z", "decision": examples.DECISION}],
                 }
             ]
         }
@@ -270,6 +287,7 @@ class RoutingOut(Output):
     number: str
     sentences: list[str]
     decision: DecisionOut | None
+    rounds: list[RoundOut]
 
 
 class StockSeen(StrEnum):

@@ -56,7 +56,7 @@ class LevelOut(Output):
     damaged: int
     safety_stock: int = Field(description="Units that are kept back.")
     available: int = Field(description="What may be sold: on hand less reserved, damaged and safety stock; 0 at least.")
-    incoming: int = Field(description="Announced, not yet received.")
+    incoming: int = Field(description="Announced, or on the way from another warehouse, and not yet received.")
     short: int = Field(description="Promised units that a count or damage showed to be missing.")
     low_at: int | None = Field(description="An alert opens at this many available; null: the installation's default.")
     cover_days: int | None = Field(description="An alert opens below this many days of sale; null: the default.")

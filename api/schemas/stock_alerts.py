@@ -13,6 +13,7 @@ _ALERT: dict[str, Any] = {
     "id": "5f0f7c5e-51f0-4b8b-9a43-8f8f4f2d7a11",
     "sku": "COF-KETTLE-09",
     "warehouse": "EDI",
+    "transfer_id": None,
     "kind": "promised_missing",
     "status": "open",
     "reason": "2 promised units of COF-KETTLE-09 at EDI are not on the shelf.",
@@ -32,13 +33,14 @@ _ALERT: dict[str, Any] = {
 
 
 class StockAlertOut(Output):
-    """Something that people should know of a SKU in a warehouse."""
+    """Something that people should know of a SKU in a warehouse, or of a transfer to it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ALERT]})
 
     id: str
-    sku: str
+    sku: str | None = Field(description="Null where it is about a transfer.")
     warehouse: str
+    transfer_id: str | None = Field(description="The transfer that it is about.")
     kind: AlertKind
     status: AlertStatus
     reason: str = Field(description="The alert in a sentence.")

@@ -6,12 +6,15 @@ from pydantic import ConfigDict, Field
 
 from api.schemas import examples
 from api.schemas.base import Output
+from api.schemas.holds import HoldOut
+from api.schemas.ledger import MoneyOut
 from domain.exceptions import Action, ExceptionKind, ExceptionStatus
 from domain.notifications import NoticeKind, NotificationStatus
 from domain.orders import OrderStatus
 from domain.payments import PaymentStatus
 from domain.promises import Standing
 from domain.shipments import FulfilmentStatus, TrackingStatus
+from domain.stock_queues import QueueName
 from domain.waiting import Party
 
 
@@ -110,6 +113,14 @@ class AddressOut(Output):
     phone: str | None
 
 
+class LinePartOut(Output):
+    """What one bundle of a line was made of when it was sold."""
+
+    sku: str
+    name: str
+    quantity: int
+
+
 class LineOut(Output):
     """One line; ``total`` is what the customer pays for all of it."""
 
@@ -121,6 +132,23 @@ class LineOut(Output):
     discount: int
     tax: int
     total: int
+    parts: list[LinePartOut] = Field(description="What one unit is made of, if it is a bundle; else empty.")
+
+
+class WaitOut(Output):
+    """Units that wait in a queue: ``missing`` ones are not there, the others wait for the rest of the order."""
+
+    queue: QueueName
+    line: int
+    sku: str
+    units: int
+    missing: int
+    promised: bool = Field(description="Whether the customer was promised them.")
+    pre_order: bool = Field(description="Whether they are not out yet.")
+    warehouse: str | None = Field(description="The warehouse that was to ship them and could not, where it was one.")
+    since: datetime
+    expected_at: datetime | None = Field(description="When promised units should leave.")
+    reason: str
 
 
 class PaymentEventOut(Output):
@@ -189,7 +217,7 @@ class ParcelOut(Output):
 
 
 class FulfilmentLineOut(Output):
-    """Units of an order line that this fulfilment ships."""
+    """Units of an order line that this fulfilment ships; ``sku`` is a part's where the line is a bundle."""
 
     line: int
     sku: str
@@ -201,6 +229,7 @@ class FulfilmentLinksOut(Output):
 
     hand_over: str
     label: str
+    reject: str
 
 
 class FulfilmentOut(Output):
@@ -269,11 +298,14 @@ class OrderOut(Output):
     shipping_charge: int
     total: int
     payment: PaymentOut
+    money: MoneyOut
     promise: PromiseOut | None = Field(description="Null for orders accepted before there were promises.")
     routing: list[str] = Field(description="Why it ships from where it ships.")
     rule_set_id: str | None = Field(description="The rules that routed it; null for those that Waybill brings along.")
+    waits: list[WaitOut] = Field(description="What of it waits in a queue for units.")
     fulfilments: list[FulfilmentOut]
     exceptions: list[ExceptionBriefOut]
+    holds: list[HoldOut]
     notifications: list[NotificationOut]
     timeline: list[EntryOut]
     placed_at: datetime

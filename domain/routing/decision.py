@@ -1,7 +1,7 @@
 """The decision: which warehouse ships what, how every rule saw every warehouse, and why each loser lost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from domain.orders import Address, Line
@@ -86,6 +86,9 @@ def decide(
     the rules' threshold (compared in ``currency``) is given to the best warehouses though it falls into more parcels.
     """
     errand = Errand(units_of(lines), address)
+    if scene.withheld:
+        may = {key: units for key, units in scene.available.items() if key not in scene.withheld}
+        scene = replace(scene, available=may)
     removed = _removed(errand, scene, rules)
     places = [place for place in scene.places if place.warehouse not in removed]
     codes = [place.warehouse for place in places]
@@ -104,6 +107,12 @@ def decide(
         chosen = fewest(errand.units, ranking.order, scene.available)
     allocations = allocate(lines, chosen, scene.available)
     return _explained(allocations, ranking, errand, scene, rules, removed)
+
+
+def kept_out(lines: Sequence[Line], *, address: Address, scene: Scene, rules: RuleSet = BUILT_IN) -> frozenset[str]:
+    """The warehouses that may not ship ``lines``, whatever they have; one that is full today may tomorrow."""
+    lasting = replace(rules, rules=tuple(rule for rule in rules.rules if rule.kind is not RuleKind.CAPACITY_PER_DAY))
+    return frozenset(_removed(Errand(units_of(lines), address), scene, lasting))
 
 
 def _splits_freely(lines: Sequence[Line], rules: RuleSet, currency: str | None) -> bool:
@@ -229,7 +238,9 @@ def _incomplete(warehouse: str, errand: Errand, scene: Scene) -> Candidate:
         if scene.available.get((sku, warehouse), 0) < units
     ]
     told = ", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more SKUs" if len(lacking) > 3 else "")
-    return Candidate(warehouse, Fate.INCOMPLETE, f"{warehouse}: lacks {told}.", ())
+    withheld = [why for (sku, w), why in scene.withheld.items() if w == warehouse and sku in errand.units]
+    because = f" ({'; '.join(withheld)})" if withheld else ""
+    return Candidate(warehouse, Fate.INCOMPLETE, f"{warehouse}: lacks {told}{because}.", ())
 
 
 def _thrown_out(removed: Mapping[str, tuple[RuleKind | None, str]]) -> list[Candidate]:

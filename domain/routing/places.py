@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.promises import Calendar
+from domain.stock_queues import Terms
 
 _EARTH_KM = 6371.0
 _BANDS = (250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 31_500)
@@ -71,7 +72,8 @@ class Scene:
 
     ``available`` maps (SKU, warehouse) to units that can be promised. ``costs`` maps (warehouse, zone, weight band) to
     what labels cost lately, ``grams`` a SKU to its weight. ``barred`` are warehouses that may not be chosen, each with
-    the reason in a sentence's end (``it could not find the items``).
+    the reason in a sentence's end (``it could not find the items``). ``terms`` say of a SKU whether units may be
+    promised that are not there; what ships from where does not depend on them.
     """
 
     places: tuple[Place, ...]
@@ -82,6 +84,8 @@ class Scene:
     grams: Mapping[str, int] = field(default_factory=dict)
     hazardous: Set[str] = frozenset()
     barred: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, Terms] = field(default_factory=dict)
+    withheld: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def weight_band(grams: int) -> int:

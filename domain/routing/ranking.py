@@ -43,6 +43,8 @@ def refusal(rule: Rule, place: Place, errand: Errand, scene: Scene) -> str | Non
     elif rule.kind is RuleKind.EXCLUDED_REGIONS:
         code = errand.address.postal_code.replace(" ", "").upper()
         for exclusion in rule.exclusions:
+            if exclusion.country is None and exclusion.warehouse == place.warehouse:
+                return "is not used by the channel"
             here = exclusion.warehouse in (None, place.warehouse) and exclusion.country == errand.address.country
             if here and code.startswith(exclusion.prefix):
                 return f"does not ship to {exclusion.country} {exclusion.prefix}".rstrip()

@@ -37,10 +37,10 @@ class RuleSetStatus(StrEnum):
 class Exclusion:
     """Where ``warehouse`` does not ship to: postal codes of ``country`` that begin with ``prefix``, all if it is empty.
 
-    ``warehouse`` None means every warehouse.
+    ``warehouse`` None means every warehouse; ``country`` None the whole world, so that the channel never uses it.
     """
 
-    country: str
+    country: str | None
     prefix: str = ""
     warehouse: str | None = None
 

@@ -13,10 +13,11 @@ Available = Mapping[tuple[str, str], int]
 
 
 def units_of(lines: Sequence[Line]) -> dict[str, int]:
-    """Units by SKU."""
+    """What is taken from the shelves for ``lines``: units by SKU. Of a bundle its parts are."""
     units: dict[str, int] = {}
     for line in lines:
-        units[line.sku] = units.get(line.sku, 0) + line.quantity
+        for sku, quantity in line.units.items():
+            units[sku] = units.get(sku, 0) + quantity
     return units
 
 
@@ -45,20 +46,29 @@ def fewest(wanted: Units, ranked: Sequence[str], available: Available) -> list[s
 
 
 def allocate(lines: Sequence[Line], warehouses: Sequence[str], available: Available) -> tuple[Allocation, ...]:
-    """Units of each line from ``warehouses`` in their order; a line stays whole where one of them has all of it."""
+    """Units of each line from ``warehouses`` in their order; a line stays whole where one of them has all of it.
+
+    A bundle's parts come from one warehouse if one has them all, else each part by itself. They must have it together.
+    """
     left = dict(available)
     allocations = []
     for line in lines:
-        missing = line.quantity
-        whole = next((w for w in warehouses if left.get((line.sku, w), 0) >= missing), None)
-        for warehouse in warehouses if whole is None else (whole,):
-            key = (line.sku, warehouse)
-            take = min(missing, left.get(key, 0))
-            if take > 0:
-                allocations.append(Allocation(line.number, line.sku, warehouse, take))
-                left[key] -= take
-                missing -= take
+        whole = next((w for w in warehouses if _has(line.units, w, left)), None)
+        for sku, quantity in line.units.items():
+            missing = quantity
+            here = whole or next((w for w in warehouses if left.get((sku, w), 0) >= missing), None)
+            for warehouse in warehouses if here is None else (here,):
+                key = (sku, warehouse)
+                take = min(missing, left.get(key, 0))
+                if take > 0:
+                    allocations.append(Allocation(line.number, sku, warehouse, take))
+                    left[key] -= take
+                    missing -= take
     return tuple(allocations)
+
+
+def _has(wanted: Units, warehouse: str, available: Available) -> bool:
+    return all(available.get((sku, warehouse), 0) >= units for sku, units in wanted.items())
 
 
 def _serves(wanted: Units, warehouse: str, available: Available) -> int:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.inbox import ProviderEvent
+from domain.orders import Address
 from domain.shipments import LabelFormat, Shipment, ShipmentRequest, Tracking
 
 
@@ -50,6 +51,9 @@ class Carrier(Protocol):
 
     async def start_tracking(self, tracking_code: str, carrier: str) -> Tracking:
         """Follow a parcel whose label came without a tracker; the same code gives the same tracker."""
+
+    async def verify(self, address: Address) -> str | None:
+        """What is wrong with an address, in words; None if the carrier delivers there."""
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime) -> ProviderEvent:
         """Verify and read a webhook; ``headers`` have lower-case names. Raises BadSignature or BadPayload."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from domain.disputes import DisputeState
 from domain.inbox import ProviderEvent
 from domain.money import Money
 from domain.payments import PaymentState, RefundState
@@ -46,11 +47,16 @@ class PaymentProvider(Protocol):
     async def void(self, reference: str, *, key: str) -> PaymentState:
         """Release the hold. One already cancelled is answered as it is."""
 
-    async def refund(self, reference: str, amount: Money, *, order_id: str, key: str) -> RefundState:
-        """Give ``amount`` back."""
+    async def refund(
+        self, reference: str, amount: Money, *, order_id: str, key: str, refund_id: str | None = None
+    ) -> RefundState:
+        """Give ``amount`` back. ``refund_id`` is kept with it, so that one of several can be found again."""
 
     async def refunds(self, reference: str) -> list[RefundState]:
         """The refunds that we made of a payment, newest first."""
+
+    async def disputes(self, reference: str) -> list[DisputeState]:
+        """The disputes of a payment, newest first."""
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime) -> ProviderEvent:
         """Verify and read a webhook; ``headers`` have lower-case names. Raises BadSignature or BadPayload."""

@@ -15,6 +15,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from integrations.sandbox import control, registry
 from integrations.sandbox.books import FIXED, Books
 from integrations.sandbox.calls import CallLog
+from integrations.sandbox.clock import Clock
+from integrations.sandbox.control import AHEAD
 from integrations.sandbox.dials import DialBoard
 from integrations.sandbox.pipeline import Pipeline
 from integrations.sandbox.provider import Operation, Provider, Sandbox
@@ -58,8 +60,10 @@ def create_server(settings: Settings, *, host: str, port: int) -> uvicorn.Server
     return uvicorn.Server(config)
 
 
-def _open(settings: Settings, clock: Callable[[], float]) -> Sandbox:
-    books = Books(settings.data / "books.sqlite3")
+def _open(settings: Settings, true: Callable[[], float]) -> Sandbox:
+    clock = Clock(true)
+    books = Books(settings.data / "books.sqlite3", clock=clock)
+    clock.ahead = float(books.setting(AHEAD) or 0)
     dials = DialBoard(books)
     return Sandbox(
         settings=settings,

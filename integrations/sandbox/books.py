@@ -7,7 +7,7 @@ import sqlite3
 import string
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ CREATE INDEX IF NOT EXISTS calls_operation ON calls (provider, operation);
 """
 FIXED = "fixed_"
 """How the ids of webhook targets begin that were given at the start."""
+_DUE_FIELDS = ("_since", "_lapses_at", "_settles_at", "_refund_since", "_buying_until")
+"""in which the vendors keep what happens by the clock"""
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -56,10 +58,12 @@ class UnknownObject(LookupError):
 class Books:
     """Objects by kind and id, kept as JSON. Each call is one transaction unless inside `transaction`.
 
-    A copy goes in and a copy comes out: changing what `get` returned changes nothing until it is `put`.
+    A copy goes in and a copy comes out: changing what `get` returned changes nothing until it is `put`. ``clock`` gives
+    the unix seconds at which objects are first put.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._lock = threading.RLock()
@@ -114,7 +118,7 @@ class Books:
         self.execute(
             "INSERT INTO objects (kind, id, created, obj) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (kind, id) DO UPDATE SET obj = excluded.obj",
-            (kind, object_id, time.time(), json.dumps(obj)),
+            (kind, object_id, self._clock(), json.dumps(obj)),
         )
 
     def get(self, kind: str, object_id: str) -> Object | None:
@@ -213,6 +217,17 @@ class Books:
             self.execute("DELETE FROM settings WHERE name = ?", (name,))
         else:
             self.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
+
+    def shift(self, seconds: float) -> None:
+        """Move everything that is due by the clock: the clock was set, and nobody has waited for it."""
+        with self.transaction():
+            for field in _DUE_FIELDS:
+                self.execute(
+                    f"UPDATE objects SET obj = json_set(obj, '$.{field}', {_extract(field)} + ?)"  # noqa: S608
+                    f" WHERE {_extract(field)} IS NOT NULL",
+                    (seconds,),
+                )
+            self.execute("UPDATE deliveries SET due_at = due_at + ? WHERE state = 'pending'", (seconds,))
 
     def wipe(self) -> None:
         """Empty everything; only the webhook targets given at the start stay."""

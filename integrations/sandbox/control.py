@@ -16,8 +16,11 @@ from integrations.sandbox.provider import Provider, Sandbox
 from integrations.sandbox.webhooks import Signature
 
 TEMPLATES = Path(__file__).with_name("templates")
+AHEAD = "clock:ahead_seconds"
+"""the setting that keeps how wrong the clock is"""
 _PAGE_ROWS = 25
 _MOST_ROWS = 1000
+_MOST_AHEAD = 86_400
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -64,6 +67,8 @@ def routes(sandbox: Sandbox, providers: Sequence[Provider]) -> list[BaseRoute]:
         ("GET", "/control/dials/{provider}", controls.show_dials),
         ("PUT", "/control/dials/{provider}", controls.turn_dials),
         ("DELETE", "/control/dials/{provider}", controls.reset_dials),
+        ("GET", "/control/clock", controls.show_clock),
+        ("PUT", "/control/clock", controls.set_clock),
         ("GET", "/control/calls", controls.list_calls),
         ("GET", "/control/calls/count", controls.count_calls),
         ("GET", "/control/books", controls.kinds),
@@ -113,6 +118,24 @@ class Controls:
         name = self._vendor(request.path_params["provider"]).name
         self._sandbox.dials.reset(name)
         return JSONResponse(self._dials_of(name))
+
+    async def show_clock(self, _: Request) -> Response:
+        """How wrong the vendors' clock is."""
+        return JSONResponse({"ahead_seconds": self._sandbox.clock.ahead})
+
+    async def set_clock(self, request: Request) -> Response:
+        """Set the vendors' clock ``{"ahead_seconds": n}`` wrong: behind where it is negative, right again with 0.
+
+        It says another time from now on; parcels travel, and refunds settle, no sooner and no later for it.
+        """
+        ahead = (await read_body(request)).get("ahead_seconds")
+        if isinstance(ahead, bool) or not isinstance(ahead, int | float) or not abs(ahead) <= _MOST_AHEAD:
+            raise BadControl(422, f"ahead_seconds is a number from -{_MOST_AHEAD} to {_MOST_AHEAD}")
+        with self._sandbox.books.transaction():
+            self._sandbox.books.set_setting(AHEAD, float(ahead))
+            self._sandbox.books.shift(ahead - self._sandbox.clock.ahead)
+        self._sandbox.clock.ahead = float(ahead)
+        return await self.show_clock(request)
 
     async def list_calls(self, request: Request) -> Response:
         """The newest calls that match the query."""
@@ -181,8 +204,9 @@ class Controls:
         return JSONResponse({"event": event, "queued": queued})
 
     async def reset(self, _: Request) -> Response:
-        """Empty the books and reset the dials; only the webhook targets given at the start stay."""
+        """Empty the books, reset dials and clock; only the webhook targets given at the start stay."""
         self._sandbox.books.wipe()
+        self._sandbox.clock.ahead = 0.0
         for name in self._providers:
             self._sandbox.dials.reset(name)
         return JSONResponse({"status": "empty"})

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute
 if TYPE_CHECKING:
     from integrations.sandbox.books import Books
     from integrations.sandbox.calls import CallLog
+    from integrations.sandbox.clock import Clock
     from integrations.sandbox.dials import DialBoard
     from integrations.sandbox.settings import Settings
     from integrations.sandbox.webhooks import Outgoing, Webhooks
@@ -173,4 +174,4 @@ class Sandbox:
     dials: "DialBoard"
     calls: "CallLog"
     webhooks: "Webhooks"
-    clock: Callable[[], float]
+    clock: "Clock"

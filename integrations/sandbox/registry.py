@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from integrations.sandbox.easypost.provider import build as easypost
+from integrations.sandbox.portal.provider import build as portal
 from integrations.sandbox.provider import Provider, Sandbox
 from integrations.sandbox.stripe.provider import build as stripe
 
-BUILDERS: tuple[Callable[[Sandbox], Provider], ...] = (stripe, easypost)
+BUILDERS: tuple[Callable[[Sandbox], Provider], ...] = (stripe, easypost, portal)

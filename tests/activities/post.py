@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from activities.inbox import Inbox
-from activities.stock import PlannedFulfilment
 from db import inbox as records
 from db import shipments as shipment_records
 from domain.errors import Unavailable
 from domain.inbox import EventTopic, ProviderEvent, Wake
 from domain.orders import derived_id
 from domain.shipments import TrackingStatus
+from domain.stock import PlannedFulfilment
 from integrations.carriers.carrier import Carrier
 from integrations.payments.provider import PaymentProvider
 from tests.activities.world import World

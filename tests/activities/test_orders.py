@@ -9,12 +9,12 @@ from sqlalchemy.exc import IntegrityError
 
 from activities.orders import OrderRecords, placed_order
 from activities.projections import Entry, FulfilmentChange, Projection, Resolved
-from activities.stock import PlannedFulfilment
 from db import orders as order_records
 from db.base import Database
 from domain.exceptions import Action, ExceptionKind, OrderException
 from domain.orders import OrderStatus, Policy, derived_id
 from domain.shipments import FulfilmentStatus
+from domain.stock import PlannedFulfilment
 from domain.waiting import Party, Waiting
 from tests.activities.world import ADDRESS, CUSTOMER, World
 
@@ -188,7 +188,7 @@ async def test_an_accepted_order_can_be_started_from_its_record_alone(world: Wor
     async with database.reading() as connection:
         row = await order_records.find(connection, "WB-1")
         assert row is not None
-        placed = placed_order(row, await order_records.lines(connection, oid), Policy())
+        placed = await placed_order(connection, row, Policy())
     request = placed.request
     assert (placed.id, placed.number, placed.placed_at) == (oid, "WB-1", at)
     assert (request.customer, request.shipping_address) == (CUSTOMER, ADDRESS)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from activities.projections import ship_fulfilment
 from activities.stock import Commit, Release, StockKeeper
-from db.base import Database
+from db.base import Database, Patience
 from domain.stock import Plan, ReservationStatus, Shortage
 from tests.activities.world import World, planned_of, reserve_for
 
@@ -25,7 +25,8 @@ def stock(database: Database) -> StockKeeper:
 
 async def keepers(exits: AsyncExitStack, dsn: str, count: int) -> Iterator[StockKeeper]:
     """Stock keepers of several worker processes, in turn: each has connections of its own."""
-    databases = [Database(dsn, pool_size=5) for _ in range(count)]
+    # A crowd waits in line here, however busy the machine is; a worker's activity would come again.
+    databases = [Database(dsn, pool_size=5, patience=Patience(pool=600, command=60)) for _ in range(count)]
     for database in databases:
         exits.push_async_callback(database.close)
     return cycle([StockKeeper(database) for database in databases])

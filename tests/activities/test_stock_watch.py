@@ -52,7 +52,11 @@ def watch(database: Database, ears: Ears) -> StockWatch:
 
 @pytest.fixture
 def news(database: Database, ears: Ears) -> StockNews:
-    links = StockLinks(alert=lambda a: f"http://shop/alerts/{a}", movements=lambda s, w: f"http://shop/{s}/{w}")
+    links = StockLinks(
+        alert=lambda a: f"http://shop/alerts/{a}",
+        transfer=lambda t: f"http://shop/transfers/{t}",
+        movements=lambda s, w: f"http://shop/{s}/{w}",
+    )
     return StockNews(
         database, ears, Templates(), links, shop_name="Shop", mail_domain="shop.example", operators="ops@shop.example"
     )
@@ -187,7 +191,7 @@ async def test_units_that_another_order_gives_back_wake_those_that_wait(
     stock = StockKeeper(world.database)
     first, second = await world.order("1"), await world.order("2")
     await stock.reserve(reserve_for(first))
-    await world.execute("UPDATE orders SET status = 'awaiting_stock' WHERE id = :oid", oid=second)
+    assert (await stock.reserve(reserve_for(second))).shortages
     await watch.look()
     assert ears.woken == []
     await stock.release(Release(first, "cancelled"))
@@ -208,16 +212,16 @@ async def test_units_taken_and_given_back_between_two_looks_are_a_rise_all_the_s
     stock = StockKeeper(world.database)
     first, second = await world.order("1"), await world.order("2")
     await stock.reserve(reserve_for(first))
-    await world.execute("UPDATE orders SET status = 'awaiting_stock' WHERE id = :oid", oid=second)
+    assert (await stock.reserve(reserve_for(second))).shortages
     await stock.release(Release(first, "cancelled"))
     await watch.look()
     assert ears.woken == [second]
 
 
 async def test_what_moves_while_the_watch_looks_is_looked_at_again(world: World, database: Database) -> None:
-    await world.receive("MUG", "EDI", 1)
     oid = await world.order("1")
-    await world.execute("UPDATE orders SET status = 'awaiting_stock' WHERE id = :oid", oid=oid)
+    await StockKeeper(world.database).reserve(reserve_for(oid))
+    await world.receive("MUG", "EDI", 1)
 
     async def moves(_: Sequence[str]) -> None:
         await entered(world, EntryKind.ADJUSTMENT, -1)

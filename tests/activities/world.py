@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from sqlalchemy import Row, text
 
-from activities.stock import Commit, PlannedFulfilment, Reserve, StockKeeper
+from activities.stock import Commit, Reserve, StockKeeper
 from db import catalogue as catalogue_records
 from db import orders as order_records
 from db import stock as stock_records
@@ -18,7 +18,7 @@ from db.base import Database
 from db.stock import Change
 from db.tables import Base
 from domain.orders import Address, Customer, Line, OrderStatus, derived_id, order_id
-from domain.stock import MovementKind, Plan
+from domain.stock import MovementKind, Plan, PlannedFulfilment
 
 CUSTOMER = Customer("Ada Lindgren", "ada@customer.example")
 ADDRESS = Address("417 Montgomery Street", "San Francisco", "94104", "US", name="Ada Lindgren", state="CA")

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import os
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -26,9 +26,13 @@ from db.migrate import migrate
 from db.tables import Base
 from domain.errors import WaybillError
 from domain.exceptions import Resolution
+from domain.holds import Hold, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
+from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, Policy
+from domain.rejections import Rejection
 from domain.shipments import LabelFormat
+from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
 from integrations.carriers.carrier import LabelFile
 from integrations.carriers.easypost.adapter import EasyPost
 from integrations.errors import ProviderError
@@ -38,6 +42,7 @@ from runtime.codec import EncryptionCodec
 from runtime.links import OrderLinks
 from runtime.web import decoder
 from templates.render import Templates
+from workflows.money.refund import PayRefund
 
 STRIPE_SECRET = "whsec_test_0123456789abcdef"
 EASYPOST_SECRET = "easypost-secret-0123456789"
@@ -53,11 +58,14 @@ class FakeGateway:
     started: list[PlacedOrder] = field(default_factory=list)
     restarted: list[PlacedOrder] = field(default_factory=list)
     asked: list[tuple[str, object, str]] = field(default_factory=list)
+    wakes: list[tuple[str, bool]] = field(default_factory=list)
     woken: list[str] = field(default_factory=list)
     refusals: list[WaybillError] = field(default_factory=list)
     """raised one after the other by what is asked next"""
     away: WaybillError | None = None
     """raised by every start"""
+    rejects: Callable[[Rejection], Awaitable[None]] | None = None
+    """what a rejection does to the record"""
 
     async def start(self, placed: PlacedOrder) -> None:
         if self.away is not None:
@@ -75,8 +83,26 @@ class FakeGateway:
     async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
         return self._answer(order_id, request, key, OrderStatus.SHIPPED)
 
+    async def reject(self, order_id: str, rejection: Rejection, *, key: str) -> Answer:
+        answer = self._answer(order_id, rejection, key, OrderStatus.FULFILLING)
+        if self.rejects is not None:
+            await self.rejects(rejection)
+        return answer
+
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         return self._answer(order_id, resolution, key, OrderStatus.FULFILLING)
+
+    async def hold(self, order_id: str, hold: Hold, *, key: str) -> Answer:
+        return self._answer(order_id, hold, key, OrderStatus.FULFILLING)
+
+    async def release(self, order_id: str, release: ReleaseHold, *, key: str) -> Answer:
+        return self._answer(order_id, release, key, OrderStatus.FULFILLING)
+
+    async def wake(self, order_id: str, wake: Wake) -> bool:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.wakes.append((order_id, wake.disputed))
+        return True
 
     async def stock_arrived(self, order_ids: Sequence[str]) -> None:
         if self.refusals:
@@ -88,6 +114,66 @@ class FakeGateway:
             raise self.refusals.pop(0)
         self.asked.append((order_id, request, key))
         return Answer(status, f"The order is {status}.")
+
+
+@dataclass
+class FakeTransfers:
+    """The transfers' workflows, as far as the API can tell: they take what they are told, and remember it."""
+
+    started: list[OpenTransfer] = field(default_factory=list)
+    asked: list[tuple[str, object, str]] = field(default_factory=list)
+    refusals: list[WaybillError] = field(default_factory=list)
+    away: WaybillError | None = None
+
+    async def start(self, transfer: OpenTransfer) -> None:
+        if self.away is not None:
+            raise self.away
+        self.started.append(transfer)
+
+    async def ready(self, transfer_id: str, wish: Wish, *, key: str) -> Standing:
+        return await self._answer(transfer_id, wish, key)
+
+    async def send(self, transfer_id: str, wish: SendWish, *, key: str) -> Standing:
+        return await self._answer(transfer_id, wish, key)
+
+    async def receive(self, transfer_id: str, receipt: Receipt, *, key: str) -> Standing:
+        return await self._answer(transfer_id, receipt, key)
+
+    async def cancel(self, transfer_id: str, wish: CancelWish, *, key: str) -> Standing:
+        return await self._answer(transfer_id, wish, key)
+
+    async def expect(self, transfer_id: str, wish: ExpectWish, *, key: str) -> Standing:
+        return await self._answer(transfer_id, wish, key)
+
+    async def _answer(self, transfer_id: str, wish: object, key: str) -> Standing:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.asked.append((transfer_id, wish, key))
+        return self.started[-1].standing
+
+
+class FakeMoney:
+    """The workflows of money: they remember what they were asked for."""
+
+    paid: list[PayRefund] = field(default_factory=list)
+    compared: list[str | None] = field(default_factory=list)
+    refusals: list[WaybillError] = field(default_factory=list)
+    """raised one after the other by what is asked next"""
+
+    async def compare_all(self) -> None:
+        self._note(None)
+
+    async def compare(self, order_id: str) -> None:
+        self._note(order_id)
+
+    async def pay(self, refund: PayRefund) -> None:
+        self._note(refund.refund_id)
+        self.paid.append(refund)
+
+    def _note(self, order_id: str | None) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.compared.append(order_id)
 
 
 class PrintingCarrier(EasyPost):
@@ -109,9 +195,11 @@ class Api:
     http: httpx2.AsyncClient
     database: Database
     gateway: FakeGateway
+    transfers: FakeTransfers
     carrier: PrintingCarrier
     links: OrderLinks
     codec: EncryptionCodec
+    money: FakeMoney
 
     async def key(self, *scopes: Scope) -> dict[str, str]:
         """The header of a new API key."""
@@ -199,7 +287,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def api(database: Database) -> AsyncIterator[Api]:
     """The API, called with a key that may do everything."""
     outside = new_client()
-    gateway, metrics, keys = FakeGateway(), WebMetrics(), ApiKeys(database)
+    gateway, transfers, money = FakeGateway(), FakeTransfers(), FakeMoney()
+    metrics, keys = WebMetrics(), ApiKeys(database)
     codec = EncryptionCodec({"k1": base64.b64decode(base64.b64encode(os.urandom(32)))})
     links = OrderLinks("http://test", ["s" * 40])
     stripe = Stripe(base_url="http://127.0.0.1:9", api_key="sk_test", webhook_secrets=[STRIPE_SECRET], client=outside)
@@ -209,6 +298,8 @@ async def api(database: Database) -> AsyncIterator[Api]:
     services = Services(
         database=database,
         gateway=gateway,
+        transfers=transfers,
+        money=money,
         keys=keys,
         links=links,
         metrics=metrics,
@@ -232,7 +323,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     app = new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=MAX_BODY_BYTES)
     app.state.services = services
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
-        api = Api(app, http, database, gateway, carrier, links, codec)
+        api = Api(app, http, database, gateway, transfers, carrier, links, codec, money)
         http.headers.update(await api.key(*Scope))
         yield api
     await outside.aclose()

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import exceptions, payments, shipments
+from db import exceptions, payments, shipments, stock_queues
 from db.base import Database
 from db.orders import Order
 from domain.orders import derived_id
@@ -18,6 +19,14 @@ async def close(database: Database, order_id: str, status: str) -> None:
     """The order has ended."""
     async with database.transaction() as connection:
         await connection.execute(update(Order).where(Order.id == order_id).values(status=status, closed_at=AT))
+
+
+async def wait_for(
+    connection: AsyncConnection, order_id: str, sku: str, units: int, *, queue: str = "unfillable", **more: Any
+) -> None:
+    """The order's first line waits in a queue, all of it missing; promised if it is the backorder queue."""
+    row = {"order_id": order_id, "line": 1, "sku": sku, "units": units, "missing": units, "queue": queue}
+    await stock_queues.enter(connection, [{**row, "promised": queue == "backorder", **more}])
 
 
 async def fulfilment(database: Database, order_id: str, *, status: str = "labelled", labelled: bool = True) -> str:

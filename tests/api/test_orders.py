@@ -37,6 +37,7 @@ async def test_what_was_accepted_is_readable_at_once(api: Api) -> None:
             "discount": 900,
             "tax": 330,
             "total": 13230,
+            "parts": [],
         }
     ]
     assert order["payment"]["status"] == "pending"

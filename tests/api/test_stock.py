@@ -4,11 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
-from db.orders import Order
 from domain.errors import Unavailable
 from tests.api.conftest import Api
+from tests.api.records import wait_for
 
 RECEIPT: dict[str, Any] = {
     "warehouse": "EDI",
@@ -88,8 +87,8 @@ async def test_a_receipt_wakes_orders_that_wait_for_its_skus_oldest_first(api: A
     first, second = await api.place("1"), await api.place("2")
     await api.place("not waiting")
     async with api.database.transaction() as connection:
-        waiting = update(Order).where(Order.id.in_([first["id"], second["id"]]))
-        await connection.execute(waiting.values(status="awaiting_stock"))
+        for order in (first, second):
+            await wait_for(connection, order["id"], "KETTLE", 2)
     await api.http.post(
         "/v1/stock/receipts", json={**RECEIPT, "lines": [{"sku": "MUG", "quantity": 1}], "reference": "m"}
     )

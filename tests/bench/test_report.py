@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from bench.report import Cpu, Measures, table
+from bench.report import Cpu, Holding, Measures, table
 
 GOOD = Measures(
     events_per_order=52,
@@ -20,6 +20,9 @@ GOOD = Measures(
     list_p50_ms=9,
     search_p50_ms=7,
     stack_mb=420,
+    holding=Holding(
+        reservations_per_second=250.04, pg_floor=400, hot_sku_per_second=120, hot_sku_floor=200, route_ms=11.12
+    ),
 )
 
 
@@ -42,6 +45,11 @@ def test_the_last_line_has_every_measure_rounded() -> None:
         "list_p50_ms": 9,
         "search_p50_ms": 7,
         "stack_mb": 420,
+        "reservations_per_second": 250.0,
+        "pg_floor": 400,
+        "hot_sku_per_second": 120,
+        "hot_sku_floor": 200,
+        "route_ms": 11.1,
     }
 
 
@@ -64,6 +72,8 @@ def test_each_goal_can_be_missed() -> None:
         replace(GOOD, accept_p50_ms=16),
         replace(GOOD, list_p50_ms=15.1),
         replace(GOOD, search_p50_ms=10.1),
+        replace(GOOD, holding=replace(GOOD.holding, reservations_per_second=199)),
+        replace(GOOD, holding=replace(GOOD.holding, hot_sku_per_second=99)),
     )
     missed = [[name for name, met in verdicts(measures).items() if not met] for measures in poor]
     assert [len(names) for names in missed] == [1] * len(poor)

@@ -1,7 +1,7 @@
 """The guide's tables and its diagram say what the code does."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,14 @@ from domain.exceptions import ExceptionKind
 from domain.identity import Scope
 from domain.orders import TRANSITIONS, OrderStatus
 from domain.shipments import SERVICE_DAYS
+from domain.stock_alerts import AlertKind
+from domain.transfers import TRANSITIONS as TRANSFER_TRANSITIONS
+from domain.transfers import DiscrepancyReason
 from domain.waiting import Party
 from integrations.sandbox.dials import Dials, Mishap, WebhookDials
 from integrations.sandbox.easypost.dials import EasyPostDials
 from integrations.sandbox.mail.dials import Settings as MailDials
+from integrations.sandbox.portal.dials import PortalDials
 from integrations.sandbox.stripe.cards import BY_NAME
 from integrations.sandbox.stripe.dials import StripeDials
 from local.ports import Ports, variable
@@ -33,16 +37,22 @@ def _first_names(text: str, heading: str) -> list[str]:
     return [name for row in table(text, heading) for name in names(row[0])]
 
 
-def _diagram() -> str:
-    lines = ["stateDiagram-v2", "    [*] --> accepted"]
-    for status, after in TRANSITIONS.items():
-        lines += [f"    {status} --> {following}" for following in TRANSITIONS if following in after]
+def _diagram(transitions: Mapping[Any, Collection[Any]]) -> str:
+    lines = ["stateDiagram-v2", f"    [*] --> {next(iter(transitions))}"]
+    for status, after in transitions.items():
+        lines += [f"    {status} --> {following}" for following in transitions if following in after]
         lines += [] if after else [f"    {status} --> [*]"]
     return "\n".join(lines) + "\n"
 
 
 def test_the_diagram_shows_the_transitions_that_the_rules_allow() -> None:
-    assert blocks(section(read(), "## Statuses"), "mermaid") == [_diagram()]
+    assert blocks(section(read(), "## Statuses"), "mermaid") == [_diagram(TRANSITIONS)]
+    assert blocks(section(read(), "## Transfers"), "mermaid") == [_diagram(TRANSFER_TRANSITIONS)]
+
+
+def test_every_alert_and_every_discrepancy_is_explained() -> None:
+    assert _first_names(read(), "alert") == [kind.value for kind in AlertKind]
+    assert _first_names(read(), "`reason` of a discrepancy") == [reason.value for reason in DiscrepancyReason]
 
 
 def test_every_status_is_explained() -> None:
@@ -71,7 +81,7 @@ def _errors() -> Iterator[tuple[str, int]]:
 def _fault_codes() -> set[str]:
     """The codes of single faults: the third argument wherever the API makes one, and what `_code` makes of pydantic."""
     found: set[str] = set()
-    for path in sorted((ROOT / "api").glob("*.py")):
+    for path in sorted((ROOT / "api").rglob("*.py")):
         for node in ast.walk(ast.parse(read(path))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Fault":
                 found |= _texts(node.args[2:])
@@ -144,6 +154,7 @@ def test_every_dial_is_explained() -> None:
     assert set(_first_names(sandbox, "dial")) == common
     assert set(_first_names(sandbox, "dial of `stripe`")) == set(StripeDials.model_fields) - common
     assert set(_first_names(sandbox, "dial of `easypost`")) == set(EasyPostDials.model_fields) - common
+    assert set(_first_names(sandbox, "dial of `portal`")) == set(PortalDials.model_fields) - common
     assert set(_first_names(sandbox, "dial of the mail sink")) == set(MailDials.model_fields)
 
 

@@ -10,6 +10,7 @@ SECTIONS = {
     "Running": PROJECT["dependencies"],
     "The stack on one machine (`local`)": PROJECT["optional-dependencies"]["local"],
     "Traces (`traces`)": PROJECT["optional-dependencies"]["traces"],
+    "Portals (`portals`)": PROJECT["optional-dependencies"]["portals"],
     "Developing (`dev`)": PROJECT["optional-dependencies"]["dev"],
 }
 

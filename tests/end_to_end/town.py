@@ -169,9 +169,11 @@ class Town:
         await quicken(self.stack.addresses.sandbox)
 
     async def bring_to_door(self, order_id: str) -> None:
-        """Have the carrier deliver all parcels of an order now."""
+        """Have the carrier deliver all parcels of an order now; not those whose labels were given back."""
         for parcel in await self.rows(
-            "SELECT tracker FROM parcels JOIN fulfilments f ON f.id = fulfilment_id WHERE order_id = $1", order_id
+            "SELECT tracker FROM parcels JOIN fulfilments f ON f.id = fulfilment_id "
+            "WHERE order_id = $1 AND void_status IS NULL",
+            order_id,
         ):
             url = f"{self.stack.addresses.sandbox}/control/easypost/trackers/{parcel['tracker']}/set"
             await self._control("POST", url, {"status": "delivered"})

@@ -161,3 +161,9 @@ async def test_events_are_signed_and_name_tracker_and_shipment(parcels: CarrierB
     event, tracking = await parcels.tracking_event(lambda told: told.tracker == tracker)
     assert (event.topic, event.subject, event.moves_money) == (EventTopic.TRACKING, tracker, False)
     assert (tracking.shipment, tracking.tracking_code) == (made.reference, made.label.tracking_code)
+
+
+async def test_an_address_is_known_or_it_is_told_what_is_wrong(parcels: CarrierBench) -> None:
+    assert await parcels.carrier.verify(RECIPIENT) is None
+    nowhere = Address(street1="1 Nowhere", city="Nowhere", state="ZZ", postal_code="00000", country="US")
+    assert await parcels.carrier.verify(nowhere)

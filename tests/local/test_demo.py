@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 
 from local.board import Seen, final_table, live_view, summary
+from local.catalogue import SKUS
 from local.demo import Result, clear, wanted_orders
+from local.demo_stories import Story, demo_orders, told
 from local.processes import LocalError
 from local.stack import hold
 
@@ -68,6 +70,33 @@ def test_the_final_table_tells_how_long_each_took_and_who_needs_a_person() -> No
     picture = drawn(final_table([order(1, "delivered", took=9.44), order(2, "fulfilling", attention=True)]))
     assert "9.4 s" in picture
     assert "needs a person" in picture
+
+
+def test_the_final_table_tells_what_befell_an_order_on_the_way() -> None:
+    fate = {"id-1": "EDI rejected: RNO"}
+    picture = drawn(final_table([order(1, "delivered", took=9), order(2, "delivered", took=8)], fate))
+    assert picture.count("EDI rejected: RNO") == 1
+
+
+def test_in_every_twenty_orders_one_is_split_and_one_rejected() -> None:
+    orders = list(demo_orders(45, batch="b"))
+    assert [n for n, o in enumerate(orders, 1) if o.story is Story.SPLIT] == [7, 27]
+    assert [n for n, o in enumerate(orders, 1) if o.story is Story.REJECTED] == [13, 33]
+    for made in orders:
+        lines = made.body["lines"]
+        goods = sum(line["quantity"] * line["unit_price"] + line["tax"] for line in lines)
+        assert made.body["total"] == goods + made.body["shipping_charge"]
+    places = [{s.sku: set(s.places) for s in SKUS}[line["sku"]] for line in orders[6].body["lines"]]
+    assert set.intersection(*places) == set(), "one warehouse could ship it"
+
+
+def test_the_story_of_an_order_is_told_by_its_fulfilments() -> None:
+    def parts(*of: tuple[str, str]) -> dict[str, object]:
+        return {"fulfilments": [{"warehouse": warehouse, "status": status} for warehouse, status in of]}
+
+    assert told(parts(("EDI", "delivered"))) == ""
+    assert told(parts(("EDI", "delivered"), ("RNO", "delivered"))) == "split: EDI + RNO"
+    assert told(parts(("EDI", "rejected"), ("RNO", "shipped"))) == "EDI rejected: RNO"
 
 
 def test_the_last_line_is_json() -> None:

@@ -178,3 +178,32 @@ async def test_a_full_log_is_put_aside_at_the_next_start(tmp_path: Path) -> None
     await run_to_end(ending(tmp_path, "print('fresh')"))
     assert (tmp_path / "web.log").read_text() == "fresh\n"
     assert (tmp_path / "web.log.1").stat().st_size == 10_000_001
+
+
+async def test_a_service_that_is_taken_down_stays_down_until_another_one_takes_its_name(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path / "pids.json", print)
+    await supervisor.run(listener(tmp_path))
+    first = supervisor.pid("web")
+    await supervisor.take_down("web")
+    assert not runs(first)
+    other = listener(tmp_path)
+    await supervisor.bring_back("web", other)
+    assert supervisor.service("web") is other
+    assert runs(supervisor.pid("web"))
+    await supervisor.stop()
+
+
+async def test_a_service_can_be_asked_to_end_before_another_one_takes_its_name(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    polite = (
+        "import pathlib, signal, socket, sys, time\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path({str(told)!r}).touch(), sys.exit()))\n"
+        "s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
+    )
+    supervisor = Supervisor(tmp_path / "pids.json", print)
+    await supervisor.run(listener(tmp_path, program=polite))
+    await supervisor.take_down("web", gently=True)
+    assert told.exists()
+    await supervisor.bring_back("web")
+    assert runs(supervisor.pid("web"))
+    await supervisor.stop()

@@ -96,7 +96,8 @@ def samples() -> dict[str, set[str]]:
     async def ready() -> dict[str, bool]:
         return {}
 
-    told = web.render(Standing({"no_stock": 1}, {"shipped": 1}, {"stored": 1})).decode()
+    counts = [{name: 1} for name in ("no_stock", "fraud", "shipped", "stored", "backorder", "backorder")]
+    told = web.render(Standing(*counts)).decode()
     told_by_worker = TestClient(health_app(worker, ready)).get("/metrics").text
     families = (*text_string_to_metric_families(told), *text_string_to_metric_families(told_by_worker))
     found: dict[str, set[str]] = {}

@@ -22,7 +22,7 @@ from runtime.relay import Relay
 from templates.render import Templates
 from tests.activities.post import Post, post_office
 from tests.activities.world import World, reserve_for
-from workflows.gateway import Ended, OrderGateway
+from workflows.gateway import Ended, Failing, OrderGateway
 
 PATIENCE = 15.0
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
@@ -38,6 +38,9 @@ class Gateway(OrderGateway):
         """numbers of orders of which no workflow can be made"""
         self.gone: set[str] = set()
         """ids of orders whose workflow is not there any more"""
+        self.failing: set[str] = set()
+        """ids of orders whose workflow fails at its next step"""
+        self.looked = 0
 
     async def start(self, placed: PlacedOrder) -> None:
         if self.away:
@@ -52,7 +55,10 @@ class Gateway(OrderGateway):
     async def ended_from_outside(self, *, since: datetime) -> list[Ended]:
         return []
 
-    async def end_of(self, order_id: str) -> Ended | None:
+    async def look_at(self, order_id: str) -> Ended | Failing | None:
+        self.looked += 1
+        if order_id in self.failing:
+            return Failing(order_id, "the workflow's next step", 6)
         return Ended(order_id, "", "it is not there any more") if order_id in self.gone else None
 
 
@@ -262,6 +268,53 @@ async def test_an_open_order_whose_workflow_is_gone_becomes_a_persons_however_lo
     assert (exception.order_id, exception.kind) == (lost, "workflow_ended")
     assert "not there any more" in exception.reason
     assert runs != lost
+
+
+async def test_an_order_whose_workflow_fails_again_and_again_is_shown_to_a_person_once(
+    world: World, hire: Hire
+) -> None:
+    well, stuck = await world.order("1"), await world.order("2")
+    await world.execute("UPDATE orders SET started_at = :then", then=LONG_AGO)
+    worker = hire()
+    worker.gateway.failing = {stuck}
+    async with at_work(worker):
+        await until(lambda: asyncio.sleep(0, worker.mailer.sent))
+    other = hire()
+    other.gateway.failing = {stuck}
+    async with at_work(other):  # another worker looks as well, and finds nothing new
+        await until(lambda: asyncio.sleep(0, other.gateway.looked))
+    (exception,) = await world.rows("SELECT order_id, kind, reason, actions FROM exceptions")
+    assert (exception.order_id, exception.kind, exception.actions) == (stuck, "order_stuck", [])
+    assert "the workflow's next step has failed 6 times in a row" in exception.reason
+    (row,) = await world.rows("SELECT needs_attention FROM orders WHERE id = :oid", oid=stuck)
+    assert row.needs_attention
+    assert well != stuck
+
+
+async def test_an_order_that_is_long_past_its_own_deadline_is_shown_to_a_person(world: World, hire: Hire) -> None:
+    oid = await world.order("1")
+    await world.execute("UPDATE orders SET started_at = :then", then=LONG_AGO)
+    await world.execute(
+        "UPDATE orders SET waiting = waiting || jsonb_build_object('until', to_jsonb(now() - interval '11 minutes'))"
+    )
+    async with at_work(hire()):
+        (exception,) = await until(lambda: world.rows("SELECT order_id, kind, reason FROM exceptions"))
+    assert (exception.order_id, exception.kind) == (oid, "order_stuck")
+    assert "should have gone on by" in exception.reason
+
+
+async def test_an_order_that_goes_on_again_needs_nobody_any_more(world: World, hire: Hire) -> None:
+    oid = await world.order("1")
+    await world.execute("UPDATE orders SET started_at = :then", then=LONG_AGO)
+    worker = hire()
+    worker.gateway.failing = {oid}
+    async with at_work(worker):
+        await until(lambda: world.rows("SELECT 1 FROM exceptions"))
+    async with at_work(hire()):
+        (row,) = await until(lambda: world.rows("SELECT resolution FROM exceptions WHERE status = 'resolved'"))
+    assert row.resolution == "resolved_itself"
+    (order,) = await world.rows("SELECT needs_attention FROM orders")
+    assert not order.needs_attention
 
 
 async def test_a_relay_that_is_told_to_stop_leaves_nothing_behind(world: World, hire: Hire) -> None:

@@ -179,3 +179,19 @@ def test_a_test_card_can_be_looked_at(vendor: stripe.StripeClient) -> None:
     assert vendor.v1.payment_methods.retrieve("pm_card_amex").card.brand == "amex"  # type: ignore[union-attr]
     with pytest.raises(stripe.InvalidRequestError):
         vendor.v1.payment_methods.retrieve("pm_card_nobody")
+
+
+def test_an_inquiry_withdraws_nothing_and_may_be_refunded(
+    sandbox: RunningSandbox, vendor: stripe.StripeClient, card_payment: Any
+) -> None:
+    intent = vendor.v1.payment_intents.create(card_payment)
+    vendor.v1.payment_intents.capture(intent.id)
+    sandbox.control(f"stripe/payment_intents/{intent.id}/dispute", {"reason": "general", "inquiry": True})
+    (inquiry,) = vendor.v1.disputes.list({"payment_intent": intent.id}).data
+    assert (inquiry.status, inquiry.is_charge_refundable) == ("warning_needs_response", True)
+    assert vendor.v1.events.list({"type": "charge.dispute.funds_withdrawn"}).data == []
+    vendor.v1.disputes.update(inquiry.id, {"evidence": {"uncategorized_text": "It was delivered."}})
+    assert vendor.v1.disputes.retrieve(inquiry.id).status == "warning_under_review"
+    vendor.v1.refunds.create({"payment_intent": intent.id})
+    sandbox.control(f"stripe/disputes/{inquiry.id}/close", {"status": "warning_closed"})
+    assert vendor.v1.disputes.retrieve(inquiry.id).status == "warning_closed"

@@ -42,6 +42,7 @@ def mail(kind: NoticeKind, locale: str = "en-GB") -> OrderMail:
         placed_at=datetime(2025, 11, 20, 8, 12, tzinfo=UTC),
         parcels=(ParcelLink("DHL", "Paket", "JD0002", TRACKING, datetime(2025, 11, 24, tzinfo=UTC)),),
         money_note=MoneyNote.NOTHING_CHARGED if kind is NoticeKind.CANCELLED else None,
+        refunded=Money(2990, "EUR") if kind is NoticeKind.REFUNDED else None,
     )
 
 
@@ -188,6 +189,16 @@ def test_operators_learn_what_happened_and_what_they_can_decide(templates: Templ
         assert "Go on without this step." not in body
         for url in (operator_mail().order_url, operator_mail().exception_url, operator_mail().temporal_url):
             assert url in body
+
+
+def test_where_nothing_can_be_decided_the_operators_are_asked_for_nothing(templates: Templates) -> None:
+    made = templates.operator_mail(replace(operator_mail(), kind=ExceptionKind.ORDER_STUCK, actions=()))
+    assert made.subject == "WB-100042 needs a look: The order comes no further"
+    for body in (made.text, made.html):
+        assert "There is nothing to decide." in body
+        assert "What you can decide" not in body
+        assert "until somebody decides" not in body
+        assert operator_mail().temporal_url in body
 
 
 @pytest.mark.parametrize("kind", ExceptionKind)

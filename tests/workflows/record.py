@@ -37,8 +37,10 @@ async def record(names: Sequence[str], folder: Path) -> None:
             url = await postgres.create_database(f"story_{story}")
             await asyncio.to_thread(migrate, url)
             async with open_house(street, url) as house:
-                order = await STORIES[story](house)
-                history = await scrubbed(await house.handle(order).fetch_history())
+                name = await STORIES[story](house)
+                transfer = name.startswith("transfer-")
+                handle = house.client.get_workflow_handle(name) if transfer else house.handle(name)
+                history = await scrubbed(await handle.fetch_history())
             await asyncio.to_thread((HISTORIES / f"{story}.json").write_text, history.to_json() + "\n")
 
 

@@ -1,14 +1,22 @@
-"""Shapes of orders, told to a house: what `record` keeps histories of."""
+"""Shapes of orders and transfers, told to a house: what `record` keeps histories of."""
 
+import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
 
 from domain.errors import NotPaid
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
+from domain.rejections import RejectedLine, RejectionReason
+from domain.transfers import workflow_id
 from tests.house import House
 
 Story = Callable[[House], Awaitable[str]]
+"""tells its story; the id of the order, or of the workflow where it is no order's"""
 
 
 async def delivered(house: House) -> str:
@@ -102,6 +110,44 @@ async def out_of_stock(house: House) -> str:
     return order
 
 
+async def held(house: House) -> str:
+    """Held by a rule and by an operator, one after the other released, delivered."""
+    await house.receive("MUG", 10)
+    rules = [
+        {"kind": "address_unverified", "reason": "address"},
+        {"kind": "total_over", "reason": "fraud", "amount": 1, "currency": "USD"},
+    ]
+    assert (await house.http.put("/v1/hold-rules", json={"rules": rules})).is_success
+    order = await house.place()
+    await house.until(order, OrderStatus.FULFILLING, waiting="the release of the fraud hold")
+    (by_rule,) = await house.holds(order)
+    by_hand = await house.hold(order)
+    for hold in (by_rule.id, by_hand):
+        await house.release(order, hold)
+    await house.labelled(order)
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
+
+
+async def backordered(house: House) -> str:
+    """Promised on backorder, looked for in vain on the promised day, then a delivery."""
+    await house.receive("MUG", 1)
+    async with house.database.transaction() as connection:
+        await connection.execute(
+            text("UPDATE skus SET when_out_of_stock = 'backorder', promise_cap = 5, restock_days = 2")
+        )
+    order = await house.place({"MUG": 2})
+    await house.until(order, waiting="on backorder")
+    await house.pass_time(order, days=2, hours=1)
+    await house.exception(order, ExceptionKind.OUT_OF_STOCK)
+    await house.delivery_comes_in("MUG", 1)
+    await house.labelled(order)
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
+
+
 async def bad_weather(house: House) -> str:
     """A provider that broke, a carrier that fell silent, a cancel in Temporal that came too late."""
     await house.receive("MUG", 10)
@@ -117,7 +163,84 @@ async def bad_weather(house: House) -> str:
     return order
 
 
+async def _transfer(house: House, **more: Any) -> str:
+    """Mugs go from the east to the west, and have left; the transfer's id."""
+    await house.receive("MUG", 10)
+    await house.receive("MUG", 0, at="WEST")
+    body = {"source": "EAST", "destination": "WEST", "reference": uuid.uuid4().hex, **more}
+    made = await house.http.post("/v1/transfers", json={**body, "lines": [{"sku": "MUG", "quantity": 4}]})
+    transfer: str = made.raise_for_status().json()["id"]
+    for what in ("ready", "send"):
+        (await house.http.post(f"/v1/transfers/{transfer}/{what}")).raise_for_status()
+    return transfer
+
+
+async def transfer_received(house: House) -> str:
+    """Received in two parts, after a receipt that was refused."""
+    transfer = await _transfer(house)
+    for number, units in enumerate((5, 3, 1), start=1):
+        body = {"reference": f"dock-{number}", "lines": [{"sku": "MUG", "quantity": units}]}
+        await house.http.post(f"/v1/transfers/{transfer}/receipts", json=body)
+    handle = house.client.get_workflow_handle(workflow_id(transfer))
+    await handle.result()
+    return handle.id
+
+
+async def transfer_late(house: House) -> str:
+    """Late, told to a person, expected later, then written off; somebody tried to cancel it in Temporal meanwhile."""
+    transfer = await _transfer(house)
+    handle = house.client.get_workflow_handle(workflow_id(transfer))
+    await house.street.temporal.fast_forward(handle, timedelta(days=8))
+    later = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    (await house.http.post(f"/v1/transfers/{transfer}/expect", json={"expected_at": later})).raise_for_status()
+    await handle.cancel()
+    (await house.http.post(f"/v1/transfers/{transfer}/cancel", json={"units": "write_off"})).raise_for_status()
+    await handle.result()
+    return handle.id
+
+
+async def rejected(house: House) -> str:
+    """Rejected in part, then whole by the other warehouse, waited for stock, and shipped from where a person let it."""
+    await house.receive("MUG", 10, at="EAST")
+    await house.receive("MUG", 1, at="WEST")
+    order = await house.place({"MUG": 3})
+    await house.labelled(order)
+    await house.until(order, waiting="the hand-over")
+    await house.reject(order, RejectionReason.DAMAGED, RejectedLine(1, 1))
+    await house.shipping_from(order, 2)
+    await house.reject(order, RejectionReason.NOT_FOUND, number=2)
+    await house.resolve(order, ExceptionKind.OUT_OF_STOCK, Action.RETRY)
+    await house.shipping_from(order, 3)
+    for number in (1, 3):
+        await house.hand_over(order, number=number)
+        await house.advance(order, 9, number=number)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
+
+
+async def disputed(house: House) -> str:
+    """Paid by its shop, refused by the carrier once, disputed meanwhile, let go by an operator."""
+    await house.receive("MUG", 10)
+    intent = await house.shop_makes_intent(2900, capture="automatic")
+    await house.easypost(fail_next=[{"operation": "shipments.buy", "status": 422}])
+    order = await house.place(intent=intent)
+    await house.exception(order, ExceptionKind.CARRIER_REFUSED)
+    await house.disputes(order)
+    dispute = await house.exception(order, ExceptionKind.PAYMENT_DISPUTED)
+    await house.resolve(order, ExceptionKind.CARRIER_REFUSED, Action.RETRY)
+    await house.until(order, waiting="a decision about the payment")
+    await house.http.post(f"/v1/exceptions/{dispute.id}/resolve", json={"action": "skip"})
+    await house.labelled(order)
+    await house.hand_over(order)
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
-    for story in (delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, bad_weather)
+    for story in (
+        *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
+        *(rejected, disputed, transfer_received, transfer_late),
+    )
 }

@@ -1,4 +1,4 @@
-"""Orders in flight survive a change of code: every recorded history still replays."""
+"""Orders and transfers in flight survive a change of code: every recorded history still replays."""
 
 import json
 import re
@@ -17,6 +17,7 @@ from tests.workflows.record import HISTORIES
 from tests.workflows.scrubbing import payloads_of
 from tests.workflows.stories import STORIES
 from workflows.orders.workflow import OrderWorkflow
+from workflows.stock.transfer import TransferWorkflow
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
 PRIVATE = re.compile(r"127\.0\.0\.1|localhost|/home/|/root/|/tmp/|/Users/|/site-packages|\d+@\w")
@@ -50,7 +51,7 @@ def test_a_recorded_history_names_no_machine(path: Path) -> None:
 
 
 def replayer() -> Replayer:
-    return Replayer(workflows=[OrderWorkflow], plugins=[waybill_plugin(EncryptionCodec(KEY_RING))])
+    return Replayer(workflows=[OrderWorkflow, TransferWorkflow], plugins=[waybill_plugin(EncryptionCodec(KEY_RING))])
 
 
 def recorded(path: Path) -> WorkflowHistory:

@@ -1,34 +1,29 @@
 """One fulfilment of an order, a coroutine of its workflow: label, hand-over, delivery."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from temporalio import workflow
 
-from activities.shipments import Book, Bought, Shipments
-from activities.stock import PlannedFulfilment
+from activities.shipments import Bought, Shipments
 from domain.exceptions import Action, ExceptionKind
-from domain.orders import derived_id
 from domain.promises import promised_to
-from domain.shipments import (
-    ENDING,
-    SCANNED,
-    SERVICE_DAYS,
-    FulfilmentStatus,
-    TrackingStatus,
-    Whereabouts,
-)
+from domain.rejections import Rejection
+from domain.shipments import ENDING, SCANNED, FulfilmentStatus, TrackingStatus, Whereabouts
+from domain.stock import PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders import attributes
 from workflows.orders.desk import Desk, OrderStopped
+from workflows.orders.holds import Holds
 from workflows.orders.journal import Journal, LookAgain
-from workflows.orders.outside import Input, Method, Outside, Refusal, Result
+from workflows.orders.labelling import CARRIER_SYSTEM, book_step
+from workflows.orders.outside import Outside, Refusal
 from workflows.orders.payment import PaymentRun
 from workflows.orders.recall import Recall
+from workflows.orders.rejection import RejectionRun, Rerouting
 from workflows.orders.reservation import booking
-from workflows.orders.tracker import Tracker
-
-_CARRIER_SYSTEM = "easypost"
+from workflows.orders.tracker import TROUBLE, Tracker, last_word
 
 
 class HandOverRefused(Exception):
@@ -46,9 +41,10 @@ class FulfilmentRun:
         outside: Outside,
         payment: PaymentRun,
         recall: Recall,
+        holds: Holds,
+        rerouting: Rerouting,
         on_left: Callable[["FulfilmentRun"], None],
     ) -> None:
-        self.planned = planned
         self.left = False
         """the carrier has the parcel"""
         self.left_before = False
@@ -61,54 +57,97 @@ class FulfilmentRun:
         self._outside = outside
         self._payment = payment
         self._recall = recall
+        self._holds = holds
         self._on_left = on_left
         self._name = f"parcel {planned.number}"
+        self.rejection = RejectionRun(planned, journal, recall, rerouting)
+        self.leaving = 0
+        """hand-overs now being made: while one runs it cannot be rejected"""
         self._bought: Bought | None = None
         self.tracker = Tracker(planned.id, self._name, journal, desk, outside)
         self._promised: datetime | None = promised_to(journal.order)
         self._heard = workflow.now()
         self._refused: str | None = None
+        self._attempts = 0
+
+    @property
+    def planned(self) -> PlannedFulfilment:
+        """What it ships."""
+        return self.rejection.planned
 
     async def run(self) -> None:
         """From the empty box to the door. Ends early, between two steps, when the order is to be cancelled."""
         try:
-            self._bought = await self._label()
-            self.tracker.follow(self.parcel_id, _CARRIER_SYSTEM, self._bought)
-            if self.left_before:
-                await self._leave("an earlier run")
-            await self._await_hand_over()
-            await self._follow()
+            while not (self.left or self.rejection.done):
+                self._bought = await self._label()
+                if self._bought is not None:
+                    self.tracker.follow(self.parcel_id, CARRIER_SYSTEM, self._bought)
+                    if self.left_before:
+                        await self._leave("an earlier run")
+                    await self._await_hand_over()
+            if self.left:
+                await self._follow()
         except OrderStopped:
-            pass  # the order's own coroutine sees the same wish once all fulfilments stand still
+            self.rejection.refuse("The order is being cancelled.")  # the order sees the same wish once all stand still
         self._journal.no_longer_waits(self.planned.id)
 
     async def hand_over(self, by: str) -> None:
         """The parcel leaves, once the money is captured. Raises HandOverRefused. Harmless to repeat."""
         if self.left:
             return
-        self._desk.handing_over += 1
-        try:
+        with self._leaving():
             self._refused = await self._payment.capture()
             if self._refused is not None:
                 raise HandOverRefused(self._refused)
             await self._leave(by)
+
+    async def reject(self, rejection: Rejection) -> None:
+        """The warehouse does not ship it, or not all of it. Raises RejectionRefused."""
+        self.tracker.news = True  # ends the wait for the carrier; it is asked again if the parcel stays
+        await self.rejection.wish(rejection)
+
+    @contextmanager
+    def _leaving(self) -> Iterator[None]:
+        self.leaving += 1
+        self._desk.handing_over += 1
+        try:
+            yield
         finally:
             self._desk.handing_over -= 1
+            self.leaving -= 1
 
-    async def _label(self) -> Bought:
-        attempts = 0
+    async def _heed_rejection(self) -> bool:
+        """Carry out the rejection that is wished, if one is; whether the parcel is another, or none, since."""
+        if not await self.rejection.carry_out():
+            return False
+        self.labelled, self._bought, self._refused = False, None, None
+        self.tracker.forget()
+        return True
+
+    async def _label(self) -> Bought | None:
+        """The label; None once everything was rejected."""
         while True:
-            attempts += 1
+            await self._heed_rejection()
+            if self.rejection.done:
+                return None
+            await self._payment.undisputed(unless=lambda: self._desk.cancel_wished or self.rejection.wished)
             self._desk.check()
+            if await self._until_released():
+                continue
+            self._attempts += 1
             self._wait(*booking(self._name))
             await self._journal.publish()
-            step = self._book_step(attempts)
-            booked = await self._call(Shipments.book, step, f"Book a carrier for {self._name}")
+            step = book_step(self._journal.order, self.planned, self._attempts)
+            self.parcel_id = step.parcel_id
+            told = f"Book a carrier for {self._name}"
+            booked = await self._outside.call(Shipments.book, step, summary=told, on=Party.CARRIER)
             if isinstance(booked, Refusal):
                 reason = f"The carrier refused {self._name}: {booked.reason}. {_ASK_AGAIN}"
                 await self._ask(ExceptionKind.CARRIER_REFUSED, reason)
                 # What was refused or never answered may have been bought all the same; a new parcel will be bought now.
                 await self._recall.parcel(self.parcel_id)
+            elif booked.given_back:
+                continue  # in an earlier run: a label that was given back is good for nothing
             elif booked.bought is None:
                 told = "; ".join(booked.messages) or "no carrier is fast enough"
                 service = self._journal.order.request.shipping_service
@@ -122,39 +161,39 @@ class FulfilmentRun:
                 self._journal.note("labelled", f"{self._name.capitalize()}: {bought.carrier} {bought.service} booked.")
                 return bought
 
-    def _book_step(self, attempt: int) -> Book:
-        order = self._journal.order
-        self.parcel_id = derived_id(self.planned.id, f"parcel:{attempt}")
-        return Book(
-            parcel_id=self.parcel_id,
-            fulfilment_id=self.planned.id,
-            order_number=order.number,
-            attempt=attempt,
-            provider=_CARRIER_SYSTEM,
-            warehouse=self.planned.warehouse,
-            recipient=order.request.shipping_address,
-            allocations=self.planned.allocations,
-            since=order.placed_at,
-            max_days=SERVICE_DAYS[order.request.shipping_service],
-        )
+    async def _until_released(self) -> bool:
+        """Wait as long as a hold stands; whether a rejection came first."""
+        while self._holds.wait_on(self.planned.id, self._name):
+            await self._journal.publish()
+            await self._pause(lambda: self._payment.uncertain or self.rejection.wished)
+            if self.rejection.wished:
+                return True
+            self._desk.check()
+            await self._look_at_payment()
+            if self._late():
+                await self._ask_about_lateness("It is held.")
+        return False
 
     async def _await_hand_over(self) -> None:
         self.labelled = True
         self._journal.change(self.planned.id, FulfilmentStatus.LABELLED)
         if self._bought is not None:
             self._journal.find_by(attributes.CARRIER.value_set(self._bought.carrier))
-        while not self.left:
-            lapses = self._payment.lapses_at
-            then = "the hold on the customer's money lapses; an operator is told before" if lapses else None
-            what = f"the hand-over of {self._name} to the carrier"
-            self._wait(what, Party.WAREHOUSE, until=lapses, then=then)
+        while not (self.left or await self._heed_rejection()):
+            if not self._holds.wait_on(self.planned.id, self._name):
+                lapses = self._payment.lapses_at
+                then = "the hold on the customer's money lapses; an operator is told before" if lapses else None
+                what = f"the hand-over of {self._name} to the carrier"
+                self._wait(what, Party.WAREHOUSE, until=lapses, then=then)
             await self._journal.publish()
             await self._pause(lambda: self._refused is not None or self._payment.uncertain)
+            if self.rejection.wished and not self.left:
+                continue
             self._check_cancel()
             if self.left:
                 return
             await self._look_at_payment()
-            if not self.left and self._refused is None and await self._scanned():
+            if not self.left and self._refused is None and await self.tracker.scanned():
                 self._check_cancel()
                 await self._leave_scanned()
             if not self.left and self._late():
@@ -196,21 +235,19 @@ class FulfilmentRun:
             return ExceptionKind.HOLD_LOST, f"The customer's money is no longer held: {self._payment.status}."
         if self._refused is not None:
             return ExceptionKind.CAPTURE_FAILED, self._refused
-        if self._lapsing():
+        if (warns_at := self._payment.warns_at) is not None and warns_at <= workflow.now():
             return ExceptionKind.HOLD_LAPSING, "The hold on the customer's money lapses soon, and the parcel is here."
         return None
 
     async def _leave_scanned(self) -> None:
         """The carrier has the parcel, whether anybody told us or not: take the money, or have a person see to it."""
-        self._desk.handing_over += 1  # it has left: the order can no longer be cancelled, paid or not
-        try:
+        self.rejection.refuse(f"The carrier has scanned {self._name}; it has left.")
+        with self._leaving():  # the order can no longer be cancelled, nor the parcel rejected, paid or not
             while not self.left:
                 try:
                     await self.hand_over("the carrier's scan")
                 except HandOverRefused as refused:
                     await self._left_unpaid(str(refused))
-        finally:
-            self._desk.handing_over -= 1
 
     async def _left_unpaid(self, refusal: str) -> None:
         reason = f"{self._name.capitalize()} has left, but is not paid. {refusal} Retry tries to capture again."
@@ -230,6 +267,7 @@ class FulfilmentRun:
         if self.left:
             return
         self.left = True
+        self.rejection.refuse(f"{self._name.capitalize()} has left.")
         self._journal.change(self.planned.id, FulfilmentStatus.HANDED_OVER)
         self._journal.note(
             "handed_over",
@@ -259,7 +297,7 @@ class FulfilmentRun:
             if self.tracker.where is None and workflow.now() >= self._silent_at():
                 await self._ask_about_silence(last)
             if self.tracker.where is None and self._late():
-                await self._ask_about_lateness(_last_word(last))
+                await self._ask_about_lateness(last_word(last))
             if self.tracker.where is None:
                 await self._pause(lambda: False)
                 await self.tracker.ask()
@@ -300,7 +338,7 @@ class FulfilmentRun:
 
     async def _given_up(self, where: Whereabouts) -> bool:
         """Whether a person says that a parcel which is coming back or has failed will not be delivered."""
-        kind = _TROUBLE.get(where.status)
+        kind = TROUBLE.get(where.status)
         if kind is None:
             return False
 
@@ -318,27 +356,20 @@ class FulfilmentRun:
         self._wait_for_delivery()
         return action is Action.SKIP
 
-    async def _scanned(self) -> bool:
-        where = await self.tracker.ask()
-        return where is not None and where.status in SCANNED
-
     async def _pause(self, others: Callable[[], bool]) -> None:
         """Until the carrier tells something, somebody acts, or it is time to ask or to warn."""
-        patience = self._journal.order.policy.check_carrier_every
-        lapse = self._payment.lapses_at
-        if lapse is not None and not self.left:
-            warn = lapse - self._journal.order.policy.hold_margin
-            if warn > workflow.now():
-                patience = min(patience, warn - workflow.now())
-        due = workflow.now() + patience
-        for moment in (self._silent_at() if self.left else None, self._promised):
+        due = workflow.now() + self._journal.order.policy.check_carrier_every
+        here = (self._payment.warns_at, self._holds.first_to_end(self.planned.id))
+        for moment in ((self._silent_at(),) if self.left else here) + (self._promised,):
             if moment is not None and moment > workflow.now():
                 due = min(due, moment)
         left = self.left
-        await self.tracker.pause(lambda: self.left is not left or self._desk.cancel_wished or others(), due=due)
 
-    async def _call(self, method: Method[Input, Result], argument: Input, summary: str) -> Result | Refusal:
-        return await self._outside.call(method, argument, summary=summary, on=Party.CARRIER)
+        def over() -> bool:
+            held = not left and self._holds.changed(self.planned.id)
+            return self.left is not left or self._desk.cancel_wished or held or others()
+
+        await self.tracker.pause(over, due=due)
 
     async def _ask(
         self,
@@ -348,15 +379,12 @@ class FulfilmentRun:
         until: Callable[[], bool] = lambda: False,
         again: LookAgain | None = None,
     ) -> Action | None:
-        return await self._desk.ask(kind, reason, fulfilment_id=self.planned.id, until=until, again=again)
+        over = lambda: until() or self.rejection.wished  # noqa: E731
+        return await self._desk.ask(kind, reason, fulfilment_id=self.planned.id, until=over, again=again)
 
     def _again(self, settled: Callable[[], Awaitable[bool]], *, news: Callable[[], bool] | None = None) -> LookAgain:
         every = self._journal.order.policy.check_carrier_every
         return LookAgain(settled, news or (lambda: self.tracker.news), every)
-
-    def _lapsing(self) -> bool:
-        lapse = self._payment.lapses_at
-        return lapse is not None and lapse - self._journal.order.policy.hold_margin <= workflow.now()
 
     def _wait_for_delivery(self) -> None:
         patience = self._journal.order.policy.carrier_patience
@@ -368,12 +396,3 @@ class FulfilmentRun:
 
 
 _ASK_AGAIN = "Retry asks the carrier again, with a new parcel."
-_TROUBLE = {
-    TrackingStatus.RETURNING: ExceptionKind.PARCEL_RETURNING,
-    TrackingStatus.EXCEPTION: ExceptionKind.PARCEL_FAILED,
-    TrackingStatus.CANCELLED: ExceptionKind.PARCEL_FAILED,
-}
-
-
-def _last_word(where: Whereabouts | None) -> str:
-    return f"The carrier's last word: {where.message or where.status}." if where else "The carrier has said nothing."

@@ -10,8 +10,9 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
 
 from activities.orders import OrderRecords
-from activities.projections import Entry, FulfilmentChange, Projection, Resolved
+from activities.projections import Agreed, Entry, FulfilmentChange, Projection, Resolved
 from domain.exceptions import Action, ExceptionKind, OrderException, Resolution
+from domain.holds import Hold
 from domain.orders import OrderStatus, PlacedOrder, can_follow, derived_id
 from domain.shipments import FulfilmentStatus
 from domain.waiting import Party, Waiting
@@ -48,11 +49,14 @@ class Journal:
         self._opened: list[OrderException] = []
         self._resolved: list[Resolved] = []
         self._changes: list[FulfilmentChange] = []
+        self._held: list[Hold] = []
+        self._agreed: list[Agreed] = []
         self._revision = 0
         self._asked = 0
         self._lines: list[str] = []
         self._findable: dict[str, SearchAttributeUpdate[Any]] = {}
         self._written: Projection | None = None
+        self._settling: list[str] = []
 
     @property
     def waiting(self) -> Waiting:
@@ -117,6 +121,16 @@ class Journal:
         """Give a fulfilment another status; it is written with the next `publish`."""
         self._changes.append(FulfilmentChange(fulfilment_id, status, workflow.now()))
 
+    def held(self, hold: Hold) -> None:
+        """Note a hold; it is written with the next `publish`."""
+        self._held.append(hold)
+        self.note("held", f"Held: {hold.words}.", actor=hold.by, once=f"held:{hold.id}")
+
+    def agreed(self, agreed: Agreed, text: str) -> None:
+        """Note that somebody agrees to a hold's release; it is written with the next `publish`."""
+        self._agreed.append(agreed)
+        self.note("released" if agreed.released else "release_agreed", text, actor=agreed.by)
+
     async def publish(self, *, closed: bool = False) -> None:
         """Show everything in the Temporal UI and write it to the record, in one transaction, unless it stands there."""
         projection = self._projection(closed=closed)
@@ -131,8 +145,13 @@ class Journal:
         workflow.set_current_details(self._markdown())
         # Emptied before the write is awaited: what is noted meanwhile belongs to the next projection.
         self._entries, self._opened, self._resolved, self._changes = [], [], [], []
+        self._held, self._agreed = [], []
         self._written = projection
+        # Another projection may be written first: it must not take these for exceptions that nobody waits for.
+        ending = [end.exception_id for end in projection.resolved]
+        self._settling += ending
         await keep_record(OrderRecords.record, projection, summary=f"Record: {self.status}")
+        self._settling = [id for id in self._settling if id not in ending]
 
     def foretell(self, status: OrderStatus, what: str, on: Party) -> Projection:
         """What holds if the next step of our own succeeds. The step writes it in its own transaction."""
@@ -157,8 +176,11 @@ class Journal:
             opened=tuple(self._opened),
             resolved=tuple(self._resolved),
             fulfilments=tuple(self._changes),
+            held=tuple(self._held),
+            agreed=tuple(self._agreed),
             delivered_at=self.delivered_at,
             closed_at=workflow.now() if closed else None,
+            settling=tuple(self._settling),
         )
 
     def _stands(self, projection: Projection) -> bool:

@@ -20,6 +20,8 @@ Method = Callable[[Any, Input], Coroutine[Any, Any, Result]]
 
 # A provider's idempotency keys live 24 h at least; no step retries beyond them.
 PATIENCE = timedelta(hours=20)
+MISSED_AFTER = timedelta(seconds=3)
+"""without a beat: the worker beats by itself, and a killed one is missed this soon"""
 _AT_ONCE = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_attempts=5)
 _PATIENTLY = RetryPolicy(initial_interval=timedelta(seconds=10), maximum_interval=timedelta(seconds=60))
 
@@ -39,15 +41,22 @@ class Outside:
         self._journal = journal
 
     async def call(
-        self, method: Method[Input, Result], argument: Input, *, summary: str, on: Party
+        self,
+        method: Method[Input, Result],
+        argument: Input,
+        *,
+        summary: str,
+        on: Party,
+        missed_after: timedelta = MISSED_AFTER,
     ) -> Result | Refusal:
         """Run an activity until it succeeds or is refused.
 
         A provider that fails five times in a row holds the order up: the waiting sentence says so, with the failure,
         and the same call goes on every minute until `PATIENCE` ends. A cancellation and a bug pass through untouched.
+        A worker that does not beat for ``missed_after`` counts as dead.
         """
         try:
-            return await _run(method, argument, summary, _AT_ONCE)
+            return await _run(method, argument, summary, _AT_ONCE, missed_after)
         except ActivityError as error:
             if error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:
                 return _refusal(error)
@@ -57,7 +66,7 @@ class Outside:
         await self._journal.publish()
         outcome: Result | Refusal
         try:
-            outcome = await _run(method, argument, f"{summary}, again", _PATIENTLY)
+            outcome = await _run(method, argument, f"{summary}, again", _PATIENTLY, missed_after)
         except ActivityError as error:
             outcome = _refusal(error)
         finally:
@@ -74,12 +83,18 @@ class Outside:
             return None
 
 
-async def _run(method: Method[Input, Result], argument: Input, summary: str, retry: RetryPolicy) -> Result:
+async def _run(
+    method: Method[Input, Result],
+    argument: Input,
+    summary: str,
+    retry: RetryPolicy,
+    missed_after: timedelta = MISSED_AFTER,
+) -> Result:
     return await workflow.execute_activity_method(
         method,
         argument,
         start_to_close_timeout=timedelta(seconds=40),
-        heartbeat_timeout=timedelta(seconds=3),  # the worker beats by itself: a killed one is missed this soon
+        heartbeat_timeout=missed_after,
         schedule_to_close_timeout=PATIENCE,
         retry_policy=retry,
         summary=summary,

@@ -10,12 +10,11 @@ from temporalio import workflow
 
 from activities.failures import KEY_SPENT
 from activities.payments import Payments, PayStep
-from activities.stock import PlannedFulfilment
 from domain.exceptions import ExceptionKind
 from domain.money import Money
 from domain.orders import OrderStatus
 from domain.payments import Decline, PaymentState, PaymentStatus, mismatch
-from domain.stock import Plan
+from domain.stock import Plan, PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal, LookAgain
@@ -44,6 +43,8 @@ class PaymentRun:
         self._asking = asyncio.Lock()
         """held while the provider is asked, so that every step knows the outcome of the one before"""
         self._told: Decline | None = None
+        self.disputed = False
+        """a dispute waits for a person's decision: nothing more may leave"""
         self.news = False
         """a provider's event has come since the provider was last asked"""
 
@@ -77,6 +78,11 @@ class PaymentRun:
         """When the hold ends by itself, if it is not captured before."""
         return None if self._state is None or self.captured else self._state.capture_before
 
+    @property
+    def warns_at(self) -> datetime | None:
+        """When a person is told that the hold is about to end."""
+        return None if self.lapses_at is None else self.lapses_at - self._journal.order.policy.hold_margin
+
     async def secure(self, plan: Plan, planned: Callable[[Plan], tuple[PlannedFulfilment, ...]]) -> Plan:
         """Authorise, wait for the customer where needed, and make the reservation firm; the plan that stands.
 
@@ -94,6 +100,11 @@ class PaymentRun:
             plan = await self._reservation.reserve()
             self._journal.move_to(OrderStatus.AWAITING_PAYMENT)
             await self.inspect()
+
+    async def undisputed(self, *, unless: Callable[[], bool]) -> None:
+        """Wait as long as a dispute waits for a person's decision."""
+        if self.disputed:
+            await workflow.wait_condition(lambda: not self.disputed or unless())
 
     async def inspect(self) -> None:
         """Ask the provider."""
@@ -149,7 +160,7 @@ class PaymentRun:
             refund = await self._desk.insist(
                 lambda: self._try(Payments.refund, "refund", f"Refund {rest}", amount=rest), what="The refund"
             )
-            if refund is not None:
+            if refund is not None and refund.amount.minor:
                 self._journal.note("refunded", f"{refund.amount} refunded.")
         elif state.status is PaymentStatus.CANCELLED:
             self._journal.note("voided", "The hold on the customer's money was released.")

@@ -31,6 +31,16 @@ class Recall:
             if parcel.parcel_id == parcel_id:
                 await self._void(parcel, f"parcel {parcel.number}")
 
+    async def fulfilment(self, fulfilment_id: str) -> bool:
+        """Every label of one fulfilment; True if a parcel of it turns out to be the carrier's, so that it has left."""
+        for parcel in await keep_record(Shipments.booked, self._journal.order.id, summary="Which labels are there?"):
+            name = f"parcel {parcel.number}"
+            if parcel.fulfilment_id != fulfilment_id:
+                continue
+            if await self._void(parcel, name) == "rejected" and await self._scanned(parcel, name):
+                return True
+        return False
+
     async def _void(self, parcel: Booked, name: str) -> str | None:
         """What the carrier says to the label's return; None if a person decides to leave it."""
         label = VoidLabel(parcel.parcel_id, parcel.provider, parcel.shipment)
@@ -45,11 +55,7 @@ class Recall:
 
     async def _settle_scan(self, parcel: Booked, name: str) -> None:
         """A label that was used already cannot be given back: a person has the parcel recalled."""
-        if parcel.tracker is None:
-            return
-        follow = Follow(parcel.parcel_id, parcel.provider, parcel.tracker)
-        where = await self._outside.call(Shipments.track, follow, summary=f"Where is {name}?", on=Party.CARRIER)
-        if not isinstance(where, Refusal) and where.status in SCANNED:
+        if await self._scanned(parcel, name):
             reason = f"{name.capitalize()} was scanned by the carrier although the order is cancelled."
             await self._journal.ask(
                 ExceptionKind.SHIPPED_AFTER_CANCEL,
@@ -57,3 +63,10 @@ class Recall:
                 (Action.SKIP,),
                 fulfilment_id=parcel.fulfilment_id,
             )
+
+    async def _scanned(self, parcel: Booked, name: str) -> bool:
+        if parcel.tracker is None:
+            return False
+        follow = Follow(parcel.parcel_id, parcel.provider, parcel.tracker)
+        where = await self._outside.call(Shipments.track, follow, summary=f"Where is {name}?", on=Party.CARRIER)
+        return not isinstance(where, Refusal) and where.status in SCANNED

@@ -8,7 +8,7 @@ from temporalio import workflow
 
 from activities.shipments import Bought, Follow, Shipments
 from domain.exceptions import Action, ExceptionKind
-from domain.shipments import Whereabouts
+from domain.shipments import SCANNED, TrackingStatus, Whereabouts
 from domain.waiting import Party
 from workflows.orders.desk import Desk
 from workflows.orders.journal import Journal
@@ -37,6 +37,10 @@ class Tracker:
     def follow(self, parcel_id: str, provider: str, bought: Bought) -> None:
         """Take up a parcel that has a label."""
         self._step = Follow(parcel_id, provider, bought.tracker)
+
+    def forget(self) -> None:
+        """The parcel travels no more: what was said of it does not count for the next one."""
+        self.news, self.where, self._known, self._told, self._step = False, None, None, None, None
 
     def wake(self, where: Whereabouts | None) -> None:
         """The carrier has news. ``where`` is what he said when he was asked about it; without it, he is to be asked.
@@ -76,6 +80,11 @@ class Tracker:
         self.news = True  # decided or overtaken by news: ask now, not when the next timer ends
         return None
 
+    async def scanned(self) -> bool:
+        """Whether the carrier, who is asked, has the parcel."""
+        where = await self.ask()
+        return where is not None and where.status in SCANNED
+
     async def look_for(self, wanted: Callable[[Whereabouts], bool]) -> bool:
         """Whether the carrier, if he answers at once, tells what is ``wanted``; then it waits to be acted on."""
         self.news = False
@@ -113,3 +122,16 @@ class Tracker:
         await workflow.sleep(due - workflow.now(), summary=f"Ask about {self._name}")
         if self._rings_at == due:
             self._rings_at = None
+
+
+def last_word(where: Whereabouts | None) -> str:
+    """What the carrier said last, as a sentence."""
+    return f"The carrier's last word: {where.message or where.status}." if where else "The carrier has said nothing."
+
+
+TROUBLE = {
+    TrackingStatus.RETURNING: ExceptionKind.PARCEL_RETURNING,
+    TrackingStatus.EXCEPTION: ExceptionKind.PARCEL_FAILED,
+    TrackingStatus.CANCELLED: ExceptionKind.PARCEL_FAILED,
+}
+"""What a parcel's status means for the order, where it will not be delivered."""

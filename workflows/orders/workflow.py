@@ -1,26 +1,32 @@
 """One order, from acceptance to the customer's door."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from activities.notifications import Notice, Notifications
-from activities.stock import PlannedFulfilment, Release, StockKeeper
-from domain.exceptions import Action, ExceptionKind, Resolution
+from activities.notifications import Notice
+from activities.stock import Release, StockKeeper
+from domain.exceptions import Action, Resolution
+from domain.holds import Hold, ReleaseHold
 from domain.inbox import EventTopic, Wake
 from domain.notifications import NoticeKind
-from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, derived_id
-from domain.stock import Plan
+from domain.orders import ENDED, Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, derived_id
+from domain.rejections import Rejection
+from domain.stock import Plan, PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders import attributes
 from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.fulfilment import FulfilmentRun, HandOverRefused
+from workflows.orders.holds import Holds, listed
 from workflows.orders.journal import Journal
-from workflows.orders.outside import Outside, Refusal
+from workflows.orders.notices import Notices
+from workflows.orders.outside import Outside
 from workflows.orders.payment import PaymentRun
 from workflows.orders.recall import Recall
+from workflows.orders.rejection import RejectionRefused, Rerouting
 from workflows.orders.reservation import ReservationRun
 from workflows.orders.steps import keep_record
 
@@ -36,8 +42,9 @@ class OrderResult:
 class OrderWorkflow:
     """One order as one durable workflow.
 
-    Updates: `cancel`, `hand_over`, `resolve`. Signals: `wake` (a provider's event may end a wait) and `stock_arrived`.
-    Temporal's own cancellation is taken as a wish to cancel, like any other; it never tears a step apart.
+    Updates: `cancel`, `hand_over`, `hold`, `reject`, `release`, `resolve`. Signals: `wake` (a provider's event may end
+    a wait) and `stock_arrived`. Temporal's own cancellation is taken as a wish to cancel, like any other; it
+    never tears a step apart.
     """
 
     @workflow.init
@@ -46,13 +53,19 @@ class OrderWorkflow:
         self._journal = Journal(order)
         self._desk = Desk(self._journal)
         self._outside = Outside(self._journal)
-        self._reservation = ReservationRun(self._journal, self._desk)
+        self._reservation = ReservationRun(self._journal, self._desk, self._tell)
         self._payment = PaymentRun(self._journal, self._desk, self._outside, self._reservation)
         self._recall = Recall(self._journal, self._desk, self._outside)
+        self._holds = Holds(self._journal)
+        self._rerouting = Rerouting(self._journal, self._desk, self._known, self._begin)
         self._fulfilments: dict[str, FulfilmentRun] = {}
+        self._rejected: set[str] = set()
+        self._taken_up = False
+        self._runs: list[asyncio.Task[None]] = []
+        self._waits_for_a_place: asyncio.Task[None] | None = None
         self._arrived = 0
         self._background: list[asyncio.Task[None]] = []
-        self._one_mail = asyncio.Lock()
+        self._notices = Notices(self._journal, self._outside)
         if order.restart is not None:
             self._take_up(order.restart)
 
@@ -75,6 +88,7 @@ class OrderWorkflow:
         try:
             self._desk.check()
             plan = await self._reservation.reserve()
+            await self._holds.check_address(self._outside)
             plan = await self._payment.secure(plan, self._planned)
             self._start_fulfilments(plan)
             self._journal.move_to(OrderStatus.FULFILLING)
@@ -85,6 +99,8 @@ class OrderWorkflow:
             await self._unwind(stopped)
 
     def _planned(self, plan: Plan) -> tuple[PlannedFulfilment, ...]:
+        if plan.standing is not None:
+            return plan.standing
         return tuple(
             PlannedFulfilment(
                 derived_id(self._order.id, f"fulfilment:{number}"),
@@ -96,34 +112,74 @@ class OrderWorkflow:
         )
 
     def _start_fulfilments(self, plan: Plan) -> None:
-        self._journal.find_by(attributes.WAREHOUSE.value_set(list(plan.warehouses)))
+        self._taken_up = plan.standing is not None
         for planned in self._planned(plan):
-            self._fulfilments[planned.id] = FulfilmentRun(
-                planned, self._journal, self._desk, self._outside, self._payment, self._recall, self._shipped
-            )
-            self._fulfilments[planned.id].left_before = planned.warehouse in plan.left
+            self._add(planned)
+            self._fulfilments[planned.id].left_before = planned.left or planned.warehouse in plan.left
+        self._journal.find_by(attributes.WAREHOUSE.value_set(self._warehouses()))
         self._journal.no_longer_waits()
+
+    def _add(self, planned: PlannedFulfilment) -> None:
+        self._fulfilments[planned.id] = FulfilmentRun(
+            planned,
+            self._journal,
+            self._desk,
+            self._outside,
+            self._payment,
+            self._recall,
+            self._holds,
+            self._rerouting,
+            self._shipped,
+        )
+
+    def _warehouses(self) -> list[str]:
+        ships = (run.planned.warehouse for run in self._fulfilments.values() if not run.rejection.done)
+        return list(dict.fromkeys(ships))
+
+    def _known(self) -> tuple[str, ...]:
+        return (*self._fulfilments, *self._rejected)
+
+    def _begin(self, rerouted: Sequence[PlannedFulfilment]) -> None:
+        """Start fulfilments for units that were routed again, and wait for those that no place has."""
+        for planned in rerouted:
+            if planned.id not in self._known():
+                self._add(planned)
+                self._runs.append(asyncio.create_task(self._bring(self._fulfilments[planned.id])))
+        if self._rerouting.waits and (self._waits_for_a_place is None or self._waits_for_a_place.done()):
+            self._waits_for_a_place = asyncio.create_task(self._rerouting.wait())
+            self._runs.append(self._waits_for_a_place)
 
     async def _fulfil(self) -> None:
         """Run all fulfilments side by side. One that fails by a bug stops the order's workflow task at once."""
-        runs = [asyncio.create_task(self._bring(run)) for run in self._fulfilments.values()]
-        await workflow.wait(runs, return_when=asyncio.FIRST_EXCEPTION)
-        for run in runs:
+        self._runs += [asyncio.create_task(self._bring(run)) for run in self._fulfilments.values()]
+        if self._taken_up:
+            await self._rerouting.look()
+        # More may come while they run: what a warehouse rejects is given to others.
+        await workflow.wait_condition(lambda: all(t.done() for t in self._runs) or any(_failed(t) for t in self._runs))
+        for run in self._runs:
             if run.done():
                 run.result()
         self._desk.check()
 
     async def _bring(self, run: FulfilmentRun) -> None:
         await run.run()
+        if run.rejection.done:
+            self._rejected.add(run.planned.id)
+            del self._fulfilments[run.planned.id]
+            self._journal.find_by(attributes.WAREHOUSE.value_set(self._warehouses()))
+            return
         self._arrived += 1
-        if self._arrived < len(self._fulfilments):  # what follows the last one is published anyway
+        # What follows the last one is published anyway.
+        if self._arrived < len(self._fulfilments) or self._rerouting.waits:
             await self._journal.publish()
 
     def _shipped(self, fulfilment: FulfilmentRun) -> None:
         """A fulfilment has left: the order's status follows, and the customer is told."""
-        everything = all(run.left for run in self._fulfilments.values())
+        everything = all(run.left for run in self._fulfilments.values()) and not self._rerouting.waits
         self._journal.move_to(OrderStatus.SHIPPED if everything else OrderStatus.PARTLY_SHIPPED)
         self._tell(NoticeKind.SHIPPED, fulfilment.planned.id)
+        if holds := self._holds.over(fulfilment.planned.id):
+            self._background.append(asyncio.create_task(self._holds.overtaken(fulfilment.planned, holds)))
 
     async def _close_fulfilled(self) -> None:
         if all(run.returned for run in self._fulfilments.values()):
@@ -134,6 +190,7 @@ class OrderWorkflow:
 
     async def _end(self, status: OrderStatus, notice: NoticeKind | None = None) -> None:
         """Say how the order ends, tell the customer, and close once nothing is left open."""
+        self._holds.end()
         self._journal.move_to(status)
         self._journal.wait_for("the last e-mail to go out", Party.WAYBILL)
         if notice is not None:
@@ -161,21 +218,8 @@ class OrderWorkflow:
         await self._end(stopped.ends_as, NoticeKind.EXPIRED if expired else NoticeKind.CANCELLED)
 
     def _tell(self, kind: NoticeKind, subject: str = "") -> None:
-        self._background.append(asyncio.create_task(self._notify(Notice(self._order.id, kind, subject))))
-
-    async def _notify(self, notice: Notice) -> None:
-        while True:
-            summary = f"Tell the customer: {notice.kind}"
-            async with self._one_mail:  # fair: mails go out in the order of what they tell
-                sent = await self._outside.call(Notifications.notify, notice, summary=summary, on=Party.WAYBILL)
-            if not isinstance(sent, Refusal):
-                once = f"told:{notice.kind}:{notice.subject}"
-                self._journal.note("told", f"The customer was told: {notice.kind}.", once=once)
-                return
-            told = f"The mail server refuses the e-mail “{notice.kind}”: {sent.reason}."
-            reason = f"{told} Retry sends it again; skip leaves the customer untold."
-            if await self._journal.ask(ExceptionKind.NOTICE_REFUSED, reason, _SEND_OR_NOT) is Action.SKIP:
-                return
+        notice = Notice(self._order.id, kind, subject, more_to_come=self._rerouting.waits)
+        self._background.append(asyncio.create_task(self._notices.send(notice)))
 
     def _take_up(self, restart: Resolution) -> None:
         """An earlier run was ended from outside, and a person has decided what becomes of the order.
@@ -220,8 +264,68 @@ class OrderWorkflow:
             raise ApplicationError("The order has no such fulfilment ready.", type="too_early")
         if self._desk.cancel_wished:
             raise ApplicationError("The order is being cancelled: the parcel must not leave.", type="too_late")
+        if holds := self._holds.over(request.fulfilment_id):
+            raise ApplicationError(f"The {listed(holds)} stands: the parcel must not leave.", type="on_hold")
+        if run.rejection.wished:
+            raise ApplicationError("The parcel is being rejected: it must not leave.", type="conflict")
+        if self._payment.disputed:
+            raise ApplicationError(
+                "The customer's bank disputes the payment: the parcel must not leave before a person has decided.",
+                type="disputed",
+            )
         if not run.labelled:
             raise ApplicationError("The parcel has no label yet.", type="too_early")
+
+    @workflow.update
+    async def hold(self, hold: Hold) -> Answer:
+        """Stop the order, or one fulfilment, before its next irrevocable step; what is in flight ends."""
+        self._holds.place(hold)
+        await self._journal.publish()
+        return self._answer()
+
+    @hold.validator
+    def _may_hold(self, hold: Hold) -> None:
+        held = [run for id, run in self._fulfilments.items() if hold.concerns(id)]
+        left = bool(held) and all(run.left for run in held)
+        if self._desk.cancel_wished or left or self._journal.status in ENDED:
+            raise ApplicationError("Nothing is left to do that a hold could stop.", type="too_late")
+        if hold.fulfilment_id is not None and not held:
+            raise ApplicationError("The order has no such fulfilment yet.", type="too_early")
+
+    @workflow.update
+    async def release(self, release: ReleaseHold) -> Answer:
+        """Take somebody's agreement to a hold's release."""
+        self._holds.agree(release)
+        await self._journal.publish()
+        return self._answer()
+
+    @release.validator
+    def _may_release(self, release: ReleaseHold) -> None:
+        refusal = self._holds.refusal(release)
+        if refusal is not None:
+            raise ApplicationError(refusal, type="conflict")
+
+    @workflow.update
+    async def reject(self, rejection: Rejection) -> Answer:
+        """Take a fulfilment, or some of its units, from its warehouse, and find another place."""
+        try:
+            await self._fulfilments[rejection.fulfilment_id].reject(rejection)
+        except RejectionRefused as refused:
+            raise ApplicationError(str(refused), type="too_late") from None
+        return self._answer()
+
+    @reject.validator
+    def _may_reject(self, rejection: Rejection) -> None:
+        if rejection.fulfilment_id in self._rejected:
+            raise ApplicationError("The fulfilment has been rejected already.", type="too_late")
+        run = self._fulfilments.get(rejection.fulfilment_id)
+        if run is None:
+            raise ApplicationError("The order has no such fulfilment ready.", type="too_early")
+        if self._desk.cancel_wished:
+            raise ApplicationError("The order is being cancelled: nothing of it will be shipped.", type="too_late")
+        refusal = run.rejection.refusal(rejection, gone=run.left or bool(run.leaving))
+        if refusal is not None:
+            raise ApplicationError(refusal[1], type=refusal[0])
 
     @workflow.update
     async def resolve(self, resolution: Resolution) -> Answer:
@@ -246,14 +350,30 @@ class OrderWorkflow:
         if wake.topic is EventTopic.PAYMENT:
             self._payment.news = True
             return
+        if wake.topic is EventTopic.DISPUTE:
+            self._told_of_dispute(wake.disputed)
+            return
         for run in self._fulfilments.values():
             if run.parcel_id == wake.parcel_id:
                 run.tracker.wake(wake.where)
+
+    def _told_of_dispute(self, disputed: bool) -> None:
+        """What has begun goes on; nothing more leaves before a person has decided."""
+        if disputed is self._payment.disputed:
+            return
+        self._payment.disputed = disputed
+        if disputed:
+            what = "a decision about the payment, which the customer's bank disputes"
+            self._journal.hold_up("dispute", what, Party.OPERATOR)
+        else:
+            self._journal.let_go("dispute")
+        self._background.append(asyncio.create_task(self._journal.publish()))
 
     @workflow.signal
     def stock_arrived(self) -> None:
         """Units of one of the order's SKUs have come in."""
         self._reservation.stock_arrived()
+        self._rerouting.stock_arrived()
 
     def _too_late(self) -> ApplicationError:
         status = self._journal.status.replace("_", " ")
@@ -267,7 +387,6 @@ def _failed(task: asyncio.Task[None]) -> bool:
     return task.done() and task.exception() is not None
 
 
-_SEND_OR_NOT = (Action.RETRY, Action.SKIP)
 _ENDS = {
     OrderStatus.DELIVERED: "Delivered",
     OrderStatus.RETURNED: "Returned to the sender",

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 
 from domain.inbox import ProviderEvent
+from domain.orders import Address
 from domain.shipments import LabelFormat, Shipment, ShipmentRequest, Tracking
 from integrations.breaker import Breaker
 from integrations.carriers.carrier import LabelFile
@@ -131,6 +132,11 @@ class EasyPost:
         """Follow a parcel whose label came without a tracker; the same code gives the same tracker."""
         body = {"tracker": {"tracking_code": tracking_code, "carrier": carrier}}
         return objects.tracking(await self._call("start_tracking", "POST", "/trackers", json=body))
+
+    async def verify(self, address: Address) -> str | None:
+        """What EasyPost's delivery verification says against an address; None if it passes."""
+        body = {"address": objects.address_body(address), "verify": True}
+        return objects.verification(await self._call("verify", "POST", "/addresses", json=body))
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime) -> ProviderEvent:
         """Verify and read a webhook; ``path`` is that of the URL registered. Raises BadSignature or BadPayload."""

@@ -68,6 +68,23 @@ def shipment_body(request: ShipmentRequest) -> Json:
     }
 
 
+def address_body(address: Address) -> Json:
+    """The ``address`` of ``POST /addresses``."""
+    return _address(address)
+
+
+def verification(obj: Json) -> str | None:
+    """What the delivery check of an Address found wrong; None if it passed."""
+    checks = obj.get("verifications")
+    delivery = checks.get("delivery") if isinstance(checks, dict) else None
+    if not isinstance(delivery, dict):
+        return "EasyPost has not verified it"
+    if delivery.get("success") is True:
+        return None
+    found = [_text(error.get("message")) for error in _dicts(delivery.get("errors"))]
+    return "; ".join(message for message in found if message) or "EasyPost gives no reason"
+
+
 def ounces(grams: int) -> float:
     """Grams as ounces, rounded up to a tenth: a parcel declared too light is billed again by the carrier."""
     return _up(Decimal(grams) / GRAMS_PER_OUNCE)

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 
 import httpx2
 
+from domain.disputes import DisputeState
 from domain.inbox import ProviderEvent
 from domain.money import Money
 from domain.payments import Decline, PaymentState, PaymentStatus, RefundState
@@ -126,12 +127,15 @@ class Stripe:
         """Release the hold. One captured or cancelled is answered as it is."""
         return await self._move(reference, "cancel", {}, key=key, refused=_HELD, already=_SETTLED)
 
-    async def refund(self, reference: str, amount: Money, *, order_id: str, key: str) -> RefundState:
+    async def refund(
+        self, reference: str, amount: Money, *, order_id: str, key: str, refund_id: str | None = None
+    ) -> RefundState:
         """Give ``amount`` back."""
         form = {
             "payment_intent": safe_id(NAME, reference),
             "amount": str(amount.minor),
             "metadata[order_id]": order_id,
+            **({} if refund_id is None else {"metadata[refund_id]": refund_id}),
         }
         reply = await self._post("refund", "/v1/refunds", form, key=key, expand=False)
         if isinstance(reply, _Declined):
@@ -143,6 +147,11 @@ class Stripe:
         query = {"payment_intent": safe_id(NAME, reference)}
         listed = self._list("refunds", "/v1/refunds", query)
         return [objects.refund(obj) async for obj in listed if objects.order_id(obj) is not None]
+
+    async def disputes(self, reference: str) -> list[DisputeState]:
+        """The disputes of a payment, newest first."""
+        listed = self._list("disputes", "/v1/disputes", {"payment_intent": safe_id(NAME, reference)})
+        return [objects.dispute(obj) async for obj in listed]
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime) -> ProviderEvent:
         """Verify and read a webhook. Raises BadSignature or BadPayload."""

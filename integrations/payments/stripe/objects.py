@@ -7,6 +7,7 @@ guessed is worse than one that is asked for again.
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from domain.disputes import DisputeState, DisputeStatus
 from domain.errors import UnknownCurrency
 from domain.money import Money, check_currency
 from domain.payments import Decline, PaymentState, PaymentStatus, RefundState, RefundStatus
@@ -35,6 +36,19 @@ _REFUND_STATUS = {
     "canceled": RefundStatus.CANCELLED,
 }
 
+_DISPUTE_STATUS = {
+    "warning_needs_response": DisputeStatus.NEEDS_RESPONSE,
+    "warning_under_review": DisputeStatus.UNDER_REVIEW,
+    "warning_closed": DisputeStatus.CLOSED,
+    "needs_response": DisputeStatus.NEEDS_RESPONSE,
+    "appeal_needs_response": DisputeStatus.NEEDS_RESPONSE,
+    "under_review": DisputeStatus.UNDER_REVIEW,
+    "appeal_under_review": DisputeStatus.UNDER_REVIEW,
+    "won": DisputeStatus.WON,
+    "lost": DisputeStatus.LOST,
+    "prevented": DisputeStatus.CLOSED,
+}
+
 _PAID = frozenset({PaymentStatus.AUTHORISED, PaymentStatus.CAPTURED})
 
 
@@ -57,6 +71,7 @@ def payment(intent: Json) -> PaymentState:
         decline=decline(error) if isinstance(error, dict) and status not in _PAID else None,
         action_url=_action_url(intent),
         order_id=order_id(intent),
+        disputed=bool(charge and charge.get("disputed")),
     )
 
 
@@ -80,6 +95,24 @@ def refund(obj: Json) -> RefundState:
         status=status,
         amount=Money(field(obj, "amount", int), _currency(obj)),
         failure=obj.get("failure_reason"),
+        refund_id=_named(obj, "refund_id"),
+    )
+
+
+def dispute(obj: Json) -> DisputeState:
+    """A Dispute. While its status begins with ``warning`` it is an inquiry: no money is withdrawn."""
+    told = field(obj, "status", str)
+    status = _DISPUTE_STATUS.get(told)
+    if status is None:
+        raise unreadable(NAME, "a dispute's status")
+    due_by = _part(obj, "evidence_details").get("due_by")
+    return DisputeState(
+        reference=field(obj, "id", str),
+        status=status,
+        amount=Money(field(obj, "amount", int), _currency(obj)),
+        reason=field(obj, "reason", str),
+        withdrawn=not told.startswith("warning_") and told != "prevented",
+        respond_by=datetime.fromtimestamp(due_by, UTC) if isinstance(due_by, int) else None,
     )
 
 
@@ -91,7 +124,11 @@ def decline(error: Json) -> Decline:
 
 def order_id(obj: Json) -> str | None:
     """The order that the object's metadata names."""
-    named = _part(obj, "metadata").get("order_id")
+    return _named(obj, "order_id")
+
+
+def _named(obj: Json, name: str) -> str | None:
+    named = _part(obj, "metadata").get(name)
     return named if isinstance(named, str) and named else None
 
 

@@ -38,12 +38,18 @@ def read_event(body: bytes) -> ProviderEvent:
         provider=NAME,
         event_id=event_id,
         type=kind,
-        topic=EventTopic.PAYMENT if about_payment else EventTopic.OTHER,
+        topic=_topic(kind),
         subject=_intent_id(kind, obj) if about_payment else _id_of(obj),
         order_id=order_id(obj),
         moves_money=kind in _MOVES_MONEY,
         ends_hold=kind in _ENDS_HOLD,
     )
+
+
+def _topic(kind: str) -> EventTopic:
+    if kind.startswith("charge.dispute."):
+        return EventTopic.DISPUTE
+    return EventTopic.PAYMENT if kind.startswith(_PAYMENT_EVENTS) else EventTopic.OTHER
 
 
 def _intent_id(kind: str, obj: Json) -> str | None:

@@ -3,8 +3,8 @@
 - ``POST /control/stripe/payment_intents/{id}/pay`` ``{"payment_method": "pm_card_visa", "return_url"?}``
 - ``POST /control/stripe/payment_intents/{id}/complete_action`` ``{"succeed": true}``
 - ``POST /control/stripe/payment_intents/{id}/lapse``: the hold runs out now
-- ``POST /control/stripe/payment_intents/{id}/dispute`` ``{"reason": "fraudulent"}``
-- ``POST /control/stripe/disputes/{id}/close`` ``{"status": "won"}``
+- ``POST /control/stripe/payment_intents/{id}/dispute`` ``{"reason": "fraudulent", "inquiry"?: true}``
+- ``POST /control/stripe/disputes/{id}/close`` ``{"status": "won"}`` (or ``lost``; of an inquiry ``warning_closed``)
 - ``POST /control/stripe/refunds/{id}/settle`` ``{"status": "failed", "failure_reason"?}``
 """
 
@@ -95,12 +95,16 @@ class Buyers:
         charged = self._till.books.get("charge", intent["latest_charge"] or "")
         if charged is None or not charged["amount_captured"] or charged["disputed"]:
             raise BadControl(409, "nothing was captured, or it is disputed already")
-        open_dispute(self._till, charged, str(body.get("reason", "fraudulent")), Cause())
+        inquiry = body.get("inquiry", False)
+        if not isinstance(inquiry, bool):
+            raise BadControl(422, "inquiry is true or false")
+        open_dispute(self._till, charged, str(body.get("reason", "fraudulent")), Cause(), inquiry=inquiry)
 
     def close_dispute(self, dispute: Object, body: dict[str, Any]) -> None:
         """The bank decides."""
-        if body.get("status") not in ("won", "lost"):
-            raise BadControl(422, "status is won or lost")
+        ends = ("warning_closed",) if dispute["status"].startswith("warning_") else ("won", "lost")
+        if body.get("status") not in ends:
+            raise BadControl(422, f"status is {' or '.join(ends)}")
         if dispute["status"] not in OPEN:
             raise BadControl(409, f"the dispute is {dispute['status']}")
         close_dispute(self._till, dispute, body["status"], Cause())

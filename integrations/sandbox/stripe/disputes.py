@@ -9,24 +9,32 @@ from integrations.sandbox.stripe.till import Cause, Till
 
 _DAYS_TO_ANSWER = 9
 _MOST_EVIDENCE = 150_000
-OPEN = ("needs_response", "warning_needs_response", "under_review")
+OPEN = ("needs_response", "warning_needs_response", "under_review", "warning_under_review")
+_INQUIRY = "warning_"
 
 
-def open_dispute(till: Till, charged: Object, reason: str, cause: Cause) -> Object:
-    """The cardholder disputes the charge: the money is withdrawn until it is decided."""
+def open_dispute(till: Till, charged: Object, reason: str, cause: Cause, *, inquiry: bool = False) -> Object:
+    """The cardholder disputes the charge: the money is withdrawn until it is decided. An ``inquiry`` only asks.
+
+    Source: docs.stripe.com/disputes/how-disputes-work (inquiries can be refunded, and withdraw nothing).
+    """
     now = till.now()
     due_by = now + _DAYS_TO_ANSWER * 24 * 3600
     dispute = objects.dispute(till.new_id("dp"), charged, reason, created=now, due_by=due_by)
+    if inquiry:
+        dispute |= {"status": f"{_INQUIRY}needs_response", "is_charge_refundable": True}
+        dispute["payment_method_details"]["card"]["case_type"] = "inquiry"
     charged["disputed"] = True
     till.save(charged)
     till.save(dispute)
     till.tell("charge.dispute.created", dispute, cause)
-    till.tell("charge.dispute.funds_withdrawn", dispute, cause)
+    if not inquiry:
+        till.tell("charge.dispute.funds_withdrawn", dispute, cause)
     return dispute
 
 
 def close_dispute(till: Till, dispute: Object, status: str, cause: Cause) -> Object:
-    """Decide a dispute as ``won`` or ``lost``; a won one gives the money back."""
+    """Decide a dispute as ``won`` or ``lost``, an inquiry as ``warning_closed``; a won one gives the money back."""
     before = {"status": dispute["status"]}
     dispute["status"] = status
     till.save(dispute)
@@ -69,7 +77,8 @@ class Disputes:
         if evidence and params.flag("submit", default=True):
             dispute["evidence_details"] |= {"has_evidence": True}
             dispute["evidence_details"]["submission_count"] += 1
-            dispute["status"] = "under_review"
+            inquiry = _INQUIRY if dispute["status"].startswith(_INQUIRY) else ""
+            dispute["status"] = f"{inquiry}under_review"
         self._till.save(dispute)
         self._till.tell("charge.dispute.updated", dispute, Cause.of(call), before)
         return Answer(body=show(self._till, dispute, params.expand))

@@ -26,7 +26,7 @@ class Refunds:
         intent = self._till.load("payment_intent", charged["payment_intent"])
         # What is still held under multicapture was not taken yet, so it cannot be given back.
         left = charged["amount"] - charged["amount_refunded"] - intent["amount_capturable"]
-        if charged["disputed"]:
+        if any(not d["is_charge_refundable"] for d in self._till.books.find("dispute", charge=charged["id"])):
             message = f"Charge {charged['id']} has been charged back; cannot issue a refund."
             raise unexpected(message, code="charge_disputed")
         if left == 0:

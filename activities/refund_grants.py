@@ -1,0 +1,189 @@
+"""What people decide about refunds: to grant one, to have it paid, to take it back."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row, func
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import exceptions, ledger, orders, payments
+from db import refunds as records
+from domain.errors import KeyReused, NotFound, RefundTooLarge, TooLate
+from domain.exceptions import Action
+from domain.ledger import EntryKind, LedgerEntry, credit_for
+from domain.money import Money
+from domain.orders import NEVER_SHIPPED, Line, OrderStatus, body_hash, derived_id
+from domain.refunds import PENDING, Given, GrantStatus, RefundRequest, amount_of
+
+_GIVEN = frozenset(GrantStatus) - {GrantStatus.WITHDRAWN}
+
+
+async def grant(
+    connection: AsyncConnection, order_id: str, request: RefundRequest, *, actor: str
+) -> tuple[Row[Any], bool]:
+    """Grant a refund and credit what it is for; the refund, and whether it is new.
+
+    Raises NotFound, KeyReused where the reference belongs to another one, InvalidRefund, RefundTooLarge.
+    """
+    order = await orders.lock(connection, order_id)
+    if order is None:
+        raise NotFound("order", order_id)
+    digest = body_hash(asdict(request))
+    known = await records.find_named(connection, order_id, request.reference)
+    if known is not None:
+        if known.body_hash != digest:
+            raise KeyReused("This reference has another refund of the order.", field="reference")
+        return known, False
+    payment = await payments.find(connection, order_id)
+    payment = None if payment is None else await payments.lock(connection, payment.id)
+    amount = await _amount(connection, order, request)
+    room = 0 if payment is None else await refundable(connection, payment)
+    if payment is None or amount > room:
+        most = Money(room, order.currency)
+        raise RefundTooLarge(
+            f"At most {most} can be refunded: that is what was captured, and neither given back nor promised.",
+            field="amount",
+        )
+    refund_id = derived_id(order_id, f"refund:{request.reference}")
+    promised = await records.pending(connection, payment.id, statuses=PENDING)
+    credit = credit_for(amount, now=await ledger.balance_now(connection, order_id), granted=promised)
+    values = {
+        "id": refund_id,
+        "order_id": order_id,
+        "payment_id": payment.id,
+        "reference": request.reference,
+        "body_hash": digest,
+        "amount": amount,
+        "currency": order.currency,
+        "lines": [asdict(line) for line in request.lines],
+        "shipping": request.shipping,
+        "reason": request.reason,
+        "tell_customer": request.tell_customer,
+        "credited": credit,
+        "status": GrantStatus.GRANTED.value,
+        "granted_by": actor,
+    }
+    await records.add(connection, values)
+    await _post(connection, EntryKind.CREDITED, refund_id, order, credit, actor=actor, note=request.reason)
+    return await _found(connection, refund_id), True
+
+
+async def refundable(connection: AsyncConnection, payment: Row[Any], *, but: str = "") -> int:
+    """What of a locked payment can be refunded: captured, neither given back nor promised to a refund ``but`` this one.
+
+    The ledger and the payment's record may each know of a refund that the other does not.
+    """
+    now = await ledger.balance_now(connection, payment.order_id)
+    back = max(now.refunded, payment.refunded)
+    promised = await records.pending(connection, payment.id, statuses=PENDING, but=but)
+    return max(0, int(min(now.captured, payment.captured)) - int(back) - promised)
+
+
+async def ask_to_pay(connection: AsyncConnection, refund_id: str, *, actor: str) -> Row[Any]:
+    """Decide that a refund is paid. One that is being paid, or was, stays as it is.
+
+    Raises NotFound, TooLate for one that was withdrawn, RefundTooLarge where the money is there no more.
+    """
+    row, payment = await _locked(connection, refund_id)
+    if row.status in {GrantStatus.PAYING, GrantStatus.PAID}:
+        return row
+    if row.status == GrantStatus.WITHDRAWN:
+        raise TooLate("The refund was withdrawn.")
+    room = await refundable(connection, payment, but=refund_id)
+    if row.amount > room:
+        raise RefundTooLarge(f"Only {Money(room, row.currency)} of the order's money is left to refund.")
+    await _close_failure(connection, row, Action.RETRY, actor)
+    values = {"status": GrantStatus.PAYING.value, "decision": row.decision + 1, "paid_by": actor, "failure": None}
+    values |= {"asked_at": func.now(), "started_at": None}
+    await records.change(connection, refund_id, values)
+    return await _found(connection, refund_id)
+
+
+async def withdraw(connection: AsyncConnection, refund_id: str, *, actor: str) -> Row[Any]:
+    """Take back a refund that is not paid, and what was credited for it. Raises NotFound, TooLate."""
+    row, _ = await _locked(connection, refund_id)
+    if row.status == GrantStatus.WITHDRAWN:
+        return row
+    if row.status not in {GrantStatus.GRANTED, GrantStatus.FAILED}:
+        raise TooLate(f"The refund is {row.status}: it can no longer be withdrawn.")
+    order = await orders.find(connection, row.order_id)
+    if order is None:
+        raise NotFound("order", row.order_id)
+    await _close_failure(connection, row, Action.WITHDRAW, actor)
+    values = {"status": GrantStatus.WITHDRAWN.value, "withdrawn_by": actor, "withdrawn_at": func.now()}
+    await records.change(connection, refund_id, values)
+    if OrderStatus(order.status) not in NEVER_SHIPPED:  # of what never ships nothing is owed, refunded or not
+        kind = EntryKind.CREDIT_WITHDRAWN
+        await _post(connection, kind, refund_id, order, row.credited, actor=actor, note="withdrawn")
+    return await _found(connection, refund_id)
+
+
+async def rest_for_unwinding(
+    connection: AsyncConnection, order_id: str, payment_id: str, key: str, *, wanted: int
+) -> int:
+    """What a cancelled order's own refund still gives back of ``wanted``, in minor units.
+
+    Refunds that were only granted are withdrawn, since everything is given back; those being paid keep their money. The
+    same step gets the same answer.
+    """
+    await orders.lock(connection, order_id)
+    payment = await payments.lock(connection, payment_id)
+    begun = await payments.intended(connection, key)
+    if begun is not None or payment is None:
+        return int(begun.amount) if begun is not None else wanted
+    for row in await records.of_order(connection, order_id):
+        if row.status == GrantStatus.GRANTED:
+            await withdraw(connection, row.id, actor="waybill")
+    paying = await records.pending(connection, payment_id, statuses={GrantStatus.PAYING})
+    now = await ledger.balance_now(connection, order_id)
+    back = max(now.refunded, payment.refunded)
+    return max(0, min(wanted, int(payment.captured - back) - paying))
+
+
+def failure_id(row: Row[Any]) -> str:
+    """The id of the exception about a refund's failure; each decision to pay can fail once."""
+    return derived_id(row.id, f"exception:failed:{row.decision}")
+
+
+async def _amount(connection: AsyncConnection, order: Row[Any], request: RefundRequest) -> int:
+    rows = await orders.lines(connection, order.id)
+    lines = [Line(r.number, r.sku, r.quantity, r.unit_price, r.discount, r.tax) for r in rows]
+    before = [row for row in await records.of_order(connection, order.id) if row.status in _GIVEN]
+    units: dict[int, int] = {}
+    for line in (line for row in before for line in row.lines):
+        units[line["line"]] = units.get(line["line"], 0) + line["quantity"]
+    given = Given(units, any(row.shipping for row in before))
+    return amount_of(request, lines=lines, shipping_charge=order.shipping_charge, currency=order.currency, given=given)
+
+
+async def _locked(connection: AsyncConnection, refund_id: str) -> tuple[Row[Any], Row[Any]]:
+    """A refund and its payment, with order and payment locked: always in this order, so that nobody waits in a ring."""
+    row = await _found(connection, refund_id)
+    await orders.lock(connection, row.order_id)
+    payment = await payments.lock(connection, row.payment_id)
+    if payment is None:
+        raise NotFound("payment", row.payment_id)
+    return await _found(connection, refund_id), payment
+
+
+async def _found(connection: AsyncConnection, refund_id: str) -> Row[Any]:
+    row = await records.find(connection, refund_id)
+    if row is None:
+        raise NotFound("refund", refund_id)
+    return row
+
+
+async def _close_failure(connection: AsyncConnection, row: Row[Any], action: Action, actor: str) -> None:
+    if row.status == GrantStatus.FAILED:
+        await exceptions.resolve(
+            connection, failure_id(row), resolution=action.value, by=actor, note="", at=await orders.clock(connection)
+        )
+        await exceptions.refresh_attention(connection, row.order_id)
+
+
+async def _post(
+    connection: AsyncConnection, kind: EntryKind, refund_id: str, order: Row[Any], amount: int, *, actor: str, note: str
+) -> None:
+    cause = f"refund:{refund_id}"
+    entry = LedgerEntry(f"{kind}:{cause}", order.id, kind, amount, order.currency, cause, actor=actor, note=note)
+    await ledger.post(connection, [entry])

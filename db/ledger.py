@@ -1,0 +1,114 @@
+"""The ledger of orders' money: entries that are only ever added, each once for its key."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Row, String, bindparam, func, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base
+from domain.ledger import Account, Balance, EntryKind, LedgerEntry, balance
+
+_SUMS = text("""
+SELECT order_id, kind, debit, credit, sum(amount)::bigint AS amount FROM ledger
+WHERE order_id = ANY(:orders) GROUP BY order_id, kind, debit, credit
+""").bindparams(bindparam("orders", type_=ARRAY(String)))
+# A hold that was taken or given up is no hold any more, for as much as it was.
+_RELEASE = text("""
+INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, reference, actor)
+SELECT 'released:' || :name, order_id, 'released', 'promises', 'holds', amount, currency, :cause, reference, 'waybill'
+FROM ledger WHERE key = 'authorised:' || :name
+ON CONFLICT (key) DO NOTHING
+""").bindparams(bindparam("name", type_=String), bindparam("cause", type_=String))
+_CREDIT_REST = text("""
+INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, actor)
+SELECT 'credited:' || order_id || ':' || :cause, order_id, 'credited', 'sales', 'customer',
+    -sum(CASE 'sales' WHEN debit THEN amount WHEN credit THEN -amount END), min(currency), :cause, 'waybill'
+FROM ledger WHERE order_id = :order_id AND 'sales' IN (debit, credit) GROUP BY order_id
+HAVING sum(CASE 'sales' WHEN debit THEN amount WHEN credit THEN -amount END) < 0
+ON CONFLICT (key) DO NOTHING
+""").bindparams(bindparam("cause", type_=String), bindparam("order_id", type_=String))
+
+
+class Ledger(Base):
+    """One double entry: ``amount`` minor units from the account ``credit`` to the account ``debit``."""
+
+    __tablename__ = "ledger"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("debit <> credit", name="sides"),
+        Index("ix_ledger_order_id", "order_id", "number"),
+    )
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    """what it tells of; that it is unique makes every deed one entry, however often it is recorded"""
+    number: Mapped[int] = mapped_column(Identity(always=True), unique=True)
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
+    kind: Mapped[str]
+    debit: Mapped[str]
+    credit: Mapped[str]
+    amount: Mapped[int]
+    currency: Mapped[str]
+    cause: Mapped[str]
+    reference: Mapped[str | None]
+    """what the provider calls it"""
+    actor: Mapped[str]
+    note: Mapped[str] = mapped_column(server_default="")
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+async def post(connection: AsyncConnection, entries: Sequence[LedgerEntry]) -> int:
+    """Add entries, in the transaction of the deed that they tell of; how many were new. Those of nothing are left out.
+
+    One whose key is there already stays as it is.
+    """
+    # In the order of their keys: two that post the same ones at once wait for each other, and never both for ever.
+    rows = [_row(entry) for entry in sorted(entries, key=lambda entry: entry.key) if entry.amount]
+    if not rows:
+        return 0
+    statement = insert(Ledger).values(rows).on_conflict_do_nothing().returning(Ledger.number)
+    return len((await connection.execute(statement)).all())
+
+
+async def release(connection: AsyncConnection, name: str, *, cause: str) -> None:
+    """Give up the hold of which the entry ``authorised:{name}`` tells; none is given up twice."""
+    await connection.execute(_RELEASE, {"name": name, "cause": cause})
+
+
+async def credit_rest(connection: AsyncConnection, order_id: str, *, cause: str) -> None:
+    """Credit all that was invoiced and is not credited yet. The order's row must be locked."""
+    await connection.execute(_CREDIT_REST, {"order_id": order_id, "cause": cause})
+
+
+async def entries(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    """An order's entries, oldest first."""
+    query = select(Ledger.__table__).where(Ledger.order_id == order_id).order_by(Ledger.number)
+    return list(await connection.execute(query))
+
+
+async def balances(connection: AsyncConnection, order_ids: Sequence[str]) -> dict[str, Balance]:
+    """What the entries of these orders come to; one without entries has nothing in it."""
+    rows = list(await connection.execute(_SUMS, {"orders": list(order_ids)}))
+    return {order_id: balance_of(row for row in rows if row.order_id == order_id) for order_id in order_ids}
+
+
+async def balance_now(connection: AsyncConnection, order_id: str) -> Balance:
+    """What one order's entries come to."""
+    return (await balances(connection, [order_id]))[order_id]
+
+
+def balance_of(rows: Any) -> Balance:
+    """What some rows come to, whole entries or their sums."""
+    return balance((EntryKind(r.kind), Account(r.debit), Account(r.credit), r.amount) for r in rows)
+
+
+def _row(entry: LedgerEntry) -> dict[str, Any]:
+    return {
+        **{name: value for name, value in vars(entry).items() if name != "kind"},
+        "kind": entry.kind.value,
+        "debit": entry.debit.value,
+        "credit": entry.credit.value,
+    }

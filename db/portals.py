@@ -1,0 +1,208 @@
+"""Supplier portals: what was ordered there, whether they are paused, and who is in them now."""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Row, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base, Database
+from domain.portals import PAUSE_AFTER, PortalStage
+
+
+class PortalRecord(Base):
+    """A portal that a worker has been given, and whether it may be visited."""
+
+    __tablename__ = "portals"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    """in a row, in which a page was other than expected"""
+    step: Mapped[str | None]
+    """where that was last"""
+    missing: Mapped[str | None]
+    paused_at: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    changed_by: Mapped[str | None]
+    """who paused or resumed it last"""
+    visited_at: Mapped[datetime | None]
+    """when a job last succeeded"""
+
+
+class PortalOrderRecord(Base):
+    """Our order at a portal. ``submissions`` counts how often the final button may have been pressed."""
+
+    __tablename__ = "portal_orders"
+    __table_args__ = (Index("ix_portal_orders_fulfilment_id", "fulfilment_id"),)
+
+    portal: Mapped[str] = mapped_column(primary_key=True)
+    reference: Mapped[str] = mapped_column(primary_key=True)
+    fulfilment_id: Mapped[str] = mapped_column(ForeignKey("fulfilments.id"))
+    stage: Mapped[str]
+    submissions: Mapped[int] = mapped_column(server_default=text("0"))
+    submitted_at: Mapped[datetime | None]
+    number: Mapped[str | None]
+    """the portal's"""
+    status: Mapped[str | None]
+    carrier: Mapped[str | None]
+    tracking_code: Mapped[str | None]
+    detail: Mapped[str | None]
+    """why it was refused, or which fields differ"""
+    intended_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    checked_at: Mapped[datetime | None]
+
+
+async def introduce(connection: AsyncConnection, names: Sequence[str]) -> None:
+    """Write portals down; those written before stay as they are."""
+    if names:
+        await connection.execute(insert(PortalRecord).on_conflict_do_nothing(), [{"name": name} for name in names])
+
+
+async def find_portal(connection: AsyncConnection, name: str) -> Row[Any] | None:
+    """A portal."""
+    return (await connection.execute(select(PortalRecord.__table__).where(PortalRecord.name == name))).first()
+
+
+async def page(connection: AsyncConnection, *, after: str | None, limit: int) -> list[Row[Any]]:
+    """Portals by name."""
+    query = select(PortalRecord.__table__).order_by(PortalRecord.name).limit(limit)
+    return list(await connection.execute(query if after is None else query.where(PortalRecord.name > after)))
+
+
+async def note_page_change(
+    connection: AsyncConnection, name: str, *, step: str, missing: str, at: datetime
+) -> tuple[int, bool]:
+    """One more page that was other than expected: how many there were in a row, and whether this one paused the portal.
+
+    The third pauses it; a portal that is paused already stays so from when it was.
+    """
+    await connection.execute(select(PortalRecord.name).where(PortalRecord.name == name).with_for_update())
+    failures = PortalRecord.failures + 1
+    statement = (
+        update(PortalRecord)
+        .where(PortalRecord.name == name)
+        .values(failures=failures, step=step, missing=missing)
+        .returning(PortalRecord.failures, PortalRecord.paused_at)
+    )
+    row = (await connection.execute(statement)).one()
+    if row.failures < PAUSE_AFTER or row.paused_at is not None:
+        return row.failures, False
+    reason = f"The page “{step}” has no {missing}; {row.failures} visits in a row ended so."
+    await pause(connection, name, reason=reason, by="waybill", at=at)
+    return row.failures, True
+
+
+async def note_success(connection: AsyncConnection, name: str, *, at: datetime) -> None:
+    """A job went through: page changes are counted from none again."""
+    await connection.execute(update(PortalRecord).where(PortalRecord.name == name).values(failures=0, visited_at=at))
+
+
+async def pause(connection: AsyncConnection, name: str, *, reason: str, by: str, at: datetime) -> None:
+    """Let no job in until it is resumed. A portal that is paused stays so from when it was, for the reason it was."""
+    still = PortalRecord.paused_at.is_(None)
+    await connection.execute(
+        update(PortalRecord).where(PortalRecord.name == name, still).values(paused_at=at, reason=reason, changed_by=by)
+    )
+
+
+async def resume(connection: AsyncConnection, name: str, *, by: str) -> None:
+    """Let jobs in again; page changes are counted from none."""
+    await connection.execute(
+        update(PortalRecord)
+        .where(PortalRecord.name == name, PortalRecord.paused_at.is_not(None))
+        .values(paused_at=None, reason=None, failures=0, step=None, missing=None, changed_by=by)
+    )
+
+
+async def intend(connection: AsyncConnection, portal: str, reference: str, fulfilment_id: str) -> Row[Any]:
+    """Write that an order is about to be placed, or find what was written before."""
+    values = {"portal": portal, "reference": reference, "fulfilment_id": fulfilment_id}
+    row = {**values, "stage": PortalStage.INTENDED.value}
+    await connection.execute(insert(PortalOrderRecord).values(row).on_conflict_do_nothing())
+    found = await find_order(connection, portal, reference)
+    if found is None:
+        raise LookupError("a row that was just written is gone")
+    return found
+
+
+async def find_order(connection: AsyncConnection, portal: str, reference: str) -> Row[Any] | None:
+    """Our order at a portal."""
+    query = select(PortalOrderRecord.__table__).where(
+        PortalOrderRecord.portal == portal, PortalOrderRecord.reference == reference
+    )
+    return (await connection.execute(query)).first()
+
+
+async def submitting(connection: AsyncConnection, portal: str, reference: str, *, seen: int, at: datetime) -> bool:
+    """Write that the final button will now be pressed; False if that was written by somebody else since ``seen``."""
+    statement = (
+        update(PortalOrderRecord)
+        .where(
+            PortalOrderRecord.portal == portal,
+            PortalOrderRecord.reference == reference,
+            PortalOrderRecord.submissions == seen,
+        )
+        .values(submissions=seen + 1, submitted_at=at, stage=PortalStage.SUBMITTING.value)
+        .returning(PortalOrderRecord.reference)
+    )
+    return (await connection.execute(statement)).first() is not None
+
+
+async def set_order(connection: AsyncConnection, portal: str, reference: str, values: dict[str, Any]) -> None:
+    """Change what is known of our order at a portal."""
+    await connection.execute(
+        update(PortalOrderRecord)
+        .where(PortalOrderRecord.portal == portal, PortalOrderRecord.reference == reference)
+        .values(values)
+    )
+
+
+@asynccontextmanager
+async def admitted(
+    database: Database, portal: str, *, concurrency: int, reference: str | None = None
+) -> AsyncIterator[bool]:
+    """A place in the portal, and with a ``reference`` sole hold of that order; False if either is taken now.
+
+    Both belong to a connection, so they are free the moment in which their holder dies. Over all workers no more than
+    ``concurrency`` have a place.
+    """
+    async with database.statement() as connection:
+        taken: list[int] = []
+        try:
+            yield await _enter(connection, taken, portal, concurrency, reference)
+        finally:
+            await _leave(connection, taken)
+
+
+async def _leave(connection: AsyncConnection, taken: list[int]) -> None:
+    try:
+        for key in reversed(taken):
+            await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+    except (SQLAlchemyError, OSError, TimeoutError):
+        # Whatever is still held must not go back to the pool with its connection.
+        await connection.invalidate()
+
+
+async def _enter(
+    connection: AsyncConnection, taken: list[int], portal: str, concurrency: int, reference: str | None
+) -> bool:
+    if reference is not None and not await _take(connection, taken, f"order:{portal}:{reference}"):
+        return False
+    for place in range(concurrency):
+        if await _take(connection, taken, f"place:{portal}:{place}"):
+            return True
+    return False
+
+
+async def _take(connection: AsyncConnection, taken: list[int], name: str) -> bool:
+    key = int.from_bytes(hashlib.sha256(f"waybill portal {name}".encode()).digest()[:8], signed=True)
+    got: bool = (await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})).scalar_one()
+    if got:
+        taken.append(key)
+    return got

@@ -1,0 +1,143 @@
+"""Refunds: what was granted, by whom and why, and what became of it."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Row,
+    UniqueConstraint,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base
+from db.orders import Order
+from domain.refunds import GrantStatus
+
+
+class Refund(Base):
+    """One refund of an order. ``amount`` and ``credited`` in minor units of ``currency``.
+
+    ``decision`` rises whenever somebody decides to pay it; ``started_at`` is when its workflow was last known to start.
+    """
+
+    __tablename__ = "refunds"
+    __table_args__ = (
+        UniqueConstraint("order_id", "reference"),
+        CheckConstraint("amount > 0", name="amount"),
+        Index("ix_refunds_granted_at", "granted_at", "id"),
+        Index("ix_refunds_paying", "asked_at", postgresql_where=text("status = 'paying'")),
+        Index("ix_refunds_provider_reference", "provider_reference"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
+    reference: Mapped[str]
+    """what the caller calls it, unique within the order"""
+    body_hash: Mapped[str]
+    amount: Mapped[int]
+    currency: Mapped[str]
+    lines: Mapped[list[Any]]
+    shipping: Mapped[bool]
+    reason: Mapped[str]
+    tell_customer: Mapped[bool]
+    credited: Mapped[int]
+    status: Mapped[str]
+    decision: Mapped[int] = mapped_column(server_default=text("0"))
+    granted_by: Mapped[str]
+    granted_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    paid_by: Mapped[str | None]
+    asked_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    paid_at: Mapped[datetime | None]
+    provider_reference: Mapped[str | None]
+    failure: Mapped[str | None]
+    withdrawn_by: Mapped[str | None]
+    withdrawn_at: Mapped[datetime | None]
+
+
+_READ = select(Refund.__table__, Order.number.label("order_number")).join(Order, Order.id == Refund.order_id)
+
+
+async def add(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Write a refund that is granted."""
+    await connection.execute(insert(Refund).values(values))
+
+
+async def find(connection: AsyncConnection, refund_id: str) -> Row[Any] | None:
+    """A refund by its id, with its order's number."""
+    return (await connection.execute(_READ.where(Refund.id == refund_id))).first()
+
+
+async def find_named(connection: AsyncConnection, order_id: str, reference: str) -> Row[Any] | None:
+    """The refund of an order that the caller calls so."""
+    query = _READ.where(Refund.order_id == order_id, Refund.reference == reference)
+    return (await connection.execute(query)).first()
+
+
+async def find_paid(connection: AsyncConnection, payment_id: str, provider_reference: str) -> Row[Any] | None:
+    """The refund of a payment that the provider calls so."""
+    query = _READ.where(Refund.payment_id == payment_id, Refund.provider_reference == provider_reference)
+    return (await connection.execute(query)).first()
+
+
+async def of_order(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    """All refunds of an order, oldest first."""
+    query = _READ.where(Refund.order_id == order_id).order_by(Refund.granted_at, Refund.id)
+    return list(await connection.execute(query))
+
+
+async def page(
+    connection: AsyncConnection, *, status: GrantStatus | None, after: tuple[datetime, str] | None, limit: int
+) -> list[Row[Any]]:
+    """A page of refunds, oldest first."""
+    query = _READ.order_by(Refund.granted_at, Refund.id).limit(limit)
+    if status is not None:
+        query = query.where(Refund.status == status.value)
+    if after is not None:
+        query = query.where(tuple_(Refund.granted_at, Refund.id) > after)
+    return list(await connection.execute(query))
+
+
+async def pending(
+    connection: AsyncConnection, payment_id: str, *, statuses: Collection[GrantStatus], but: str = ""
+) -> int:
+    """What refunds in these statuses, all ``but`` one, come to, in minor units."""
+    query = select(func.coalesce(func.sum(Refund.amount), 0)).where(
+        Refund.payment_id == payment_id, Refund.status.in_([s.value for s in statuses]), Refund.id != but
+    )
+    return int((await connection.execute(query)).scalar_one())
+
+
+async def change(connection: AsyncConnection, refund_id: str, values: dict[str, Any]) -> None:
+    """Change a refund's columns."""
+    await connection.execute(update(Refund).where(Refund.id == refund_id).values(**values))
+
+
+async def to_start(connection: AsyncConnection, *, after: timedelta, again: timedelta, limit: int) -> list[Row[Any]]:
+    """Refunds that shall be paid and whose workflow is not known to run, those that were asked for first.
+
+    One that has not started ``after`` it was asked for, or has been at it for ``again``, so that it may be gone.
+    """
+    idle = or_(
+        Refund.started_at.is_(None) & (Refund.asked_at < func.now() - after), Refund.started_at < func.now() - again
+    )
+    query = _READ.where(Refund.status == GrantStatus.PAYING.value, idle).order_by(Refund.asked_at).limit(limit)
+    return list(await connection.execute(query))
+
+
+async def mark_started(connection: AsyncConnection, refund_id: str) -> None:
+    """Note that a refund's workflow runs."""
+    await connection.execute(update(Refund).where(Refund.id == refund_id).values(started_at=func.now()))

@@ -1,0 +1,142 @@
+"""The customer is told once of each thing; twice at most, and only where an answer was lost.
+
+A mail server that takes two tries and says nothing to either may have kept neither: that is named, and no breach.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from drill.evidence import Row
+from drill.faults import Kind
+from drill.injector import Injected
+from drill.laws.case import Breach, Case
+
+NEAR = 20.0
+"""seconds around a mail in which a fault may have lost the answer to it"""
+_TRIES = 2
+_WORDLESS = frozenset({"dropped_before", "garbage"})
+_LOSES_ANSWERS = frozenset({"mail", "mailbox", "worker", "postgres", "temporal", "disk", "links", "upgrade"})
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A mail that the customer has twice, and the fault that lost the answer to the first."""
+
+    order_id: str
+    subject: str
+    at: datetime
+    fault: str
+
+
+def each_thing_is_told_once(case: Case) -> Iterator[Breach]:
+    """How an order went says which mails its customer must have: one each, by the mailbox alone."""
+    law = "each thing is told once"
+    boxes = _by_customer(case)
+    for life, row in case.orders():
+        mails = boxes.get(life.mailbox, [])
+        for message_id, copies in _copies(mails).items():
+            if (trouble := _too_often(case, copies)) is not None:
+                yield Breach(law, f"“{copies[0]['subject']}” ({message_id}): {trouble}", life.id, _at(copies[-1]))
+        if row["closed_at"] is None:
+            continue
+        least, most = _wanted(case, life.id, row["status"])
+        told = len(_copies(mails))
+        if not least - len(given_up(case, life.id)) <= told <= most:
+            subjects = sorted(mail["subject"] for mail in mails)
+            yield Breach(law, f"{row['status']}: {least} to {most} different mails, not {told}: {subjects}", life.id)
+
+
+def nothing_is_told_three_times(case: Case) -> Iterator[Breach]:
+    """At every moment."""
+    counted = Counter((mail["message_id"], mail["subject"]) for mail in case.books.mails if _is_customers(mail))
+    for (message_id, subject), count in counted.items():
+        if count > 2:
+            yield Breach("nothing is told three times", f"“{subject}” ({message_id}) was sent {count} times")
+
+
+def given_up(case: Case, order_id: str) -> list[str]:
+    """Mails, by Message-ID, that the mail server lost twice without a word: after two tries Waybill sends no third.
+
+    By the server's own log it was offered each of them twice at least, and never said that it took one.
+    """
+    came = {mail["message_id"] for mail in case.books.mails}
+    offered: Counter[str] = Counter()
+    for call in case.books.mail_calls:
+        offered[call["message_id"]] += 1 if call["outcome"] in _WORDLESS else 0
+    return [
+        notice["message_id"]
+        for notice in case.books.of("notifications", order_id)
+        if notice["message_id"] not in came and offered[notice["message_id"]] >= _TRIES
+    ]
+
+
+def repeated(case: Case) -> list[Repeated]:
+    """The mails that came twice with a reason, for the verdict to name."""
+    found = []
+    boxes = _by_customer(case)
+    for life, _ in case.orders():
+        for copies in _copies(boxes.get(life.mailbox, [])).values():
+            if len(copies) == 2 and (fault := _reason(case, copies)) is not None:
+                found.append(Repeated(life.id, copies[0]["subject"], _at(copies[0]), fault))
+    return found
+
+
+def _wanted(case: Case, order_id: str, status: str) -> tuple[int, int]:
+    """How many different mails, at least and at most: an order may be cancelled before or after it was confirmed."""
+    parts = case.books.of("fulfilments", order_id)
+    if status == "delivered":
+        return 2 + len(parts), 2 + len(parts)
+    if status == "returned":
+        return 1 + len(parts), 1 + len(parts)
+    if status == "cancelled":
+        return 1, 2 if parts else 1
+    return 1, 1
+
+
+def _too_often(case: Case, copies: list[Row]) -> str | None:
+    if len(copies) == 1:
+        return None
+    if len(copies) > 2:
+        return f"sent {len(copies)} times"
+    if _reason(case, copies) is None:
+        return "sent twice, and no answer of the mail server can have been lost"
+    return None
+
+
+def _reason(case: Case, copies: list[Row]) -> str | None:
+    """What lost the answer to the first copy: the mail server itself, by its own book, or a fault around it."""
+    if not copies[0]["answered"]:
+        return "the mail server took it and did not say so"
+    at = _at(copies[0])
+    return next((each.fault.told for each in case.injected if _lost(each, at)), None)
+
+
+def _lost(injected: Injected, at: datetime) -> bool:
+    words = injected.fault.words
+    kinds = words & _LOSES_ANSWERS or (injected.fault.kind is Kind.SLOW and words)
+    return bool(kinds) and injected.around(at, seconds=NEAR)
+
+
+def _by_customer(case: Case) -> Mapping[str, list[Row]]:
+    boxes: dict[str, list[Row]] = {}
+    for mail in case.books.mails:
+        for address in mail["to"]:
+            boxes.setdefault(address, []).append(mail)
+    return boxes
+
+
+def _copies(mails: list[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for mail in mails:
+        found.setdefault(mail["message_id"], []).append(mail)
+    return found
+
+
+def _is_customers(mail: Row) -> bool:
+    return any(address.startswith("customer-") for address in mail["to"])
+
+
+def _at(mail: Row) -> datetime:
+    return datetime.fromisoformat(mail["received_at"])

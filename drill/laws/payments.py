@@ -1,0 +1,68 @@
+"""Charged is captured by our record and by the provider's books, once; what is not served is given back."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from drill.evidence import Row
+from drill.laws.case import GONE, Breach, Case
+
+SERVED = frozenset({"delivered", "returned"})
+UNSERVED = frozenset({"cancelled", "expired"})
+
+
+def customers_are_charged_once(case: Case) -> Iterator[Breach]:
+    """At no moment has an order two payments, two charges or two captures at the provider."""
+    law = "customers are charged once"
+    deeds = Counter(
+        (call["idempotency_key"].partition(":")[0], call["operation"])
+        for call in case.books.calls
+        if call["deed"] and call["idempotency_key"] and call["operation"] in _ONCE
+    )
+    for order_id in case.lives:
+        live = [intent for intent in case.intents(order_id) if intent["status"] not in GONE]
+        captures = case.captures(order_id)
+        if len(live) > 1:
+            yield Breach(law, f"{len(live)} payments of it stand at the provider", order_id)
+        if len(captures) > 1:
+            yield Breach(law, f"it was charged {len(captures)} times: {captures}", order_id)
+        for operation in _ONCE:
+            if deeds[order_id, operation] > 1:
+                yield Breach(law, f"{operation} was done {deeds[order_id, operation]} times", order_id)
+
+
+_ONCE = ("payment_intents.capture", "refunds.create")
+
+
+def money_agrees(case: Case) -> Iterator[Breach]:
+    """What our record and our ledger say was taken and given back is what the provider's books say."""
+    law = "our record of the money is the provider's"
+    for order_id in case.lives:
+        taken, given = sum(case.captures(order_id)), sum(case.refunds(order_id))
+        record = next(iter(case.books.of("payments", order_id)), None)
+        ours = (record["captured"], record["refunded"]) if record else (0, 0)
+        if ours != (taken, given):
+            yield Breach(law, f"the provider took {taken} and gave back {given}; our record says {ours}", order_id)
+        lines = case.books.of("payment_events", order_id)
+        ledger = (_done(lines, "captured"), _done(lines, "refunded"))
+        if ledger != (taken, given):
+            yield Breach(law, f"the provider took {taken} and gave back {given}; our ledger says {ledger}", order_id)
+
+
+def _done(lines: list[Row], kind: str) -> int:
+    return sum(line["amount"] for line in lines if line["kind"] == kind and line["at"] is not None)
+
+
+def money_fits_the_end(case: Case) -> Iterator[Breach]:
+    """Who was served has paid the total; who was not has paid nothing, and nothing of theirs is held."""
+    law = "money fits how the order ended"
+    for life, row in case.orders():
+        if row["closed_at"] is None:
+            continue
+        kept = sum(case.captures(life.id)) - sum(case.refunds(life.id))
+        if row["status"] in SERVED and kept != row["total"]:
+            yield Breach(law, f"{row['status']}, its total is {row['total']}, and {kept} was kept", life.id)
+        if row["status"] in UNSERVED and kept:
+            yield Breach(law, f"{row['status']}, and {kept} was kept", life.id)
+        held = [intent["id"] for intent in case.intents(life.id) if intent["amount_capturable"]]
+        if held:
+            yield Breach(law, f"{row['status']}, and money is still held by {', '.join(held)}", life.id)

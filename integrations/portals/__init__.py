@@ -1,0 +1,1 @@
+"""Suppliers that can be reached through their web site alone."""

@@ -1,0 +1,57 @@
+"""What befalls some orders of the demonstration: in every twenty one is split, and one is rejected by a warehouse."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from local.catalogue import EDISON, EVERYWHERE, RENO, SKUS, SampleSku
+from local.sample_orders import containing, sample_orders
+
+
+class Story(StrEnum):
+    """What befalls an order."""
+
+    SPLIT = "split"
+    REJECTED = "rejected"
+
+
+EVERY = 20
+STORIES = {7: Story.SPLIT, 13: Story.REJECTED}
+"""which order of every twenty has which story; all others simply go well"""
+REASON = "damaged"
+NOTE = "Dropped from the shelf."
+
+
+@dataclass(frozen=True)
+class DemoOrder:
+    """A body for `POST /v1/orders`, and what is to befall the order."""
+
+    body: Mapping[str, Any]
+    story: Story | None
+
+
+def demo_orders(count: int, *, batch: str) -> Iterator[DemoOrder]:
+    """The sample orders; those with a story have the goods that it needs."""
+    for number, body in enumerate(sample_orders(count, batch=batch), start=1):
+        story = STORIES.get((number - 1) % EVERY + 1)
+        if story is Story.SPLIT:
+            # No warehouse has both.
+            body = containing(body, number, [_only_in(EDISON), _only_in(RENO)])
+        elif story is Story.REJECTED:
+            body = containing(body, number, [_only_in(EVERYWHERE)])
+        yield DemoOrder(body, story)
+
+
+def told(order: Mapping[str, Any]) -> str:
+    """What befell an order, in a few words, by what the API tells of it; nothing if it simply went well."""
+    rejected = [part["warehouse"] for part in order["fulfilments"] if part["status"] == "rejected"]
+    shipped = [part["warehouse"] for part in order["fulfilments"] if part["status"] not in {"rejected", "cancelled"}]
+    words = [f"{', '.join(rejected)} rejected"] if rejected else []
+    if len(shipped) > 1:
+        words.append("split")
+    return f"{', '.join(words)}: {' + '.join(shipped)}" if words else ""
+
+
+def _only_in(places: tuple[str, ...]) -> SampleSku:
+    return next(sku for sku in SKUS if sku.places == places)

@@ -1,0 +1,176 @@
+"""Bugs to be planted in a copy of the sources: for each law one that breaks it, and what it takes to see it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from drill.faults import Fault, Kind
+from tests.mutants.mutants import Mutant
+
+ACCEPTED = "accepted orders are all there"
+KNOWN = "each has ended, or waits for somebody who knows"
+ANSWERED = "each ended as was answered"
+ONCE = "customers are charged once"
+FITS = "the money fits the end"
+ONE_LABEL = "a parcel has one label"
+LEVELS = "levels are what was moved and promised"
+RECEIVED = "shipped and on hand is received"
+TOLD = "each thing is told once"
+KEPT = "events that were answered are kept"
+FAILING = "no workflow task fails repeatedly"
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A mutant, the ``law`` that the drill must find broken, the orders and the faults that bring it to light.
+
+    The orders are placed within ``seconds``.
+    """
+
+    mutant: Mutant
+    law: str
+    shapes: tuple[str, ...] = ("single",)
+    orders: int = 5
+    faults: tuple[Fault, ...] = field(default_factory=tuple)
+    seconds: float = 10.0
+
+
+def plant(law: str, path: str, before: str, after: str) -> Mutant:
+    """A mutant that no test of its own need notice: the drill does."""
+    return Mutant(law, path, before, after, ())
+
+
+def dial(vendor: str, **dials: Any) -> Fault:
+    """A provider that misbehaves from the beginning."""
+    return Fault(number=1, at=0, kind=Kind.PROVIDERS, seconds=8, vendor=vendor, dials=dials)
+
+
+def down(name: str, *, seconds: float) -> Fault:
+    """A process that is killed at the beginning, and away for a while."""
+    return Fault(number=1, at=0, kind=Kind.KILL, seconds=seconds, targets=(name,))
+
+
+STORY = "workflows/orders/workflow.py"
+_BROKEN_OFF = {"operation": "payment_intents.create", "status": 500, "deed": True, "times": 3}
+
+BUGS = (
+    Bug(
+        plant(
+            "a step that moves money has an idempotency key",
+            "integrations/payments/stripe/adapter.py",
+            '"Idempotency-Key": key}',
+            '"Idempotency-Key": f"{key}-{id(object())}-{id(self)}-{__import__(\'time\').time()}"}',
+        ),
+        ONCE,
+        faults=(dial("stripe", lost_answer_rate=0.7),),
+    ),
+    Bug(
+        plant(
+            "after a failure that the provider keeps, its books are looked at",
+            "activities/payments.py",
+            "        made = await provider.find(step.order_id, since=step.since - _CLOCK_SKEW)\n",
+            "        made = ()\n",
+        ),
+        ONCE,
+        faults=(dial("stripe", fail_next=[_BROKEN_OFF]),),
+    ),
+    Bug(
+        plant(
+            "an event is answered once it is stored",
+            "api/webhooks.py",
+            'new = await inbox.store(connection, {**_row(event), "body": body, "traceparent": wired.traceparent()})',
+            "new = connection is not None and bool(body)",
+        ),
+        KEPT,
+    ),
+    Bug(
+        plant(
+            "levels are locked before they are read",
+            "activities/stock.py",
+            "            await stock_records.lock(connection, keys)\n            # Only",
+            "            # Only",
+        ),
+        LEVELS,
+        shapes=("scarce",),
+        orders=24,
+        seconds=1.0,
+    ),
+    Bug(
+        plant(
+            "a mail is sent once",
+            "activities/notifications.py",
+            "            try:\n                await self._hand_in(notice, mail, attempt)\n",
+            "            try:\n                await self._mailer.send(mail)\n"
+            "                await self._hand_in(notice, mail, attempt)\n",
+        ),
+        TOLD,
+    ),
+    Bug(
+        plant(
+            "an order that could not be started is started later",
+            "runtime/relay.py",
+            "        for row in rows:\n            try:\n                await self._start_order(row)",
+            "        for row in rows[:0]:\n            try:\n                await self._start_order(row)",
+        ),
+        ACCEPTED,
+        faults=(down("temporal", seconds=12),),
+    ),
+    Bug(
+        plant(
+            "an accepted cancel is heeded",
+            "workflows/orders/desk.py",
+            "        if self._cancel is not None:\n            reason =",
+            "        if False and self._cancel is not None:\n            reason =",
+        ),
+        ANSWERED,
+        shapes=("cancelled_labelled",),
+    ),
+    Bug(
+        plant(
+            "nothing leaves before its money is taken",
+            "workflows/orders/fulfilment.py",
+            "self._refused = await self._payment.capture()",
+            "self._refused = None",
+        ),
+        FITS,
+    ),
+    Bug(
+        plant(
+            "a label that was bought is used",
+            "activities/shipments.py",
+            "        first, reference = await self._intended(step, size)\n",
+            "        first, reference = await self._intended(step, size) and (True, None)\n",
+        ),
+        ONE_LABEL,
+        faults=(dial("easypost", lost_answer_rate=0.5),),
+        orders=8,
+    ),
+    Bug(
+        plant(
+            "what leaves is taken out of stock",
+            "db/stock.py",
+            "UPDATE stock_levels l SET on_hand = l.on_hand + s.on_hand,",
+            "UPDATE stock_levels l SET on_hand = l.on_hand + GREATEST(0, s.on_hand),",
+        ),
+        RECEIVED,
+    ),
+    Bug(
+        plant(
+            "a workflow's code does not fail",
+            STORY,
+            "            self._journal.delivered_at = workflow.now()\n",
+            '            raise RuntimeError("a bug")\n',
+        ),
+        FAILING,
+    ),
+    Bug(
+        plant(
+            "who waits for a person is told to that person",
+            "runtime/relay.py",
+            'Chore("tell_operators", 2.0, notifications.tell_operators)',
+            'Chore("tell_operators", 3600.0, notifications.tell_operators)',
+        ),
+        KNOWN,
+        shapes=("never_in_stock",),
+        orders=2,
+    ),
+)

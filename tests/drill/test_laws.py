@@ -1,0 +1,244 @@
+"""Each law can fail: one thing in a healthy case is made wrong, and just that law says so."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from drill.evidence import Story
+from drill.faults import Fault, Kind
+from drill.injector import Injected
+from drill.laws import Case, judge
+from drill.laws.notifications import given_up, repeated
+from tests.drill.healthy import at, healthy, life, mail, order, with_books, with_objects, with_table
+
+
+def changed(case: Case, table: str, place: int, **values: object) -> Case:
+    """The case with other values in one row of ours."""
+    rows = [dict(row) for row in case.books.tables[table]]
+    rows[place] |= values
+    return with_table(case, table, rows)
+
+
+def object_changed(case: Case, kind: str, place: int, **values: object) -> Case:
+    rows = [dict(row) for row in case.books.objects[kind]]
+    rows[place] |= values
+    return with_objects(case, kind, rows)
+
+
+def an_order_is_lost(case: Case) -> Case:
+    return with_table(case, "orders", [dict(row) for row in case.books.tables["orders"][1:]])
+
+
+def a_workflow_was_never_started(case: Case) -> Case:
+    return with_books(case, stories={**case.books.stories, "order-1": Story("order-1")})
+
+
+def a_line_is_lost(case: Case) -> Case:
+    return with_table(case, "order_lines", [dict(row) for row in case.books.tables["order_lines"][1:]])
+
+
+def it_is_stuck(case: Case) -> Case:
+    rows = [dict(row) for row in case.books.tables["orders"]]
+    rows[2] = order(3, "fulfilling", closed=False, on="waybill")
+    return with_table(case, "orders", rows)
+
+
+def nobody_was_told(case: Case) -> Case:
+    return with_books(case, mails=case.books.mails[:-1])
+
+
+def a_cancel_was_forgotten(case: Case) -> Case:
+    return replace(case, lives={**case.lives, "order-1": life(1, "single", ("cancel", 200))})
+
+
+def a_cancelled_order_left(case: Case) -> Case:
+    both = life(2, "cancelled_and_handed_over", ("cancel", 200), ("hand_over", 200))
+    return replace(case, lives={**case.lives, "order-2": both})
+
+
+def nobody_answered(case: Case) -> Case:
+    unheard = life(1, "single")
+    unheard.trouble = "GaveUp: POST /v1/orders"
+    return replace(case, lives={**case.lives, "order-1": unheard})
+
+
+def two_holds_were_placed(case: Case) -> Case:
+    twice = [*case.books.objects["payment_intent"], {**case.books.objects["payment_intent"][0], "id": "pi_9"}]
+    return with_objects(case, "payment_intent", [dict(each) for each in twice])
+
+
+def a_capture_is_not_on_record(case: Case) -> Case:
+    return changed(case, "payments", 0, captured=0)
+
+
+def the_ledger_forgot_a_capture(case: Case) -> Case:
+    return changed(case, "payment_events", 1, at=None)
+
+
+def a_delivered_order_was_never_charged(case: Case) -> Case:
+    free = object_changed(case, "charge", 0, amount_captured=0)
+    return changed(changed(free, "payments", 0, captured=0), "payment_events", 1, at=None)
+
+
+def money_is_held_for_nothing(case: Case) -> Case:
+    return object_changed(case, "payment_intent", 1, amount_capturable=1000)
+
+
+def two_labels_were_bought(case: Case) -> Case:
+    extra = {**case.books.tables["parcels"][0], "id": "box-9", "shipment": "shp_9"}
+    label = {**case.books.objects["easypost_shipment"][0], "id": "shp_9", "reference": "box-9"}
+    more = with_table(case, "parcels", [*(dict(row) for row in case.books.tables["parcels"]), extra])
+    return with_objects(
+        more, "easypost_shipment", [*(dict(row) for row in case.books.objects["easypost_shipment"]), label]
+    )
+
+
+def a_label_is_nobodys(case: Case) -> Case:
+    stray = {"id": "shp_9", "reference": "box-9", "_purchased": True, "refund_status": None}
+    return with_objects(
+        case, "easypost_shipment", [*(dict(row) for row in case.books.objects["easypost_shipment"]), stray]
+    )
+
+
+def a_label_was_not_given_back(case: Case) -> Case:
+    return object_changed(case, "easypost_shipment", 1, refund_status=None)
+
+
+def a_unit_has_vanished(case: Case) -> Case:
+    return replace(case, received={("MUG", "EDI"): 11})
+
+
+def a_level_is_no_sum(case: Case) -> Case:
+    return changed(case, "levels", 0, reserved=1)
+
+
+def two_movements_crossed(case: Case) -> Case:
+    return changed(case, "movements", 2, reserved_after=1)
+
+
+def more_is_promised_than_there_is(case: Case) -> Case:
+    return changed(case, "levels", 0, damaged=10)
+
+
+def an_ended_order_holds_units(case: Case) -> Case:
+    held = changed(changed(case, "reservations", 1, status="committed"), "levels", 0, reserved=1)
+    return with_table(held, "movements", [dict(row) for row in held.books.tables["movements"][:-1]])
+
+
+def a_mail_is_missing(case: Case) -> Case:
+    return with_books(case, mails=case.books.mails[1:])
+
+
+def a_mail_was_doubled(case: Case) -> Case:
+    calm = replace(case, injected=())
+    return with_books(calm, mails=[*case.books.mails, case.books.mails[0]])
+
+
+def a_mail_was_doubled_under_another_name(case: Case) -> Case:
+    return with_books(case, mails=[*case.books.mails, mail(1, "confirmed", name="<other@shop.example>")])
+
+
+def a_mail_came_three_times(case: Case) -> Case:
+    return with_books(case, mails=[*case.books.mails, *(2 * [case.books.mails[0]])])
+
+
+def an_event_was_answered_and_lost(case: Case) -> Case:
+    return with_table(case, "inbox", [])
+
+
+def an_event_was_never_looked_at(case: Case) -> Case:
+    return changed(case, "inbox", 0, status="stored")
+
+
+def a_workflow_fails_again_and_again(case: Case) -> Case:
+    failing = replace(case.books.stories["order-3"], failing=7)
+    return with_books(case, stories={**case.books.stories, "order-3": failing})
+
+
+def histories_have_failed_tasks(case: Case) -> Case:
+    failed = replace(case.books.stories["order-1"], failures={"NON_DETERMINISTIC_ERROR": 2})
+    return with_books(case, stories={**case.books.stories, "order-1": failed})
+
+
+def nothing_moved_for_long(case: Case) -> Case:
+    late = replace(case.books.stories["order-1"], moved=(at(4), at(120)))
+    return with_books(case, stories={**case.books.stories, "order-1": late})
+
+
+WRONGS: list[tuple[Callable[[Case], Case], str]] = [
+    (an_order_is_lost, "accepted orders are all there"),
+    (a_workflow_was_never_started, "accepted orders are all there"),
+    (a_line_is_lost, "accepted orders are all there"),
+    (it_is_stuck, "each has ended, or waits for somebody who knows"),
+    (nobody_was_told, "each has ended, or waits for somebody who knows"),
+    (a_cancel_was_forgotten, "each ended as was answered"),
+    (a_cancelled_order_left, "each ended as was answered"),
+    (nobody_answered, "whoever asked was answered"),
+    (two_holds_were_placed, "customers are charged once"),
+    (a_capture_is_not_on_record, "our money is the provider's"),
+    (the_ledger_forgot_a_capture, "our money is the provider's"),
+    (a_delivered_order_was_never_charged, "the money fits the end"),
+    (money_is_held_for_nothing, "the money fits the end"),
+    (two_labels_were_bought, "a parcel has one label"),
+    (a_label_is_nobodys, "labels bought are parcels"),
+    (a_label_was_not_given_back, "labels bought are parcels"),
+    (a_unit_has_vanished, "shipped and on hand is received"),
+    (a_level_is_no_sum, "levels are what was moved and promised"),
+    (two_movements_crossed, "levels are what was moved and promised"),
+    (more_is_promised_than_there_is, "levels are what was moved and promised"),
+    (an_ended_order_holds_units, "orders hold what they need"),
+    (a_mail_is_missing, "each thing is told once"),
+    (a_mail_was_doubled, "each thing is told once"),
+    (a_mail_was_doubled_under_another_name, "each thing is told once"),
+    (a_mail_came_three_times, "nothing is told three times"),
+    (an_event_was_answered_and_lost, "events that were answered are kept"),
+    (an_event_was_never_looked_at, "events that were answered are kept"),
+    (a_workflow_fails_again_and_again, "no workflow task fails repeatedly"),
+    (histories_have_failed_tasks, "no workflow task fails repeatedly"),
+    (nothing_moved_for_long, "orders move soon after a fault"),
+]
+
+
+def test_in_a_healthy_case_every_law_holds() -> None:
+    assert {name: found for name, found in judge(healthy()).items() if found} == {}
+
+
+@pytest.mark.parametrize(("wrong", "law"), WRONGS, ids=lambda value: getattr(value, "__name__", ""))
+def test_one_wrong_thing_breaks_its_law(wrong: Callable[[Case], Case], law: str) -> None:
+    assert judge(wrong(healthy()))[law]
+
+
+def test_every_law_has_something_that_breaks_it() -> None:
+    assert {law for _, law in WRONGS} == set(judge(healthy()))
+
+
+def test_a_mail_that_came_twice_after_the_mail_server_died_is_named_and_no_breach() -> None:
+    case = healthy()
+    fault = Fault(number=2, at=4, kind=Kind.KILL, seconds=1, targets=("mail",))
+    doubled = with_books(case, mails=[*case.books.mails, case.books.mails[0]])
+    excused = replace(doubled, injected=(Injected(fault, at(4), at(6)),))
+    assert judge(excused)["each thing is told once"] == []
+    assert [(each.order_id, each.fault) for each in repeated(excused)] == [("order-1", "kill mail, 1 s")]
+
+
+def test_a_mail_that_the_mail_server_lost_twice_is_named_and_no_breach() -> None:
+    case = a_mail_is_missing(healthy())
+    name = "<1-confirmed@shop.example>"
+    noted = with_table(case, "notifications", [{"order_id": "order-1", "message_id": name}])
+    lost = [{"message_id": name, "outcome": "dropped_before"}]
+    assert judge(with_books(noted, mail_calls=lost))["each thing is told once"]
+    twice = with_books(noted, mail_calls=2 * lost)
+    assert judge(twice)["each thing is told once"] == []
+    assert given_up(twice, "order-1") == [name]
+
+
+def test_a_slow_recovery_while_something_else_was_broken_is_no_breach() -> None:
+    case = nothing_moved_for_long(healthy())
+    other = Fault(number=2, at=10, kind=Kind.FREEZE, seconds=30, targets=("postgres",))
+    assert (
+        judge(replace(case, injected=(*case.injected, Injected(other, at(12), at(100)))))[
+            "orders move soon after a fault"
+        ]
+        == []
+    )

@@ -1,0 +1,43 @@
+"""An order that comes no further is told from one that waits, by Temporal's description alone."""
+
+import pytest
+from temporalio.api.common.v1 import ActivityType
+from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+
+from workflows.gateway import Failing, failing
+
+
+def described(*, task: int = 0, **activities: int) -> DescribeWorkflowExecutionResponse:
+    """A workflow whose next task, and whose activities, are at these attempts."""
+    pending = [PendingActivityInfo(activity_type=ActivityType(name=n), attempt=a) for n, a in activities.items()]
+    waits = PendingWorkflowTaskInfo(attempt=task) if task else None
+    return DescribeWorkflowExecutionResponse(pending_workflow_task=waits, pending_activities=pending)
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        described(),
+        described(task=5),
+        described(record=30),
+        described(capture_payment=120),
+        described(record=1, book_parcel=60),
+    ],
+)
+def test_an_order_that_tries_again_is_not_stuck(waits: DescribeWorkflowExecutionResponse) -> None:
+    assert failing("1", waits) is None
+
+
+@pytest.mark.parametrize(
+    ("stuck", "what", "times"),
+    [
+        (described(task=6), "the workflow's next step", 5),
+        (described(record=31), "the activity record", 30),
+        (described(reserve_stock=1, capture_payment=121), "the activity capture_payment", 120),
+    ],
+)
+def test_an_order_whose_step_fails_again_and_again_is_stuck(
+    stuck: DescribeWorkflowExecutionResponse, what: str, times: int
+) -> None:
+    assert failing("1", stuck) == Failing("1", what, times)

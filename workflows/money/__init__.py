@@ -1,0 +1,1 @@
+"""Workflows of money beside orders."""

@@ -1,0 +1,193 @@
+"""A fulfilment that its warehouse rejects, and the units that then need another place."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from temporalio import workflow
+
+from activities.rejections import Rejections
+from domain.exceptions import Action, ExceptionKind
+from domain.rejections import Reject, Rejection, Reroute, Rerouted, fault
+from domain.stock import Allocation, PlannedFulfilment, Shortage
+from domain.waiting import Party
+from workflows.orders.desk import Desk, OrderStopped
+from workflows.orders.journal import Journal, LookAgain
+from workflows.orders.recall import Recall
+from workflows.orders.reservation import LOOK_EVERY
+from workflows.orders.steps import keep_record
+
+
+class RejectionRefused(Exception):
+    """The fulfilment cannot be rejected any more; the text says why."""
+
+
+class Rerouting:
+    """Finds other places for what warehouses reject, or waits until there is one."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        desk: Desk,
+        known: Callable[[], tuple[str, ...]],
+        begin: Callable[[Sequence[PlannedFulfilment]], None],
+    ) -> None:
+        """``known`` gives the ids of all fulfilments that the order ever had; ``begin`` starts those new to it.
+
+        It also starts to `wait` if something has no place.
+        """
+        self._journal = journal
+        self._desk = desk
+        self._known = known
+        self._begin = begin
+        self._short: tuple[Shortage, ...] = ()
+        self._refused_by: tuple[str, ...] = ()
+        self._arrived = False
+        self._one = asyncio.Lock()
+        """held while the record is asked, so that no older answer comes after a newer one"""
+
+    @property
+    def waits(self) -> bool:
+        """Whether units of the order have no place."""
+        return bool(self._short)
+
+    def stock_arrived(self) -> None:
+        """Units of one of the order's SKUs have come in."""
+        self._arrived = True
+
+    async def reject(self, rejection: Rejection, number: int) -> tuple[Allocation, ...]:
+        """Carry a rejection out: stock, books, new places; what the fulfilment still ships."""
+        summary = f"Parcel {number} rejected ({rejection.reason}): put stock right, route again"
+        self._journal.show(f"Parcel {number} was rejected by {rejection.by}: {rejection.reason}.")
+        async with self._one:
+            step = Reject(rejection, number, self._step())
+            rerouted = await keep_record(Rejections.reject, step, summary=summary)
+            self._take(rerouted)
+        return rerouted.staying
+
+    async def look(self, *, despite: bool = False) -> None:
+        """Look once for places for what has none; ``despite`` rejections, if a person has decided so."""
+        self._arrived = False
+        async with self._one:
+            step = self._step(despite=despite)
+            self._take(await keep_record(Rejections.reroute, step, summary="Route again what has no place"))
+
+    async def wait(self) -> None:
+        """Until everything has a place. Ends early when the order is to be cancelled."""
+        try:
+            while self._short:
+                await self._ask()
+        except OrderStopped:
+            pass  # the order's own coroutine sees the same wish once all fulfilments stand still
+
+    async def _ask(self) -> None:
+        """Ask a person, unless stock comes in that is enough, or changes at least what is missing.
+
+        The units wait in a queue, and are told of news about their stock when it is their turn.
+        """
+        short = self._short
+
+        async def settled() -> bool:
+            await self.look()
+            return self._short != short
+
+        reason = _reason(short, self._refused_by)
+        again = LookAgain(settled, news=lambda: self._arrived, every=LOOK_EVERY)
+        decided = await self._desk.ask(
+            ExceptionKind.OUT_OF_STOCK, reason, until=lambda: self._short != short, again=again
+        )
+        if decided is Action.RETRY:
+            await self.look(despite=True)
+
+    def _step(self, *, despite: bool = False) -> Reroute:
+        order = self._journal.order
+        return Reroute(
+            order_id=order.id,
+            lines=order.request.lines,
+            address=order.request.shipping_address,
+            at=workflow.now(),
+            known=self._known(),
+            despite=despite,
+        )
+
+    def _take(self, rerouted: Rerouted) -> None:
+        self._short, self._refused_by = rerouted.shortages, rerouted.refused_by
+        for sentence in rerouted.explanation:
+            self._journal.show(sentence)
+        self._begin(rerouted.fulfilments)
+
+
+class RejectionRun:
+    """One fulfilment's rejections: somebody wishes one, and the fulfilment's own coroutine carries it out."""
+
+    def __init__(self, planned: PlannedFulfilment, journal: Journal, recall: Recall, rerouting: Rerouting) -> None:
+        self.done = False
+        """everything was rejected: nothing ships from here"""
+        self.planned = planned
+        """what the fulfilment ships; less after a rejection"""
+        self._journal = journal
+        self._recall = recall
+        self._rerouting = rerouting
+        self._wished: Rejection | None = None
+        self._refusals: dict[str, str] = {}
+
+    @property
+    def wished(self) -> bool:
+        """Whether a rejection is on its way: nothing may leave meanwhile."""
+        return self._wished is not None
+
+    def refusal(self, rejection: Rejection, *, gone: bool) -> tuple[str, str] | None:
+        """Why it cannot be rejected so, as the kind of error and a sentence; None if it can."""
+        if gone:
+            return "too_late", "The parcel has left, or is being handed over."
+        if self.done:
+            return "too_late", "The fulfilment has been rejected already."
+        if self.wished:
+            return "conflict", "Somebody is rejecting it at this moment. Read the order again."
+        wrong = fault(rejection, self.planned.allocations)
+        return None if wrong is None else ("conflict", wrong[1])
+
+    async def wish(self, rejection: Rejection) -> None:
+        """Have it carried out at the next safe point, and wait for that. Raises RejectionRefused."""
+        self._wished = rejection
+        await workflow.wait_condition(lambda: self._wished is not rejection)
+        refusal = self._refusals.pop(rejection.id, None)
+        if refusal is not None:
+            raise RejectionRefused(refusal)
+
+    def refuse(self, why: str) -> None:
+        """It came too late, if there is one."""
+        if self._wished is not None:
+            self._refusals[self._wished.id] = why
+            self._journal.note("rejection_refused", f"A rejection came too late: {why}", actor=self._wished.by)
+            self._wished = None
+
+    async def carry_out(self) -> bool:
+        """Carry out the rejection that is wished; False if there is none, or it must be refused.
+
+        The label is given back first, as when an order is cancelled. If the carrier says that it was used, the parcel
+        has left, and the rejection is refused.
+        """
+        rejection = self._wished
+        if rejection is None:
+            return False
+        name = f"parcel {self.planned.number}"
+        self._journal.wait_for(f"{name} to be taken back", Party.WAYBILL, part=self.planned.id)
+        await self._journal.publish()
+        if await self._recall.fulfilment(self.planned.id):
+            self.refuse(f"The carrier has {name} already; it has left.")
+            return False
+        kept = await self._rerouting.reject(rejection, self.planned.number)
+        self.planned = PlannedFulfilment(self.planned.id, self.planned.number, self.planned.warehouse, kept)
+        self.done = not kept
+        self._wished = None  # nothing is awaited after this, until the fulfilment knows that it has no label
+        return True
+
+
+def _reason(short: Sequence[Shortage], refused_by: Sequence[str]) -> str:
+    missing = ", ".join(f"{s.missing} of {s.sku}" for s in short)
+    reason = (
+        f"A warehouse rejected it, and no other has it: {missing} missing. A receipt of stock elsewhere moves it on"
+    )
+    if refused_by:
+        return f"{reason}; retry looks again now, also at {' and '.join(refused_by)}, which rejected it."
+    return f"{reason}; retry looks again now, also where it was rejected."
