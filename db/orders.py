@@ -148,7 +148,7 @@ async def next_number(connection: AsyncConnection) -> str:
     return f"WB-{await _NEXT_NUMBER.scalar(connection)}"
 
 
-_LINE = ("number", "sku", "name", "quantity", "unit_price", "discount", "tax", "parts")
+_LINE = ("number", "sku", "name", "quantity", "unit_price", "discount", "tax")
 
 
 _LINED = """
@@ -186,7 +186,7 @@ async def accept(
     transaction and then see its row.
     """
     listed = {f"line_{name}": [line[name] for line in lines] for name in _LINE}
-    listed["line_parts"] = [json.dumps(parts) for parts in listed["line_parts"]]
+    listed["line_parts"] = [json.dumps(line.get("parts", [])) for line in lines]
     given = {**order, **listed, **{f"first_{name}": value for name, value in entry.items()}}
     if await _accept(tuple(order)).first(connection, **given) is None:
         return False
