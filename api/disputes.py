@@ -11,7 +11,7 @@ from api.context import concerns
 from api.describing import problems
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
 from api.schemas.base import Instant, Word
-from api.schemas.disputes import DisputeListOut, DisputeOut, EvidenceOut
+from api.schemas.disputes import DisputeListOut, DisputeOut, DisputeEvidenceOut
 from api.services import Wired
 from db import disputes
 from domain.disputes import DisputeStatus
@@ -38,14 +38,14 @@ async def index(
     return DisputeListOut(items=[DisputeOut.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/{dispute}", response_model=EvidenceOut, summary="Read a dispute's evidence", responses=problems(404))
-async def show(dispute: DisputeId, caller: ReadsOrders, wired: Wired) -> EvidenceOut:
+@router.get("/{dispute}", response_model=DisputeEvidenceOut, summary="Read a dispute's evidence", responses=problems(404))
+async def show(dispute: DisputeId, caller: ReadsOrders, wired: Wired) -> DisputeEvidenceOut:
     """The dispute, and what the order's records say for the shop: tracking, signature, delivery, messages sent."""
     async with wired.database.reading() as connection:
         row = await disputes.find(connection, dispute)
         if row is None:
             raise NotFound("dispute", dispute)
         concerns(row.order_id, row.order_number)
-        return EvidenceOut(
+        return DisputeEvidenceOut(
             dispute=DisputeOut.model_validate(row), evidence=dict(await evidence(connection, row.order_id))
         )

@@ -142,7 +142,7 @@ def _money(order: Row[Any], payment: Row[Any] | None, ledger: Rows) -> PageMoney
 def _parcels(view: OrderView) -> tuple[PageParcel, ...]:
     """One parcel for each fulfilment: the newest one, if there was more than one label."""
     newest = {parcel.fulfilment_id: parcel for parcel in view.parcels if _counts(view, parcel)}
-    names = {line.number: line.name for line in view.lines}
+    names = unit_names(view.lines)
     ships = [row for row in view.fulfilments if row.status != FulfilmentStatus.REJECTED]
     return tuple(_parcel(view, row, newest.get(row.id), names) for row in ships)
 

@@ -59,7 +59,7 @@ class DisputeListOut(Output):
     next_cursor: str | None
 
 
-class EvidenceOut(Output):
+class DisputeEvidenceOut(Output):
     """What the order's records say, gathered when it is read: tracking, signature, delivery, messages sent."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"dispute": _DISPUTE, "evidence": _EVIDENCE}]})

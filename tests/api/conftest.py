@@ -152,6 +152,7 @@ class FakeTransfers:
         return self.started[-1].standing
 
 
+@dataclass
 class FakeMoney:
     """The workflows of money: they remember what they were asked for."""
 
