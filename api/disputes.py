@@ -11,7 +11,7 @@ from api.context import concerns
 from api.describing import problems
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
 from api.schemas.base import Instant, Word
-from api.schemas.disputes import DisputeListOut, DisputeOut, DisputeEvidenceOut
+from api.schemas.disputes import DisputeEvidenceOut, DisputeListOut, DisputeOut
 from api.services import Wired
 from db import disputes
 from domain.disputes import DisputeStatus
@@ -38,7 +38,9 @@ async def index(
     return DisputeListOut(items=[DisputeOut.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/{dispute}", response_model=DisputeEvidenceOut, summary="Read a dispute's evidence", responses=problems(404))
+@router.get(
+    "/{dispute}", response_model=DisputeEvidenceOut, summary="Read a dispute's evidence", responses=problems(404)
+)
 async def show(dispute: DisputeId, caller: ReadsOrders, wired: Wired) -> DisputeEvidenceOut:
     """The dispute, and what the order's records say for the shop: tracking, signature, delivery, messages sent."""
     async with wired.database.reading() as connection:

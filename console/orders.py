@@ -16,6 +16,7 @@ from db import order_view
 from db.base import Database
 from db.ledger import balance_of
 from db.order_view import OrderView, Rows
+from db.orders import unit_names
 from domain.errors import NotFound
 from domain.money import Money
 from domain.orders import Address, Line, OrderStatus
@@ -28,9 +29,13 @@ from templates.render import Templates
 _WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
 _ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
 _TOKEN_LENGTH = 200
-_AMONG_PEOPLE = frozenset({"exception", "resolved", "held", "release_agreed", "released"})
-_BEHIND_THE_SCENES = frozenset({"rejected", "rejection_refused", "rerouted", "label_voided"})
-"""entries of the timeline that tell of warehouses only: to the customer nothing has happened"""
+_NOT_FOR_CUSTOMERS = frozenset(
+    {
+        *("exception", "resolved", "held", "release_agreed", "released"),
+        *("rejected", "rejection_refused", "rerouted", "label_voided"),
+    }
+)
+"""entries of the timeline that tell of people's decisions and of warehouses: to the customer nothing has happened"""
 _LINK_ENDED = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -93,7 +98,7 @@ class OrderPages:
     def _page(self, view: OrderView, nonce: str, *, inside: bool) -> OrderPage:
         """What is on the page. What the shop's people decide among themselves is not for customers."""
         order, payment = view.order, view.payment
-        timeline = [row for row in view.timeline if inside or row.kind not in _AMONG_PEOPLE]
+        timeline = [row for row in view.timeline if inside or row.kind not in _NOT_FOR_CUSTOMERS]
         return OrderPage(
             shop_name=self.shop_name,
             locale=order.customer["locale"],
