@@ -48,6 +48,9 @@ WEST = ("RNO", "DFW")
 EDISON = ("EDI",)
 RENO = ("RNO",)
 
+ON_ITS_WAY = SampleSku("COF-GRINDER-X1", "Hand grinder X1, second batch", 720, (200, 90, 90), 12900, ("DFW",))
+"""sold out: all of it travels from its place to the first warehouse, and is promised meanwhile"""
+
 SKUS = (
     SampleSku("COF-KETTLE-09", "Gooseneck kettle 0.9 l, matt black", 1180, (300, 210, 190), 6900, EVERYWHERE),
     SampleSku("COF-KETTLE-12", "Gooseneck kettle 1.2 l, steel", 1340, (320, 220, 200), 7900, COASTS),

@@ -164,6 +164,8 @@ class Watch:
         if order.story is Story.REJECTED:
             with suppress(RefusedError):  # it has left already: then nothing befalls it
                 await shop.reject(placed.id, reason=REASON, note=NOTE)
+        elif order.story is Story.BACKORDERED:
+            await shop.let_arrive(placed.id)
 
     async def told(self, shop: Shop) -> dict[str, str]:
         """What befell the orders that have a story, by their ids."""

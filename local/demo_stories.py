@@ -1,11 +1,11 @@
-"""What befalls some orders of the demonstration: in every twenty one is split, and one is rejected by a warehouse."""
+"""What befalls some orders of the demonstration: in every twenty one is split, one rejected, one on backorder."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from local.catalogue import EDISON, EVERYWHERE, RENO, SKUS, SampleSku
+from local.catalogue import EDISON, EVERYWHERE, ON_ITS_WAY, RENO, SKUS, SampleSku
 from local.sample_orders import containing, sample_orders
 
 
@@ -14,10 +14,11 @@ class Story(StrEnum):
 
     SPLIT = "split"
     REJECTED = "rejected"
+    BACKORDERED = "backordered"
 
 
 EVERY = 20
-STORIES = {7: Story.SPLIT, 13: Story.REJECTED}
+STORIES = {7: Story.SPLIT, 13: Story.REJECTED, 17: Story.BACKORDERED}
 """which order of every twenty has which story; all others simply go well"""
 REASON = "damaged"
 NOTE = "Dropped from the shelf."
@@ -40,6 +41,8 @@ def demo_orders(count: int, *, batch: str) -> Iterator[DemoOrder]:
             body = containing(body, number, [_only_in(EDISON), _only_in(RENO)])
         elif story is Story.REJECTED:
             body = containing(body, number, [_only_in(EVERYWHERE)])
+        elif story is Story.BACKORDERED:
+            body = containing(body, number, [ON_ITS_WAY])
         yield DemoOrder(body, story)
 
 
@@ -48,6 +51,8 @@ def told(order: Mapping[str, Any]) -> str:
     rejected = [part["warehouse"] for part in order["fulfilments"] if part["status"] == "rejected"]
     shipped = [part["warehouse"] for part in order["fulfilments"] if part["status"] not in {"rejected", "cancelled"}]
     words = [f"{', '.join(rejected)} rejected"] if rejected else []
+    if any(entry["kind"] == "backordered" for entry in order["timeline"]):
+        words.append("backordered")
     if len(shipped) > 1:
         words.append("split")
     return f"{', '.join(words)}: {' + '.join(shipped)}" if words else ""

@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx2
 
 from local.board import Seen
-from local.catalogue import CURRENCY, SKUS, WAREHOUSES, SampleSku, SampleWarehouse
+from local.catalogue import CURRENCY, ON_ITS_WAY, SKUS, WAREHOUSES, SampleSku, SampleWarehouse
 from local.processes import LocalError
 
 AT_ONCE = 8
@@ -49,6 +49,7 @@ class Shop:
             base_url=web, headers={"Authorization": f"Bearer {api_key}"}, timeout=15, trust_env=False
         )
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._transfer = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,6 +66,27 @@ class Shop:
         await asyncio.gather(*houses, *skus)
         receipts = [receipt_body(house.code) for house in WAREHOUSES]
         await asyncio.gather(*(self._post("/v1/stock/receipts", receipt) for receipt in receipts))
+        await self._send_on_its_way()
+
+    async def _send_on_its_way(self) -> None:
+        """What is sold on backorder: all of it leaves for another warehouse."""
+        (place,) = ON_ITS_WAY.places
+        promised = {"when_out_of_stock": "backorder", "promise_cap": UNITS_EACH, "restock_days": 2}
+        await self._put(f"/v1/skus/{ON_ITS_WAY.sku}", {**sku_body(ON_ITS_WAY), **promised})
+        lines = [{"sku": ON_ITS_WAY.sku, "quantity": UNITS_EACH}]
+        await self._post("/v1/stock/receipts", {"warehouse": place, "reference": "sample-late", "lines": lines})
+        made = {"source": place, "destination": WAREHOUSES[0].code, "reference": "sample-late", "lines": lines}
+        transfer = (await self._post("/v1/transfers", made)).json()
+        self._transfer = f"/v1/transfers/{transfer['id']}"
+        if transfer["status"] == "draft":
+            await self._post(f"{self._transfer}/ready", {})
+            await self._post(f"{self._transfer}/send", {})
+
+    async def let_arrive(self, id: str) -> None:
+        """Book that units of the transfer have come in, once an order waits for them. Raises RefusedError."""
+        await self._until(id, lambda order: order["status"] == "awaiting_stock", "waited for stock")
+        lines = [{"sku": ON_ITS_WAY.sku, "quantity": 1}]
+        await self._post(f"{self._transfer}/receipts", {"reference": f"dock-{id}", "lines": lines})
 
     async def place(self, order: Mapping[str, Any]) -> Placed:
         """Places an order; placing it again returns the same one. Raises RefusedError."""
@@ -91,12 +113,16 @@ class Shop:
 
     async def reject(self, id: str, *, reason: str, note: str) -> None:
         """Act as the warehouse that is to ship an order, and reject it as soon as it has it. Raises RefusedError."""
+        order = await self._until(id, lambda order: bool(order["fulfilments"]), "come to a warehouse")
+        await self._post(f"/v1/fulfilments/{order['fulfilments'][0]['id']}/reject", {"reason": reason, "note": note})
+
+    async def _until(self, id: str, wanted: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
         deadline = monotonic() + PATIENCE.total_seconds()
-        while not (parts := (await self.order(id))["fulfilments"]):
+        while not wanted(order := await self.order(id)):
             if monotonic() > deadline:
-                raise LocalError(f"For {PATIENCE.seconds} s now order {id} has come to no warehouse.")
+                raise LocalError(f"For {PATIENCE.seconds} s now order {id} has not {what}.")
             await asyncio.sleep(PAUSE_SECONDS)
-        await self._post(f"/v1/fulfilments/{parts[0]['id']}/reject", {"reason": reason, "note": note})
+        return order
 
     async def _post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> httpx2.Response:
         headers = {"Idempotency-Key": key} if key else {}

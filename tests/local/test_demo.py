@@ -82,6 +82,7 @@ def test_in_every_twenty_orders_one_is_split_and_one_rejected() -> None:
     orders = list(demo_orders(45, batch="b"))
     assert [n for n, o in enumerate(orders, 1) if o.story is Story.SPLIT] == [7, 27]
     assert [n for n, o in enumerate(orders, 1) if o.story is Story.REJECTED] == [13, 33]
+    assert [n for n, o in enumerate(orders, 1) if o.story is Story.BACKORDERED] == [17, 37]
     for made in orders:
         lines = made.body["lines"]
         goods = sum(line["quantity"] * line["unit_price"] + line["tax"] for line in lines)
@@ -91,12 +92,14 @@ def test_in_every_twenty_orders_one_is_split_and_one_rejected() -> None:
 
 
 def test_the_story_of_an_order_is_told_by_its_fulfilments() -> None:
-    def parts(*of: tuple[str, str]) -> dict[str, object]:
-        return {"fulfilments": [{"warehouse": warehouse, "status": status} for warehouse, status in of]}
+    def parts(*of: tuple[str, str], kind: str = "placed") -> dict[str, object]:
+        fulfilments = [{"warehouse": warehouse, "status": status} for warehouse, status in of]
+        return {"fulfilments": fulfilments, "timeline": [{"kind": kind}]}
 
     assert told(parts(("EDI", "delivered"))) == ""
     assert told(parts(("EDI", "delivered"), ("RNO", "delivered"))) == "split: EDI + RNO"
     assert told(parts(("EDI", "rejected"), ("RNO", "shipped"))) == "EDI rejected: RNO"
+    assert told(parts(("EDI", "delivered"), kind="backordered")) == "backordered: EDI"
 
 
 def test_the_last_line_is_json() -> None:
