@@ -60,7 +60,7 @@ replay: setup-dev ## replay recorded orders through today's workflows
 	$(BIN)/pytest tests/workflows/test_replay.py
 
 e2e: setup-dev ## test the whole stack from outside
-	$(BIN)/pytest tests/end_to_end tests/production/test_town.py
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile tests/end_to_end tests/production/test_town.py
 
 test-cluster: setup-dev ## test the whole stack on the Temporal at TEMPORAL_ADDRESS; K=expression picks tests
 	@test -n "$$TEMPORAL_ADDRESS" || { echo "Which Temporal? Name it: make test-cluster TEMPORAL_ADDRESS=host:port" >&2; exit 2; }

@@ -21,8 +21,8 @@ _NO_PLAYWRIGHT = (
 )
 
 
-def main(arguments: list[str]) -> int:
-    """Work until SIGTERM or SIGINT."""
+def main(arguments: list[str] | None = None) -> int:
+    """Work until SIGTERM or SIGINT; ``arguments`` are those of the command line, if none are given."""
     parser = argparse.ArgumentParser(prog="worker.py", description="Waybill's worker.")
     parser.add_argument("--queue", choices=("orders", "portals"), default="orders", help="what to work on")
     queue: str = parser.parse_args(arguments).queue
@@ -66,4 +66,4 @@ def _refused(error: SettingsError) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

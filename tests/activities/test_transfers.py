@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.stock import StockKeeper
 from activities.stock_check import CheckAfter, StockCheck
@@ -15,8 +17,10 @@ from activities.stock_entries import enter
 from activities.stock_news import StockLinks, StockNews
 from activities.transfer_sweep import TransferSweep
 from activities.transfers import Cancel, Expect, Outcome, Receive, Send, Step, Transfers, standing_of
+from db import base
 from db import transfers as records
 from db.base import Database
+from db.statements import Statement
 from domain.errors import NotEnoughUnits, Unavailable
 from domain.stock_entries import Entry, EntryKind, EntryLine
 from domain.transfers import (
@@ -108,17 +112,23 @@ def killed_at(database: Database, statement: int) -> Iterator[list[str]]:
     def executes(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
         count(text)
 
-    def commits(_connection: Any) -> None:
-        count("COMMIT")
+    async def says(driver: Any, text: str) -> Any:
+        if text == "COMMIT":
+            count(text)
+        return await say(driver, text)
 
-    engine = database.engine.sync_engine
+    async def asks(self: Statement, connection: AsyncConnection, /, **given: Any) -> Any:
+        count("a statement composed once")
+        return await rows(self, connection, **given)
+
+    say, rows, engine = base._say, Statement.rows, database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", executes)
-    event.listen(engine, "commit", commits)
     try:
-        yield seen
+        # Nothing between the activities and the driver can be asked to fail: these two are how they speak to it.
+        with patch.object(base, "_say", says), patch.object(Statement, "rows", asks):
+            yield seen
     finally:
         event.remove(engine, "before_cursor_execute", executes)
-        event.remove(engine, "commit", commits)
 
 
 LOST = Discrepancy("MUG", DiscrepancyReason.MISSING, 1, "seal broken")

@@ -137,8 +137,8 @@ BUGS = (
         plant(
             "a label that was bought is used",
             "activities/shipments.py",
-            "        first, reference = await self._intended(step, size)\n",
-            "        first, reference = await self._intended(step, size) and (True, None)\n",
+            "        intended = await self._intend(step, size)\n",
+            "        intended = await self._intend(step, size) and records.Intended(True, None, None)\n",
         ),
         ONE_LABEL,
         faults=(dial("easypost", lost_answer_rate=0.5),),

@@ -14,7 +14,28 @@ from tests.supplier import Supplier, open_supplier
 
 __all__ = ["database", "shop_url", "world"]
 
+DAILY = frozenset(
+    {
+        "test_a_kill_at_any_step_leaves_one_order_at_the_portal",
+        "test_two_workers_with_one_order_place_it_once",
+        "test_an_order_is_placed_followed_and_its_delivery_note_kept",
+        "test_an_unreadable_answer_after_the_deed_is_looked_up",
+        "test_what_was_ordered_before_is_found_and_not_ordered_again",
+        "test_a_cancelled_order_is_cancelled_at_the_portal_and_cannot_come_back",
+        "test_a_check_names_every_part_that_is_there_and_every_one_that_is_not",
+    }
+)
+"""what every run looks at; a job in a browser takes seconds, and the others are left to `make fuzz`"""
 QUICK = Pace(load=20, appear=1, act=6)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave most to the long run."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here and getattr(item, "originalname", "") not in DAILY:
+            item.add_marker(pytest.mark.fuzz)
 
 
 @pytest.fixture(scope="session")

@@ -142,10 +142,18 @@ def browsers_of(pid: int) -> Sequence[int]:
     """The browser processes that a worker has started, main process first."""
     found = []
     for each in family(pid):
-        command = Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")
+        command = command_of(each)
         if b"chromium" in command[0] and not any(part.startswith(b"--type=") for part in command):
             found.append(each)
     return found
+
+
+def command_of(pid: int) -> list[bytes]:
+    """What a process was started with; nothing if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except FileNotFoundError:
+        return [b""]
 
 
 def family(pid: int) -> list[int]:

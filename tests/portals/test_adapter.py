@@ -24,7 +24,7 @@ from integrations.portals.office import Office
 from integrations.portals.portal import Document, Portal
 from integrations.portals.sessions import Sessions
 from tests.portals.conftest import QUICK
-from tests.portals.errands import family
+from tests.portals.errands import command_of, family
 from tests.portals.visits import Album, Pressed, place
 from tests.supplier import HOME, Supplier, needs_chromium, request
 
@@ -318,7 +318,7 @@ async def test_a_page_that_hangs_for_ever_ends_the_visit(chromium: Chromium, sup
 def kill_child(part: bytes) -> None:
     """Kill the newest process of ours whose program's name has ``part`` in it: the youngest browser is the test's."""
     for pid in sorted(family(os.getpid()), reverse=True):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        command = command_of(pid)
         if part in command[0].rpartition(b"/")[2] and not any(word.startswith(b"--type=") for word in command):
             os.kill(pid, signal.SIGKILL)
             return

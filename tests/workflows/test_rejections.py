@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from typing import Any
 
+import httpx2
 import pytest
 
 from domain.exceptions import Action, ExceptionKind
@@ -253,7 +254,9 @@ async def test_the_customer_sees_one_parcel_and_nothing_alarming(house: House) -
     order = await in_two_places(house)
     await rejected(house, order, "damaged")
     await house.shipping_from(order, 2)
-    page = (await house.http.get(f"/orders/{order}")).text
+    link = (await house.http.get(f"/v1/orders/{order}")).json()["links"]["page"]
+    async with httpx2.AsyncClient(trust_env=False) as customer:
+        page = (await customer.get(link)).text
     assert "reject" not in page.lower()
     assert "damaged" not in page.lower()
     codes = {p.fulfilment_id: p.tracking_code for p in await house.parcels(order)}
