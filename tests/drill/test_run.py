@@ -33,6 +33,7 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
+@pytest.mark.fuzz
 async def test_a_short_drill_holds(folder: Path) -> None:
     said: list[str] = []
     settings = Settings(seed=SEED, orders=ORDERS, seconds=30)
