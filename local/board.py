@@ -64,12 +64,12 @@ def live_view(orders: Sequence[Seen], *, seconds: float, height: int) -> Rendera
 def final_table(orders: Sequence[Seen], stories: Mapping[str, str] = MappingProxyType({})) -> Table:
     """What became of every order; ``stories`` tell, by its id, what befell it on the way."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("Order", no_wrap=True)
+    table.add_column("Order", no_wrap=True, min_width=9)  # where there is little room, names are cut short first
     table.add_column("Customer", no_wrap=True)
-    table.add_column("Total", justify="right", no_wrap=True)
-    table.add_column("Stage", no_wrap=True)
-    table.add_column("Took", justify="right", no_wrap=True)
-    table.add_column("On the way", style="dim", no_wrap=True)
+    table.add_column("Total", justify="right", no_wrap=True, min_width=10)
+    table.add_column("Stage", no_wrap=True, min_width=9)
+    table.add_column("Took", justify="right", no_wrap=True, min_width=5)
+    table.add_column("On the way", style="dim", no_wrap=True, min_width=17)
     for order in orders:
         befell = stories.get(order.id, "")
         table.add_row(order.number, order.customer, order.total, _stage(order), _took(order), befell)

@@ -35,7 +35,8 @@ LOOK_EVERY = timedelta(milliseconds=300)
 PLAIN_LINE_EVERY = timedelta(seconds=2)
 GIVE_UP_AFTER = timedelta(minutes=10)
 # a parcel's whole way in about seven seconds instead of a day and a half
-QUICK_TRACKING = {"label_created_seconds": 0.5, "first_scan_seconds": 1.5, "step_seconds": 0.6}
+# a label that is given back is void at once: nobody sends what is not packed
+QUICK_TRACKING = {"label_created_seconds": 0.5, "first_scan_seconds": 2, "step_seconds": 0.6, "refund_seconds": 0}
 
 
 @dataclass
