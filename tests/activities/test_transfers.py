@@ -1,15 +1,11 @@
 """Transfers' steps: each is made whole and once, wherever the worker is killed, and however often it is asked."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest.mock import patch
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.stock import StockKeeper
 from activities.stock_check import CheckAfter, StockCheck
@@ -17,10 +13,8 @@ from activities.stock_entries import enter
 from activities.stock_news import StockLinks, StockNews
 from activities.transfer_sweep import TransferSweep
 from activities.transfers import Cancel, Expect, Outcome, Receive, Send, Step, Transfers, standing_of
-from db import base
 from db import transfers as records
 from db.base import Database
-from db.statements import Statement
 from domain.errors import NotEnoughUnits, Unavailable
 from domain.stock_entries import Entry, EntryKind, EntryLine
 from domain.transfers import (
@@ -35,15 +29,12 @@ from domain.transfers import (
     transfer_id,
 )
 from templates.render import Templates
+from tests.activities.killing import Killed, killed_at
 from tests.activities.test_stock_watch import Ears
 from tests.activities.world import World, reserve_for
 
 NOW = datetime.now(UTC)
 _LEVELS = "SELECT sku, warehouse, on_hand, reserved, damaged, incoming FROM stock_levels ORDER BY 1, 2"
-
-
-class Killed(BaseException):
-    """The worker is killed."""
 
 
 @pytest.fixture
@@ -97,38 +88,6 @@ async def levels(world: World) -> dict[tuple[str, str], tuple[int, ...]]:
 
 async def books_agree(world: World) -> None:
     assert (await StockCheck(world.database).check(CheckAfter())).drifts == 0
-
-
-@contextmanager
-def killed_at(database: Database, statement: int) -> Iterator[list[str]]:
-    """The worker is killed just before its ``statement``-th statement; those that it came to, COMMIT among them."""
-    seen: list[str] = []
-
-    def count(text: str) -> None:
-        seen.append(text)
-        if len(seen) == statement:
-            raise Killed
-
-    def executes(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
-        count(text)
-
-    async def says(driver: Any, text: str) -> Any:
-        if text == "COMMIT":
-            count(text)
-        return await say(driver, text)
-
-    async def asks(self: Statement, connection: AsyncConnection, /, **given: Any) -> Any:
-        count("a statement composed once")
-        return await rows(self, connection, **given)
-
-    say, rows, engine = base._say, Statement.rows, database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", executes)
-    try:
-        # Nothing between the activities and the driver can be asked to fail: these two are how they speak to it.
-        with patch.object(base, "_say", says), patch.object(Statement, "rows", asks):
-            yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", executes)
 
 
 LOST = Discrepancy("MUG", DiscrepancyReason.MISSING, 1, "seal broken")
