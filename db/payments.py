@@ -65,15 +65,18 @@ class PaymentEvent(Base):
     """when it was known to be done; None while it is only intended"""
 
 
+# The payment comes before its event, as in ``_confirm``: an insert that finds the payment there waits for whoever is
+# just changing it, and must not hold the event that the other one needs.
 _INTEND = Statement(
     text(f"""
     WITH paid AS (
         INSERT INTO payments (id, order_id, provider, reference, status, currency, amount)
         VALUES (:payment_id, :order_id, :provider, :known, :status, :currency, :amount)
         ON CONFLICT DO NOTHING
+        RETURNING id
     )
     INSERT INTO payment_events (key, payment_id, kind, amount, currency, intended_at)
-    VALUES (:key, :payment_id, :kind, :amount, :currency, now())
+    SELECT :key, :payment_id, :kind, :amount, :currency, now() FROM (SELECT count(*) FROM paid) AS payment_first
     ON CONFLICT (key) DO UPDATE SET key = excluded.key
     RETURNING coalesce(intended_at, now()) AS since,
         (SELECT p.reference FROM payments p WHERE p.id = CAST(:payment_id AS text)) AS reference,
