@@ -25,6 +25,7 @@ from templates.parts import PricedLine
 from templates.render import Templates
 
 _MOST_ATTEMPTS = 2
+"""without a person's decision"""
 _FINAL = frozenset({NotificationStatus.SENT, NotificationStatus.REPEATED})
 _TO_COME = (FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED)
 
@@ -33,18 +34,25 @@ _TO_COME = (FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED)
 class Notice:
     """Tell the customer of ``kind``. ``subject`` tells apart what may happen several times (a fulfilment, a refund).
 
-    ``more_to_come``: units have no place yet, and no fulfilment of the record ships them.
+    ``more_to_come``: units have no place yet, and no fulfilment of the record ships them. ``again`` counts a person's
+    decisions to send it once more although nobody knows whether it has arrived.
     """
 
     order_id: str
     kind: NoticeKind
     subject: str = ""
     more_to_come: bool = False
+    again: int = 0
 
     @property
     def id(self) -> str:
         """The id of the notification."""
         return derived_id(self.order_id, f"notification:{self.kind.value}:{self.subject}")
+
+    @property
+    def most_attempts(self) -> int:
+        """How often it may be handed in: once more after a lost answer, and once for each decision."""
+        return _MOST_ATTEMPTS + self.again
 
 
 @dataclass(frozen=True)
@@ -57,21 +65,21 @@ class Links:
 
 
 class _SentMeanwhile(Exception):
-    """Another attempt at the same mail, given up for lost, has sent it after all."""
+    """Other attempts at the same mail, given up for lost, have sent it after all, or used up what may be tried."""
 
 
 class _Attempt:
     """One attempt at a mail, which counts from the moment in which the server may have it."""
 
-    def __init__(self, database: Database, notice_id: str) -> None:
+    def __init__(self, database: Database, notice: Notice) -> None:
         self.number = 0
         self._database = database
-        self._notice_id = notice_id
+        self._notice = notice
 
     async def begin(self) -> None:
         """The server is ready for the mail. Raises _SentMeanwhile."""
         async with self._database.statement() as connection:
-            number = await records.begin_attempt(connection, self._notice_id, most=_MOST_ATTEMPTS)
+            number = await records.begin_attempt(connection, self._notice.id, most=self._notice.most_attempts)
         if number is None:
             raise _SentMeanwhile
         self.number = number
@@ -104,7 +112,8 @@ class Notifications:
         """Send one e-mail. The attempt is counted just before the server may have it, and taken back if it refuses it.
 
         So after a crash or a lost answer it is known that the mail may have gone: it is sent once more, under the same
-        Message-ID and recorded as repeated, and never a third time.
+        Message-ID and recorded as repeated. Where that answer is lost too, the mail is unconfirmed, and sent a third
+        time only by a person's decision.
         """
         values = {
             "id": notice.id,
@@ -117,32 +126,32 @@ class Notifications:
             found = await records.intend_with_content(connection, values, to_come=_TO_COME, refund=refund)
         if found is None:
             raise LookupError("a notification for an order without a record")
-        if found.status in _FINAL or found.attempts >= _MOST_ATTEMPTS:
-            before = await self._how_it_ended(values)
+        if found.status in _FINAL or found.attempts >= notice.most_attempts:
+            before = await self._how_it_ended(notice, values)
             if before is not None:
                 return before
         mail = self._compose(notice, found)
-        attempt = _Attempt(self._database, notice.id)
+        attempt = _Attempt(self._database, notice)
         with provider_failures():
             try:
                 await self._hand_in(notice, mail, attempt)
             except _SentMeanwhile:
-                return await self._how_it_ended(values) or NotificationStatus.REPEATED
+                return await self._how_it_ended(notice, values) or NotificationStatus.UNCONFIRMED
         status = NotificationStatus.REPEATED if attempt.number > 1 else NotificationStatus.SENT
         async with self._database.statement() as connection:
             await records.finish(connection, notice.id, status)
         return status
 
-    async def _how_it_ended(self, values: dict[str, Any]) -> NotificationStatus | None:
+    async def _how_it_ended(self, notice: Notice, values: dict[str, Any]) -> NotificationStatus | None:
         """How the mail was sent before, if nothing more is to be done; else it is written down as intended."""
         async with self._database.transaction() as connection:
             row = await records.intend(connection, values)
             if row.status in _FINAL:
                 return NotificationStatus(row.status)
-            if row.attempts < _MOST_ATTEMPTS:
+            if row.attempts < notice.most_attempts:
                 return None
-            await records.finish(connection, values["id"], NotificationStatus.REPEATED)
-        return NotificationStatus.REPEATED
+            await records.finish(connection, notice.id, NotificationStatus.UNCONFIRMED)
+        return NotificationStatus.UNCONFIRMED
 
     async def tell_operators(self, *, limit: int = 20) -> int:
         """Mail the operators about exceptions that they have not been told of; the number of mails."""

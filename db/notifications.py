@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, bindparam, func, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, bindparam, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -106,14 +106,18 @@ async def forget_attempt(connection: AsyncConnection, notification_id: str) -> N
 
 @cache
 def _finish(status: NotificationStatus) -> Statement:
-    sent = func.now() if status is not NotificationStatus.REFUSED else None
+    sent = func.now() if status in (NotificationStatus.SENT, NotificationStatus.REPEATED) else None
     open_still = Notification.status != NotificationStatus.REPEATED.value
     ended = update(Notification).where(Notification.id == bindparam("this"), open_still)
-    return Statement(ended.values(status=status.value, sent_at=sent))
+    told: Any = status.value
+    if status is NotificationStatus.SENT:
+        given_up = Notification.status == NotificationStatus.UNCONFIRMED.value
+        told = case((given_up, NotificationStatus.REPEATED.value), else_=status.value)
+    return Statement(ended.values(status=told, sent_at=sent))
 
 
 async def finish(connection: AsyncConnection, notification_id: str, status: NotificationStatus) -> None:
-    """Record how the sending ended. What was repeated stays so: of two attempts the first may end last."""
+    """Record how the sending ended. What was repeated stays so: of several attempts the first may end last."""
     await _finish(status).rows(connection, this=notification_id)
 
 

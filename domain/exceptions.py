@@ -29,6 +29,7 @@ class ExceptionKind(StrEnum):
     REFUND_UNTOLD = "refund_untold"
     PAYMENT_DISPUTED = "payment_disputed"
     NOTICE_REFUSED = "notice_refused"
+    NOTICE_UNCONFIRMED = "notice_unconfirmed"
     STEP_FAILED = "step_failed"
     WORKFLOW_ENDED = "workflow_ended"
     ORDER_STUCK = "order_stuck"

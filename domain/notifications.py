@@ -22,6 +22,8 @@ class NotificationStatus(StrEnum):
     SENT = "sent"
     REPEATED = "repeated"
     """sent again because the mail server's first answer was lost: the customer may have it twice"""
+    UNCONFIRMED = "unconfirmed"
+    """sent again, and never confirmed: the customer may have it twice or not at all, and a person decides"""
     REFUSED = "refused"
     """the mail server refuses this recipient for good"""
 

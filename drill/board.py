@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from drill.laws import AT_EVERY_MOMENT
-from drill.laws.notifications import given_up
 from drill.run import Drill
 from drill.verdict import Verdict, seconds
 
@@ -92,7 +91,6 @@ def figures(verdict: Verdict) -> Mapping[str, str]:
     """The drill in figures, by what they measure."""
     drill = verdict.drill
     memory = [mb for _, mb in drill.memory]
-    lost = sum(len(given_up(verdict.case, order_id)) for order_id in verdict.case.lives)
     return {
         "seed": str(drill.settings.seed),
         "orders accepted": str(len(drill.accepted)),
@@ -101,7 +99,6 @@ def figures(verdict: Verdict) -> Mapping[str, str]:
         "first order moved again, median": verdict.recovery(0.5),
         "first order moved again, slowest": verdict.recovery(1.0),
         "e-mails sent twice, with a reason": str(len(verdict.repeated)),
-        "e-mails that the mail server lost twice": str(lost),
         "memory of the stack": f"{memory[0]:.0f} MB at first, {memory[-1]:.0f} MB at last" if memory else "not weighed",
     }
 

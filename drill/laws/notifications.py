@@ -1,6 +1,6 @@
 """The customer is told once of each thing; twice at most, and only where an answer was lost.
 
-A mail server that takes two tries and says nothing to either may have kept neither: that is named, and no breach.
+Where the mail server confirmed neither of two tries a person is asked, and each decision allows one copy more.
 """
 
 from collections import Counter
@@ -15,8 +15,8 @@ from drill.laws.case import Breach, Case
 
 NEAR = 20.0
 """seconds around a mail in which a fault may have lost the answer to it"""
-_TRIES = 2
-_WORDLESS = frozenset({"dropped_before", "garbage"})
+_MOST = 2
+"""copies without a person's decision"""
 _LOSES_ANSWERS = frozenset({"mail", "mailbox", "worker", "postgres", "temporal", "disk", "links", "upgrade"})
 
 
@@ -37,13 +37,13 @@ def each_thing_is_told_once(case: Case) -> Iterator[Breach]:
     for life, row in case.orders():
         mails = boxes.get(life.mailbox, [])
         for message_id, copies in _copies(mails).items():
-            if (trouble := _too_often(case, copies)) is not None:
+            if (trouble := _too_often(case, copies, most=_MOST + _decided(case, life.id))) is not None:
                 yield Breach(law, f"“{copies[0]['subject']}” ({message_id}): {trouble}", life.id, _at(copies[-1]))
         if row["closed_at"] is None:
             continue
         least, most = _wanted(case, life.id, row["status"])
         told = len(_copies(mails))
-        if not least - len(given_up(case, life.id)) <= told <= most:
+        if not least <= told <= most:
             subjects = sorted(mail["subject"] for mail in mails)
             yield Breach(law, f"{row['status']}: {least} to {most} different mails, not {told}: {subjects}", life.id)
 
@@ -51,25 +51,10 @@ def each_thing_is_told_once(case: Case) -> Iterator[Breach]:
 def nothing_is_told_three_times(case: Case) -> Iterator[Breach]:
     """At every moment."""
     counted = Counter((mail["message_id"], mail["subject"]) for mail in case.books.mails if _is_customers(mail))
+    orders = {row["message_id"]: row["order_id"] for row in case.books.tables["notifications"]}
     for (message_id, subject), count in counted.items():
-        if count > 2:
+        if count > _MOST + _decided(case, orders.get(message_id, "")):
             yield Breach("nothing is told three times", f"“{subject}” ({message_id}) was sent {count} times")
-
-
-def given_up(case: Case, order_id: str) -> list[str]:
-    """Mails, by Message-ID, that the mail server lost twice without a word: after two tries Waybill sends no third.
-
-    By the server's own log it was offered each of them twice at least, and never said that it took one.
-    """
-    came = {mail["message_id"] for mail in case.books.mails}
-    offered: Counter[str] = Counter()
-    for call in case.books.mail_calls:
-        offered[call["message_id"]] += 1 if call["outcome"] in _WORDLESS else 0
-    return [
-        notice["message_id"]
-        for notice in case.books.of("notifications", order_id)
-        if notice["message_id"] not in came and offered[notice["message_id"]] >= _TRIES
-    ]
 
 
 def repeated(case: Case) -> list[Repeated]:
@@ -95,10 +80,16 @@ def _wanted(case: Case, order_id: str, status: str) -> tuple[int, int]:
     return 1, 1
 
 
-def _too_often(case: Case, copies: list[Row]) -> str | None:
+def _decided(case: Case, order_id: str) -> int:
+    """How often a person had a mail of the order sent once more."""
+    asked = [e for e in case.books.of("exceptions", order_id) if e["kind"] == "notice_unconfirmed"]
+    return sum(e["resolution"] == "retry" for e in asked)
+
+
+def _too_often(case: Case, copies: list[Row], *, most: int) -> str | None:
     if len(copies) == 1:
         return None
-    if len(copies) > 2:
+    if len(copies) > most:
         return f"sent {len(copies)} times"
     if _reason(case, copies) is None:
         return "sent twice, and no answer of the mail server can have been lost"

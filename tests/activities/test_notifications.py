@@ -103,8 +103,35 @@ async def test_however_often_the_answer_is_lost_the_customer_gets_two_mails_at_m
     for _ in range(2):
         with pytest.raises(ApplicationError):
             await notifications.notify(notice)
-    assert [await notifications.notify(notice) for _ in range(2)] == [NotificationStatus.REPEATED] * 2
+    assert [await notifications.notify(notice) for _ in range(2)] == [NotificationStatus.UNCONFIRMED] * 2
     assert len(await mailbox.arrived()) == 2
+    assert await record(world) == ("unconfirmed", 2, False)
+
+
+async def test_a_persons_decision_sends_an_unconfirmed_mail_once_more_and_no_oftener(
+    world: World, mailbox: Mailbox, notifications: Notifications, notice: Notice
+) -> None:
+    await mailbox.turn(lost_answer_next=3)
+    for decided in (notice, notice, replace(notice, again=1)):
+        with pytest.raises(ApplicationError):
+            await notifications.notify(decided)
+    assert await notifications.notify(replace(notice, again=1)) is NotificationStatus.UNCONFIRMED
+    assert len(await mailbox.arrived()) == 3
+    assert await notifications.notify(replace(notice, again=2)) is NotificationStatus.REPEATED
+    assert await record(world) == ("repeated", 4, True)
+
+
+async def test_an_attempt_that_ends_well_after_all_settles_an_unconfirmed_mail(
+    world: World, database: Database, notifications: Notifications, notice: Notice
+) -> None:
+    slow = SlowMailer()
+    first = asyncio.create_task(office(database, slow).notify(notice))
+    await slow.began.wait()
+    async with database.transaction() as connection:
+        await records.begin_attempt(connection, notice.id, most=2)
+    assert await notifications.notify(notice) is NotificationStatus.UNCONFIRMED
+    slow.go_on.set()
+    await first
     assert (await record(world))[0] == "repeated"
 
 

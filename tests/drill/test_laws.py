@@ -9,7 +9,7 @@ from drill.evidence import Story
 from drill.faults import Fault, Kind
 from drill.injector import Injected
 from drill.laws import Case, judge
-from drill.laws.notifications import given_up, repeated
+from drill.laws.notifications import repeated
 from tests.drill.healthy import at, healthy, life, mail, order, with_books, with_objects, with_table
 
 
@@ -222,15 +222,18 @@ def test_a_mail_that_came_twice_after_the_mail_server_died_is_named_and_no_breac
     assert [(each.order_id, each.fault) for each in repeated(excused)] == [("order-1", "kill mail, 1 s")]
 
 
-def test_a_mail_that_the_mail_server_lost_twice_is_named_and_no_breach() -> None:
-    case = a_mail_is_missing(healthy())
-    name = "<1-confirmed@shop.example>"
-    noted = with_table(case, "notifications", [{"order_id": "order-1", "message_id": name}])
-    lost = [{"message_id": name, "outcome": "dropped_before"}]
-    assert judge(with_books(noted, mail_calls=lost))["each thing is told once"]
-    twice = with_books(noted, mail_calls=2 * lost)
-    assert judge(twice)["each thing is told once"] == []
-    assert given_up(twice, "order-1") == [name]
+def test_a_third_copy_that_a_person_decided_to_send_is_no_breach() -> None:
+    case = healthy()
+    fault = Fault(number=2, at=4, kind=Kind.KILL, seconds=1, targets=("mail",))
+    told = case.books.mails[0]
+    tripled = replace(
+        with_books(case, mails=[*case.books.mails, told, told]), injected=(Injected(fault, at(4), at(6)),)
+    )
+    noted = with_table(tripled, "notifications", [{"order_id": "order-1", "message_id": told["message_id"]}])
+    assert judge(noted)["nothing is told three times"]
+    asked = {"order_id": "order-1", "kind": "notice_unconfirmed", "status": "resolved", "resolution": "retry"}
+    decided = judge(with_table(noted, "exceptions", [{**asked, "id": "exc-1"}]))
+    assert decided["nothing is told three times"] == decided["each thing is told once"] == []
 
 
 def test_a_slow_recovery_while_something_else_was_broken_is_no_breach() -> None:

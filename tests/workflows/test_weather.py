@@ -79,13 +79,30 @@ async def test_a_mail_whose_answer_was_lost_is_repeated_once_and_recorded_so(hou
     assert await house.notices(order) == {"confirmed": "repeated"}
 
 
-async def test_a_mail_whose_answers_are_always_lost_goes_out_twice_and_no_more(house: House) -> None:
+@pytest.mark.parametrize(
+    ("action", "copies", "status"), [(Action.RETRY, 3, "repeated"), (Action.SKIP, 2, "unconfirmed")]
+)
+async def test_a_mail_whose_answers_are_always_lost_goes_out_twice_and_then_a_person_decides(
+    house: House, action: Action, copies: int, status: str
+) -> None:
     await house.receive("MUG", 10)
-    await house.mail_server(lost_answer_next=9)
+    await house.mail_server(lost_answer_next=2)
     order = await house.place()
     await house.labelled(order)
+    await house.resolve(order, ExceptionKind.NOTICE_UNCONFIRMED, action)
+    await house.hand_over(order)
+    await house.noticed(order, "shipped")
+    assert await house.mails(order) == ["confirmed"] * copies + ["shipped"]
+    assert await house.notices(order) == {"confirmed": status, "shipped": "sent"}
+
+
+async def test_a_mail_that_was_lost_on_the_way_twice_reaches_the_customer_by_a_decision(house: House) -> None:
+    await house.receive("MUG", 10)
+    await house.mail_server(drop_before_next=2)
+    order = await house.place()
+    await house.resolve(order, ExceptionKind.NOTICE_UNCONFIRMED, Action.RETRY)
     await house.noticed(order, "confirmed")
-    assert await house.mails(order) == ["confirmed", "confirmed"]
+    assert await house.mails(order) == ["confirmed"]
 
 
 async def test_a_mail_server_that_is_busy_gets_each_mail_once(house: House) -> None:

@@ -12,7 +12,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from activities.failures import KEY_SPENT, TOLD
 from activities.notifications import Notice, Notifications
 from activities.refunds import MOST_KEYS, RefundOutcome, RefundRefused, Refunds, RefundStep
-from domain.notifications import NoticeKind
+from domain.notifications import NoticeKind, NotificationStatus
 from domain.refunds import GrantStatus
 
 Input = TypeVar("Input")
@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 # A provider's idempotency keys live 24 h at least; no step retries beyond them.
 _PATIENCE = timedelta(hours=20)
 _PATIENTLY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=60))
+_UNCONFIRMED = "the mail server was given the e-mail twice and confirmed neither, so it may have arrived or not"
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,12 @@ class RefundWorkflow:
     async def _tell(self, refund: PayRefund, outcome: RefundOutcome) -> None:
         notice = Notice(outcome.order_id, NoticeKind.REFUNDED, refund.refund_id)
         try:
-            await _run(Notifications.notify, notice, "Tell the customer: refunded")
+            sent = await _run(Notifications.notify, notice, "Tell the customer: refunded")
+            reason = _UNCONFIRMED if sent is NotificationStatus.UNCONFIRMED else None
         except ActivityError as error:
-            await self._refuse(RefundRefused(refund.refund_id, refund.decision, _reason(error), untold=True))
+            reason = _reason(error)
+        if reason is not None:
+            await self._refuse(RefundRefused(refund.refund_id, refund.decision, reason, untold=True))
 
     async def _refuse(self, refused: RefundRefused) -> None:
         await workflow.execute_activity_method(
