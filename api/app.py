@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from api import (
     catalogue,
@@ -40,7 +41,7 @@ from api.metrics import WebMetrics
 MAX_AT_ONCE = 200
 """requests; with their bodies and answers they fit into memory, and the last one still has its turn in time"""
 
-ROUTERS = (
+_ROUTERS = (
     orders.router,
     ledger.router,
     money_checks.router,
@@ -69,6 +70,17 @@ ROUTERS = (
 )
 
 
+def _routes() -> list[BaseRoute]:
+    api = APIRouter()
+    for router in _ROUTERS:
+        api.include_router(router)
+    return api.routes
+
+
+_ROUTES = _routes()
+"""the API's, for every application of a process: the framework reads signatures and models once for each of these"""
+
+
 def new_app(
     *,
     metrics: WebMetrics,
@@ -84,6 +96,7 @@ def new_app(
     Before it serves, its ``state.services`` must be set: by ``lifespan``, or by whoever made it.
     """
     app = FastAPI(
+        routes=_ROUTES,
         title="Waybill",
         version="1",
         description=describing.DESCRIPTION,
@@ -94,7 +107,7 @@ def new_app(
         # The framework's own telemetry would send paths, queries and texts of errors: ours is put around the app.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    for router in (*ROUTERS, *pages):
+    for router in pages:
         app.include_router(router)
     problems.install(app)
     describing.install(app)

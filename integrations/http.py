@@ -16,9 +16,11 @@ What every call has: a bounded pool, a bounded time to connect, a bounded total 
 import asyncio
 import json
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 import httpx2
@@ -53,12 +55,19 @@ def new_client(*, connections: int = 20, connect: timedelta = CONNECT) -> httpx2
     server is just closing ends as OutcomeUnknown for no good reason.
     """
     return httpx2.AsyncClient(
+        verify=_trust(),
         timeout=httpx2.Timeout(TOTAL.total_seconds(), connect=connect.total_seconds(), pool=connect.total_seconds()),
         limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=4.0),
         follow_redirects=False,
         # Proxies of the environment are for the outside world, never for a server on this machine.
         mounts={"all://127.0.0.1": None, "all://localhost": None},
     )
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The certificates that every client trusts: reading them takes longer than a call."""
+    return httpx2.create_ssl_context()
 
 
 @dataclass(frozen=True, kw_only=True)
