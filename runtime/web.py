@@ -33,10 +33,14 @@ from workflows.stock.gateway import TransferGateway
 _TEMPORAL_WITHIN = timedelta(seconds=1)
 
 
-def create_app(settings: Settings, traces: Traces = UNTRACED) -> FastAPI:
-    """The application of the web process. It starts whether or not database and Temporal are there yet."""
+def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Database | None = None) -> FastAPI:
+    """The application of the web process. It starts whether or not database and Temporal are there yet.
+
+    ``database`` is one that somebody else closes.
+    """
     metrics = WebMetrics()
-    database = Database(
+    given = database is not None
+    database = database or Database(
         settings.database_url, pool_size=settings.database_pool, application="waybill-web", patience=A_CALLERS
     )
     outside = connect_outside(settings, traces.observing(metrics.provider_call))
@@ -73,7 +77,8 @@ def create_app(settings: Settings, traces: Traces = UNTRACED) -> FastAPI:
             yield
         finally:
             await outside.aclose()
-            await database.close()
+            if not given:
+                await database.close()
 
     pages = OrderPages(
         database=database,

@@ -116,11 +116,15 @@ class Crew:
         )
 
 
-async def crew(settings: Settings, *, client: Client | None = None, traces: Traces = UNTRACED) -> Crew:
-    """Wire a worker's parts from the settings; ``client`` is one that is connected already."""
+async def crew(
+    settings: Settings, *, client: Client | None = None, database: Database | None = None, traces: Traces = UNTRACED
+) -> Crew:
+    """Wire a worker's parts from the settings; ``client`` and ``database`` are ones that are connected already."""
     metrics = WorkerMetrics()
     observe = traces.observing(metrics.provider_call)
-    database = Database(settings.database_url, pool_size=settings.database_pool, application="waybill-worker")
+    database = database or Database(
+        settings.database_url, pool_size=settings.database_pool, application="waybill-worker"
+    )
     outside = connect_outside(settings, observe, metrics.breaker)
     client = client or await connect(settings, traces=traces)
     stock = StockKeeper(database)

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,8 @@ import pytest
 
 from db.migrate import migrate
 from local.postgres import Postgres
+from tests.ground import Ground, open_ground
+from tests.street import Street, open_street
 
 _DSN = "WAYBILL_TEST_POSTGRES"
 _TEMPLATE = "waybill_template"
@@ -73,10 +76,41 @@ def postgres_dsn() -> str:
 @pytest.fixture
 async def database_url(postgres_dsn: str) -> AsyncIterator[str]:
     """A database of the test's own, with every migration applied."""
+    async with new_database(postgres_dsn) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def kept_ground(postgres_dsn: str) -> AsyncIterator[Ground]:
+    """The database that this process's tests have one after the other."""
+    async with new_database(postgres_dsn) as url, open_ground(url) as ground:
+        yield ground
+
+
+@pytest.fixture
+async def ground(kept_ground: Ground) -> Ground:
+    """An empty database, and connections to it."""
+    await kept_ground.clear()
+    return kept_ground
+
+
+@pytest.fixture(scope="session")
+async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Street]:
+    """Temporal, sandbox and mail server."""
+    folder: Path = tmp_path_factory.mktemp("street")
+    async with open_street(folder) as street:
+        yield street
+
+
+@asynccontextmanager
+async def new_database(postgres_dsn: str) -> AsyncIterator[str]:
+    """A database with every migration applied, until the block ends."""
     name = f"test_{uuid.uuid4().hex}"
     await _execute(postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY file_copy")
-    yield postgres_dsn.rpartition("/")[0] + f"/{name}"
-    await _execute(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+    try:
+        yield postgres_dsn.rpartition("/")[0] + f"/{name}"
+    finally:
+        await _execute(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def _execute(dsn: str, statement: str) -> None:

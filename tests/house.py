@@ -27,6 +27,7 @@ from runtime.settings import Providers, Settings, SmtpTls
 from runtime.web import create_app
 from runtime.worker import Crew, crew
 from tests.findings import Findings
+from tests.ground import Ground
 from tests.street import EASYPOST_KEY, EASYPOST_SECRET, KEY_RING_SETTING, STRIPE_KEY, STRIPE_SECRET, Street
 from workflows.gateway import OrderGateway
 
@@ -288,7 +289,7 @@ def total(goods: dict[str, int]) -> int:
 
 @asynccontextmanager
 async def open_house(
-    street: Street, database_url: str, *, running: Callable[[Settings], AbstractAsyncContextManager[None]] | None = None
+    street: Street, ground: Ground, *, running: Callable[[Settings], AbstractAsyncContextManager[None]] | None = None
 ) -> AsyncIterator[House]:
     """A worker with its relay and the web app over a database; everything on the street is tidied first.
 
@@ -297,17 +298,19 @@ async def open_house(
     await street.tidy()
     # Parcels move when a test says so, never by the clock.
     (await street.sandbox.put("/control/dials/easypost", json={"label_created_seconds": 3600})).raise_for_status()
-    settings = _settings(street, database_url)
+    settings = _settings(street, ground.url)
     client = await connect(settings, lazy=False)
-    parts = await crew(settings, client=client)
-    database = Database(database_url, pool_size=3)
+    parts = await crew(settings, client=client, database=ground.database)
     gateway = OrderGateway(client, task_queue=settings.temporal_task_queue)
-    key = await _api_key(database)
+    key = await _api_key(ground.database)
     try:
-        async with running(settings) if running else _here(settings, parts), _shop(settings, key) as http:
+        async with (
+            running(settings) if running else _here(settings, parts, ground),
+            _shop(settings, key) as http,
+        ):
             yield House(
                 street=street,
-                database=database,
+                database=ground.database,
                 client=client,
                 settings=settings,
                 gateway=gateway,
@@ -316,21 +319,18 @@ async def open_house(
             )
     finally:
         await parts.outside.aclose()
-        await parts.database.close()
-        await database.close()
 
 
 @asynccontextmanager
-async def _here(settings: Settings, parts: Crew) -> AsyncIterator[None]:
-    async with _web(settings), parts.worker(settings), _relay(parts):
+async def _here(settings: Settings, parts: Crew, ground: Ground) -> AsyncIterator[None]:
+    async with _web(settings, ground), parts.worker(settings), _relay(parts):
         yield
 
 
 @asynccontextmanager
-async def _web(settings: Settings) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        create_app(settings), host="127.0.0.1", port=settings.web_port, log_config=None, access_log=False
-    )
+async def _web(settings: Settings, ground: Ground) -> AsyncIterator[None]:
+    app = create_app(settings, database=ground.web)
+    config = uvicorn.Config(app, host="127.0.0.1", port=settings.web_port, log_config=None, access_log=False)
     server = HealthServer(config)
     serving = asyncio.create_task(server.serve())
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells of its start by this alone

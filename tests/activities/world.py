@@ -1,12 +1,9 @@
 """A small shop in a real database: two warehouses, a few SKUs, orders accepted as the API accepts them."""
 
-import uuid
-from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 from sqlalchemy import Row, text
 
@@ -16,9 +13,9 @@ from db import orders as order_records
 from db import stock as stock_records
 from db.base import Database
 from db.stock import Change
-from db.tables import Base
 from domain.orders import Address, Customer, Line, OrderStatus, derived_id, order_id
 from domain.stock import MovementKind, Plan, PlannedFulfilment
+from tests.ground import Ground
 
 CUSTOMER = Customer("Ada Lindgren", "ada@customer.example")
 ADDRESS = Address("417 Montgomery Street", "San Francisco", "94104", "US", name="Ada Lindgren", state="CA")
@@ -152,26 +149,16 @@ def planned_of(oid: str, plan: Plan) -> tuple[PlannedFulfilment, ...]:
     )
 
 
-@pytest.fixture(scope="session")
-async def shop_url(postgres_dsn: str) -> AsyncIterator[str]:
-    """One database for all tests of this process that empty it before they begin."""
-    name = f"shop_{uuid.uuid4().hex}"
-    server = await asyncpg.connect(postgres_dsn)
-    await server.execute(f"CREATE DATABASE {name} TEMPLATE waybill_template STRATEGY file_copy")
-    yield postgres_dsn.rpartition("/")[0] + f"/{name}"
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await server.close()
+@pytest.fixture
+def shop_url(ground: Ground) -> str:
+    """An empty database."""
+    return ground.url
 
 
 @pytest.fixture
-async def database(shop_url: str) -> AsyncIterator[Database]:
+def database(ground: Ground) -> Database:
     """A pool of connections to an empty database."""
-    database = Database(shop_url, pool_size=5)
-    async with database.transaction() as connection:
-        for table in reversed(Base.metadata.sorted_tables):
-            await connection.execute(table.delete())
-    yield database
-    await database.close()
+    return ground.database
 
 
 @pytest.fixture

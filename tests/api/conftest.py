@@ -2,13 +2,11 @@
 
 import base64
 import os
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import httpx2
 import pytest
 from fastapi import FastAPI, Request
@@ -21,7 +19,6 @@ from api.services import Services
 from console.orders import OrderPages
 from db import catalogue, identity
 from db.base import Database
-from db.tables import Base
 from domain.errors import WaybillError
 from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
@@ -40,6 +37,7 @@ from runtime.codec import EncryptionCodec
 from runtime.links import OrderLinks
 from runtime.web import decoder
 from templates.render import Templates
+from tests.ground import Ground
 from workflows.money.refund import PayRefund
 
 STRIPE_SECRET = "whsec_test_0123456789abcdef"
@@ -245,45 +243,23 @@ def order_body(reference: str = "1001", **changes: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="session")
-async def shared_url(postgres_dsn: str) -> str:
-    """One database for all tests of the API: emptying it takes milliseconds, making one a third of a second."""
-    name = f"api_{uuid.uuid4().hex}"
-    connection = await asyncpg.connect(postgres_dsn)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE waybill_template STRATEGY file_copy")
-    await connection.close()
-    return postgres_dsn.rpartition("/")[0] + f"/{name}"
-
-
-@pytest.fixture(scope="session")
-async def shared(shared_url: str) -> AsyncIterator[Database]:
-    """Its connections, with the statements that they have prepared."""
-    database = Database(shared_url, pool_size=5)
-    yield database
-    await database.close()
+@pytest.fixture
+def database_url(ground: Ground) -> str:
+    """An empty database."""
+    return ground.url
 
 
 @pytest.fixture
-async def database_url(shared_url: str) -> str:
-    """The database, empty."""
-    connection = await asyncpg.connect(shared_url)
-    # Names of our own tables, in one journey.
-    await connection.execute("".join(f"DELETE FROM {table.name};" for table in reversed(Base.metadata.sorted_tables)))  # noqa: S608
-    await connection.close()
-    return shared_url
-
-
-@pytest.fixture
-async def database(shared: Database, database_url: str) -> Database:
+async def database(ground: Ground) -> Database:
     """A database with two SKUs and one warehouse."""
     address = {"street1": "110 Raritan Center Pkwy", "city": "Edison", "postal_code": "08837", "country": "US"}
     size = {"weight_grams": 1180, "length_mm": 300, "width_mm": 210, "height_mm": 190}
-    async with shared.transaction() as connection:
+    async with ground.database.transaction() as connection:
         for sku, name, active in (("KETTLE", "Kettle", True), ("MUG", "Mug", True), ("OLD-MUG", "Old mug", False)):
             values = {"sku": sku, "name": name, "price": 6900, "currency": "USD", "active": active, **size}
             await catalogue.put_sku(connection, values)
         await catalogue.put_warehouse(connection, {"code": "EDI", "name": "Edison", "address": address, "priority": 1})
-    return shared
+    return ground.database
 
 
 @pytest.fixture

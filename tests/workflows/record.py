@@ -13,6 +13,7 @@ from pathlib import Path
 from db.migrate import migrate
 from local.postgres import Postgres
 from runtime.logs import configure_logs
+from tests.ground import open_ground
 from tests.house import open_house
 from tests.street import open_street
 from tests.workflows.scrubbing import scrubbed
@@ -36,7 +37,7 @@ async def record(names: Sequence[str], folder: Path) -> None:
         for story in names:
             url = await postgres.create_database(f"story_{story}")
             await asyncio.to_thread(migrate, url)
-            async with open_house(street, url) as house:
+            async with open_ground(url) as ground, open_house(street, ground) as house:
                 name = await STORIES[story](house)
                 transfer = name.startswith("transfer-")
                 handle = house.client.get_workflow_handle(name) if transfer else house.handle(name)

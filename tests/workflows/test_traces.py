@@ -5,7 +5,6 @@ import json
 import os
 import sys
 import threading
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -29,6 +27,7 @@ from runtime.otlp import Otlp
 from runtime.plugin import waybill_plugin
 from runtime.settings import Settings
 from runtime.traces import UNTRACED, Traces
+from tests.ground import Ground
 from tests.house import House, open_house
 from tests.street import KEY_RING, ROOT, Street
 from workflows.orders.workflow import OrderWorkflow
@@ -64,22 +63,12 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-async def module_database(postgres_dsn: str) -> AsyncIterator[str]:
-    """A database for the one journey that these tests look at."""
-    name = f"traces_{uuid.uuid4().hex}"
-    server = await asyncpg.connect(postgres_dsn)
-    await server.execute(f"CREATE DATABASE {name} TEMPLATE waybill_template STRATEGY file_copy")
-    yield postgres_dsn.rpartition("/")[0] + f"/{name}"
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await server.close()
-
-
-@pytest.fixture(scope="module")
-async def told(street: Street, module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Told:
+async def told(street: Street, kept_ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """An order is placed, paid, shipped and delivered; its page is read."""
     told, folder = Told(), tmp_path_factory.mktemp("traces")
     with collector(told) as endpoint:
-        async with open_house(street, module_database, running=lambda s: two_processes(s, endpoint, folder)) as house:
+        await kept_ground.clear()
+        async with open_house(street, kept_ground, running=lambda s: two_processes(s, endpoint, folder)) as house:
             await journey(house, told)
     told.lines = [json.loads(line) for log in folder.glob("*.log") for line in log.read_text().splitlines()]
     return told
