@@ -10,10 +10,12 @@ import asyncpg
 from sqlalchemy import BigInteger, DateTime, MetaData, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from db.faults import FAULTS
 from db.statements import driver_of, told_as_ever
 
 NAMING = {
@@ -25,6 +27,8 @@ NAMING = {
 }
 
 
+_SERVED = "served"
+"""marks a pooled connection that was open when somebody took it"""
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 DRIVER = "postgresql+asyncpg://"
@@ -110,7 +114,7 @@ class Database:
         try:
             async with self.reading() as connection:
                 await connection.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError, TimeoutError):
+        except FAULTS:
             return False
         return True
 
@@ -130,21 +134,26 @@ async def _give_up(driver: "asyncpg.Connection[Any]") -> None:
     try:
         if driver.is_in_transaction():
             await driver.execute("ROLLBACK")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except FAULTS:
         pass  # what went wrong first is told
     finally:
         if driver.is_in_transaction():
             driver.terminate()
 
 
-def _refuse_lost(connection: DBAPIConnection, *_: object) -> None:
+def _refuse_lost(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
     """Have the pool replace its connections once the server has closed one.
 
     The driver has been told of that by then, so looking costs nothing; a ping would be three journeys each time.
+    Raises ConnectionError where the server closes new ones as well.
     """
     driver: asyncpg.Connection[Any] = connection.driver_connection
-    if driver.is_closed():
+    if not driver.is_closed():
+        record.info[_SERVED] = True
+    elif _SERVED in record.info:
         raise InvalidatePoolError
+    else:
+        raise ConnectionError("the server closed a connection as soon as it was open")
 
 
 def checked_dsn(dsn: str) -> str:

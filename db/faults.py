@@ -11,6 +11,7 @@ FAULTS: tuple[type[Exception], ...] = (
     TimeoutError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
 )
 """Everything that talking to the database can raise; `is_away` tells those apart that pass."""
 
@@ -30,5 +31,6 @@ def _passes(error: BaseException) -> bool:
     state = getattr(error, "sqlstate", None) or getattr(cause, "sqlstate", None)
     if isinstance(state, str):
         return state.startswith(_PASSING_CLASSES)
-    passing = (OSError, TimeoutError, asyncpg.InterfaceError)
+    # The last is what a server's farewell looks like that arrives just when a statement is to be sent.
+    passing = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
     return isinstance(error, passing) or isinstance(cause, passing)

@@ -112,7 +112,7 @@ def told_as_ever(driver: "asyncpg.Connection[Any]", sql: str) -> Iterator[None]:
     """The driver's errors become what SQLAlchemy makes of them, without the values that were sent."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         broken = isinstance(error, asyncpg.IntegrityConstraintViolationError)
         kind, lost = IntegrityError if broken else DBAPIError, driver.is_closed()
         raise kind(sql, None, _Failure(error), hide_parameters=True, connection_invalidated=lost) from error

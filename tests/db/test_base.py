@@ -1,14 +1,21 @@
 """How the database is reached, and what it means when it is not."""
 
+import asyncio
+import os
 import socket
+import tempfile
+from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from db.base import Database, checked_dsn
 from db.faults import FAULTS, is_away
+from db.statements import driver_of
+from local.postgres import Postgres
 
 
 @pytest.mark.parametrize("dsn", ["postgresql://db/waybill", "postgres://user:word@db:5432/waybill?sslmode=require"])
@@ -95,6 +102,59 @@ async def test_a_connection_that_the_server_closed_while_nobody_used_it_is_repla
             assert (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one() != pid
 
 
+async def test_a_server_that_closes_every_new_connection_is_away() -> None:
+    """As one does that is just stopping."""
+
+    def hang_up(connection: DBAPIConnection, _: object) -> None:
+        connection.driver_connection.terminate()
+
+    database = Database(os.environ["WAYBILL_TEST_POSTGRES"])
+    event.listen(database.engine.sync_engine, "connect", hang_up)
+    with pytest.raises(FAULTS) as caught:
+        async with database.reading():
+            pass
+    assert is_away(caught.value)
+    await database.close()
+
+
+@pytest.mark.fuzz
+async def test_whenever_a_server_stops_and_starts_again_it_was_just_away() -> None:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        await asyncio.to_thread(
+            Path(folder).chmod, 0o755
+        )  # as root PostgreSQL runs as another user, who must reach its data
+        server = Postgres(Path(folder) / "postgres", durable=False)
+        await server.start()
+        database = Database(await server.create_database("waybill"), pool_size=10)
+        asked = [asyncio.create_task(ask(database)) for _ in range(16)]
+        for _ in range(40):
+            await asyncio.sleep(0.7)
+            await server.stop()
+            await asyncio.sleep(0.3)
+            await server.start()
+        for task in asked:
+            task.cancel()
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        await database.close()
+        await server.stop()
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 16
+
+
+async def ask(database: Database) -> None:
+    """Ask in every way, over and over. Raises the first thing that does not mean that the server is away."""
+    while True:
+        try:
+            async with database.transaction() as connection:
+                await connection.execute(text("SELECT 1"))
+            async with database.reading() as connection:
+                await connection.execute(text("SELECT 1"))
+                await driver_of(connection).fetch("SELECT 1")
+        except FAULTS as error:
+            if not is_away(error):
+                raise
+        await asyncio.sleep(0.002)
+
+
 async def test_the_search_index_knows_the_letters_of_every_language(database: Database) -> None:
     async with database.reading() as connection:
         for name in ("李伟", "øå"):
@@ -116,6 +176,7 @@ async def test_a_statement_that_is_wrong_is_a_bug_and_not_away(database: Databas
         (asyncpg.TooManyConnectionsError("53300"), True),
         (asyncpg.AdminShutdownError("57P01"), True),
         (asyncpg.CannotConnectNowError("57P03"), True),
+        (asyncpg.InternalClientError("cannot switch to state 12"), True),
         (asyncpg.UniqueViolationError("23505"), False),
         (asyncpg.UndefinedTableError("42P01"), False),
         (SQLAlchemyError("a bug"), False),
