@@ -9,6 +9,8 @@ FAULTS ?=
 MINUTES ?=
 PYTEST_WORKERS ?= 3
 export ORDERS EXIT SEED FAULTS MINUTES
+# Hundreds of processes are started: each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 OLD := import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, but %s is %s. Name another: make PYTHON=python3.12 ..." % (sys.executable, sys.version.split()[0]))
@@ -19,7 +21,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo up backup restore test format lint types contracts unit integration replay e2e test-cluster fuzz test-mutants bench bench-large drill fix lock clean bench-portals portal-check
+.PHONY: help setup setup-dev demo up backup restore test format lint types contracts suite unit integration replay e2e test-cluster fuzz test-mutants bench bench-large drill fix lock clean bench-portals portal-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +38,13 @@ backup: setup ## the data of `make up` in one archive under TO=backups, also whi
 restore: setup ## put FROM=archive back; REPLACE=yes where data would be replaced
 	@$(BIN)/python -m local restore
 
-test: format lint types contracts unit integration replay e2e ## everything below, in this order
+test: format lint contracts ## everything: the types beside unit, integration and replay, which wait much; then e2e
+	@$(MAKE) --no-print-directory types & types=$$!; \
+	$(MAKE) --no-print-directory suite e2e; tests=$$?; \
+	wait $$types && exit $$tests
+
+suite: setup-dev
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --ignore=tests/end_to_end --ignore=tests/production/test_town.py tests
 
 format: setup-dev ## check the formatting
 	$(BIN)/ruff format --check --quiet .
