@@ -31,7 +31,7 @@ from tests.ground import Ground
 from tests.street import EASYPOST_KEY, EASYPOST_SECRET, KEY_RING_SETTING, STRIPE_KEY, STRIPE_SECRET, Street
 from workflows.gateway import OrderGateway
 
-_MOST_SECONDS = 60
+_MOST_SECONDS = 120
 """in which time must have passed for an order"""
 _PLACES = {
     "EAST": {"street1": "417 Montgomery St", "city": "San Francisco", "state": "CA", "postal_code": "94104"},

@@ -21,6 +21,8 @@ class Weather:
     refused: bool = False
     """repeating cannot help, so a person decides"""
     away: bool = False
+    hours: int = 0
+    """for how long"""
 
 
 WEATHERS = {
@@ -37,7 +39,10 @@ WEATHERS = {
     "loses_its_answer": Weather({"status": "lost_answer"}, {"lost_answer_next": 1}),
     "answers_garbage": Weather({"status": "garbage"}, {"garbage_next": 1}),
     "is_slow": Weather({"status": "slow", "seconds": 0.8}, {"latency_ms": 800}),
+    "times_out": Weather({"status": "timeout"}),
+    "times_out_after": Weather({"status": "hang_after"}),
     "is_away": Weather(mail={"away": True}, away=True),
+    "is_away_for_an_hour": Weather(mail={"away": True}, away=True, hours=1),
 }
 
 
@@ -99,17 +104,24 @@ async def clear(house: House) -> None:
 async def see_through(house: House, order: str, step: Step, weather: Weather) -> None:
     """The weather passes: by itself, with time, or with the decision of the person who was asked."""
     if weather.away:
-        await _outlast(house, order)
+        await _outlast(house, order, step.provider, hours=weather.hours)
     elif weather.refused:
         await decide(house, order, step.asks)
 
 
-async def _outlast(house: House, order: str) -> None:
-    """Nobody answers until the order says so; then the weather clears, and the order goes on."""
+async def _outlast(house: House, order: str, provider: str, *, hours: int) -> None:
+    """Nobody answers until the order says so, and then for ``hours``; the weather clears, and the order goes on."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while "an answer to" not in (await house.record(order)).waiting["sentence"]:
         assert time.monotonic() < deadline, "the order never said what holds it up"
         await house.pass_time(order, seconds=5)
+    if hours:
+        await house.pass_time(order, hours=hours)
+        sentence = (await house.record(order)).waiting["sentence"]
+        assert f"({provider}: " in sentence
+        assert "then an operator decides" in sentence
+        assert await house.exceptions(order) == []
+    deadline = time.monotonic() + PATIENCE_SECONDS
     await clear(house)
     while "an answer to" in (await house.record(order)).waiting["sentence"]:
         assert time.monotonic() < deadline, "the order did not go on in good weather"
