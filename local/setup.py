@@ -89,7 +89,8 @@ def install(lock: Path) -> None:
             return
         say(f"uv could not install {lock}; trying pip, which may know another package index.")
     by_pip = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    result = run([*by_pip, "--require-hashes", "-r", str(lock)])
+    # Compiling everything takes longer than installing it; Python compiles what is imported at its first import.
+    result = run([*by_pip, "--no-compile", "--require-hashes", "-r", str(lock)])
     if result.returncode != 0:
         sys.stderr.write(result.stderr)
         sys.exit(f"Could not install {lock}: see above. Is a package index configured for pip?")

@@ -208,7 +208,9 @@ class Webhooks:
 
     def _until_due(self) -> float:
         """Seconds until the next delivery is due that nobody has in hand, within bounds."""
-        rows = self._books.execute("SELECT id, due_at FROM deliveries WHERE state = 'pending' ORDER BY due_at LIMIT 100")
+        rows = self._books.execute(
+            "SELECT id, due_at FROM deliveries WHERE state = 'pending' ORDER BY due_at LIMIT 100"
+        )
         due = next((row["due_at"] for row in rows if row["id"] not in self._in_hand), math.inf)
         return min(max(due - self._clock(), 0.02), _LOOK_SECONDS)
 

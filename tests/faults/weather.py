@@ -118,7 +118,7 @@ async def _outlast(house: House, order: str, provider: str, *, hours: int) -> No
     if hours:
         await house.pass_time(order, hours=hours)
         sentence = (await house.record(order)).waiting["sentence"]
-        assert f"({provider}: " in sentence
+        assert f"({'smtp' if provider == 'mail' else provider}: " in sentence
         assert "then an operator decides" in sentence
         assert await house.exceptions(order) == []
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -145,9 +145,9 @@ async def decide(house: House, order: str, kind: ExceptionKind) -> None:
         assert now.resolution == "resolved_itself", now.reason
 
 
-async def hand_over(house: House, order: str) -> None:
+async def hand_over(house: House, order: str, *, patience: float = PATIENCE_SECONDS) -> None:
     """The warehouse tries to hand the parcel over until it may; it repeats what nobody answered under the same key."""
-    deadline, key = time.monotonic() + PATIENCE_SECONDS, f"{order}:1"
+    deadline, key = time.monotonic() + patience, f"{order}:1"
     while time.monotonic() < deadline:
         try:
             await house.hand_over(order, key=key)
