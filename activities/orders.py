@@ -50,17 +50,15 @@ class OrderRecords:
     async def workflow_ended(self, order_id: str, *, run_id: str, how: str, runs: bool, at: datetime) -> bool:
         """Somebody ended a run of an open order's workflow in Temporal: have a person decide; whether that was news.
 
-        With ``runs`` the order runs all the same, since the run was reset: that is noted, and nobody needs to decide.
+        With ``runs`` the order runs all the same, since the run was reset: a person is told, and it waits for nobody.
         """
         async with self._database.transaction() as connection:
             order = await order_records.find(connection, order_id)
             if order is None or order.closed_at is not None:
                 return False
-            if runs and await exception_records.find(connection, derived_id(order_id, f"ended:{run_id}")) is None:
-                text = "The workflow was reset in Temporal; it goes on, and does nothing twice."
-                await order_records.add_entries(connection, order_id, [_entry(f"reset-{run_id}", at, "reset", text)])
             if runs:
-                return False
+                known = await exception_records.find(connection, derived_id(order_id, f"ended:{run_id}"))
+                return known is None and await _tell_of_reset(connection, order_id, run_id=run_id, at=at)
             # The status may be that of a run which is only on its way back to where an earlier one stood.
             left = any(row.handed_over_at for row in await shipment_records.fulfilments(connection, order_id))
             cancellable = OrderStatus(order.status) in CANCELLABLE and not left
@@ -110,6 +108,23 @@ class OrderRecords:
                     connection, row.id, resolution="resolved_itself", by="waybill", note="", at=at
                 )
             await exception_records.refresh_attention(connection, order_id)
+
+
+async def _tell_of_reset(connection: AsyncConnection, order_id: str, *, run_id: str, at: datetime) -> bool:
+    exception = OrderException(
+        id=derived_id(order_id, f"reset:{run_id}"),
+        kind=ExceptionKind.WORKFLOW_RESET,
+        reason="The order's workflow was reset in Temporal. It goes on, and does nothing twice. Skip: it was seen.",
+        actions=(Action.SKIP,),
+        opened_at=at,
+    )
+    if not await exception_records.open_exception(connection, exception_row(order_id, exception)):
+        return False
+    await exception_records.refresh_attention(connection, order_id)
+    await order_records.add_entries(
+        connection, order_id, [_entry(f"reset-{run_id}", at, "exception", exception.reason)]
+    )
+    return True
 
 
 async def _open_stuck(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:

@@ -32,6 +32,7 @@ class ExceptionKind(StrEnum):
     NOTICE_UNCONFIRMED = "notice_unconfirmed"
     STEP_FAILED = "step_failed"
     WORKFLOW_ENDED = "workflow_ended"
+    WORKFLOW_RESET = "workflow_reset"
     ORDER_STUCK = "order_stuck"
 
 
@@ -40,7 +41,7 @@ ABOUT_MONEY = frozenset(
     {_K.MONEY_MOVED_AFTER_CLOSE, _K.MONEY_DIFFERS, _K.REFUND_FAILED, _K.REFUND_UNTOLD, _K.PAYMENT_DISPUTED}
 )
 """Kinds that are decided on the record, whether or not the order's workflow still runs: it does not wait for them."""
-OPENED_BY_OTHERS = ABOUT_MONEY | {_K.SHIPPED_AFTER_CANCEL, _K.ORDER_STUCK}
+OPENED_BY_OTHERS = ABOUT_MONEY | {_K.SHIPPED_AFTER_CANCEL, _K.ORDER_STUCK, _K.WORKFLOW_RESET}
 """Kinds that others may open beside the order's workflow, which therefore does not close them."""
 
 

@@ -385,7 +385,11 @@ async def test_workflows_that_are_reset_do_nothing_twice_and_end(house: House) -
         await house.closed(order, OrderStatus.DELIVERED)
         assert await house.charges(order) == [2900]
         assert await house.mails(order) == ["confirmed", "shipped", "delivered"]
-        assert await house.exceptions(order) == []
+        (told,) = await house.exceptions(order)
+        assert told.kind == ExceptionKind.WORKFLOW_RESET
+        assert "does nothing twice" in await house.operators_letter(told.id)
+        assert (await decides(house, told.id, "skip")).status_code == 200
+        assert not (await house.record(order)).needs_attention
     assert len(await house.labels()) == 2
     assert await house.deeds("payment_intents.capture") == 2
     assert await house.stock("MUG") == (6, 0)

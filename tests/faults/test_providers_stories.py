@@ -108,27 +108,6 @@ async def test_a_provider_that_is_away_is_left_alone_and_comes_back_to_no_stampe
         assert await house.exceptions(order) == []
 
 
-@pytest.mark.fuzz
-@pytest.mark.parametrize("provider", ["stripe", "easypost"])
-async def test_a_provider_that_is_away_for_an_hour_is_waited_for(house: House, provider: str) -> None:
-    await house.receive("MUG", 10)
-    turn = house.stripe if provider == "stripe" else house.easypost
-    await turn(away=True)
-    order = await house.place()
-    await _until(house, order, "an answer to")
-    await house.pass_time(order, hours=1)
-    waiting = (await house.record(order)).waiting
-    assert f"({provider}: " in waiting["sentence"]
-    assert "then an operator decides" in waiting["sentence"]
-    assert await house.exceptions(order) == []
-    await turn(away=False)
-    await _no_longer(house, order, "an answer to")
-    await house.labelled(order)
-    await house.hand_over(order)
-    assert await house.charges(order) == [2900]
-    assert len(await house.labels()) == 1
-
-
 def _breaker(house: House, state: str) -> float | None:
     labels = {"provider": "stripe", "state": state}
     return house.crew.metrics.registry.get_sample_value("waybill_provider_breaker", labels)
@@ -146,13 +125,6 @@ async def _until(house: House, order: str, waiting: str) -> None:
     while waiting not in (await house.record(order)).waiting["sentence"]:
         assert time.monotonic() < deadline, await house.timeline(order)
         await house.pass_time(order, seconds=5)
-
-
-async def _no_longer(house: House, order: str, waiting: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while waiting in (await house.record(order)).waiting["sentence"]:
-        assert time.monotonic() < deadline, await house.timeline(order)
-        await house.pass_time(order, seconds=61)
 
 
 async def _all_labelled(house: House, orders: list[Any]) -> None:
