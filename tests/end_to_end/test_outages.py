@@ -1,15 +1,22 @@
-"""PostgreSQL or Temporal away for a while, as orders arrive and move: nothing fails, nothing is lost, all goes on."""
+"""PostgreSQL or Temporal away for a while, as orders arrive and move, or more callers at once than can be served.
+
+Nothing fails, nothing is lost, all goes on.
+"""
 
 import asyncio
+import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import httpx2
 import pytest
 
+from api.app import MAX_AT_ONCE
 from domain.orders import order_id
 from local.shop import Placed
 from tests.end_to_end.test_kills import check_every_deed, hand_over, passed, ready_for_hand_over
@@ -23,6 +30,12 @@ EVENTS_A_MINUTE = 60
 
 OWN_EVENTS = 120
 """more than the history of an order of one parcel that nothing befalls"""
+
+SURPLUS, LARGE = 60, 900_000
+"""requests beyond what a web process serves at once, and the bytes of each one's body: 54 MB"""
+
+MOST_GROWTH = 16 * 1024 * 1024
+"""bytes of memory that refusing them may take"""
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +160,65 @@ async def test_orders_are_accepted_while_temporal_is_gone_and_start_once_it_is_b
 
 async def test_without_postgres_callers_are_told_when_to_come_back_and_nothing_is_half_done(town: Town) -> None:
     await postgres_away(town, "down", 12)
+
+
+async def test_beyond_200_requests_at_once_callers_are_told_to_come_back_before_memory_grows(town: Town) -> None:
+    crowd = await asyncio.gather(*(enter(town, unknown_goods(20_000)) for _ in range(MAX_AT_ONCE)))
+    pid, body = town.stack.supervisor.pid("web"), unknown_goods(LARGE)
+    before, began = memory(pid), monotonic()
+    refused = await asyncio.gather(*(town.ask("POST", "/v1/orders", body) for _ in range(SURPLUS)))
+    took, grown = monotonic() - began, peak(pid) - before
+    print(SURPLUS, "refused in", round(took, 1), "s,", grown // 1024**2, "MB more")  # noqa: T201
+    for answer in refused:
+        check_problem(answer)
+    assert took <= ANSWERS_WITHIN
+    assert grown <= MOST_GROWTH
+    assert (await town.ask("GET", "/healthz")).status_code == 200
+    # Those inside are all answered; on a busy machine some of them that no connection to the database was free in time.
+    answers = Counter(await asyncio.gather(*(finish(*request) for request in crowd)))
+    assert answers[422] + answers[503] == MAX_AT_ONCE, answers
+    assert answers[422]
+    assert (await town.ask("GET", "/v1/orders")).status_code == 200
+
+
+def unknown_goods(size: int) -> bytes:
+    """An order of what the shop does not sell, whose answer costs little, in a body of ``size`` bytes."""
+    order = simple_order("crowd")
+    lines = [{**line, "sku": "GONE"} for line in order["lines"]]
+    return json.dumps({**order, "lines": lines}).encode().ljust(size - 1) + b"\n"
+
+
+async def enter(town: Town, body: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A request that is being served: the application has asked for its body, and waits for the last byte."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", town.stack.ports.web)
+    head = f"POST /v1/orders HTTP/1.1\r\nHost: shop.test\r\nAuthorization: Bearer {town.stack.secrets.api_key}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    writer.write(head.encode())
+    assert b" 100 " in await reader.readuntil(b"\r\n\r\n")
+    writer.write(body[:-1])
+    await writer.drain()
+    return reader, writer
+
+
+async def finish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+    """Send the last byte; the status of the answer."""
+    writer.write(b"\n")
+    status = int((await reader.readuntil(b"\r\n")).split()[1])
+    writer.close()
+    return status
+
+
+def memory(pid: int) -> int:
+    """Bytes of memory that a process has; its peak begins anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return peak(pid)
+
+
+def peak(pid: int) -> int:
+    """The most bytes of memory that a process has had."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    [kilobytes] = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(kilobytes) * 1024
 
 
 @pytest.mark.fuzz

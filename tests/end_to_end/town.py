@@ -1,6 +1,7 @@
 """The whole stack, with its processes and ports, and eyes in every independent book of it."""
 
 import asyncio
+import json
 import os
 import signal
 from collections import Counter
@@ -190,13 +191,17 @@ class Town:
         return found
 
     async def ask(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, key: str = ""
+        self, method: str, path: str, body: dict[str, Any] | bytes | None = None, *, key: str = ""
     ) -> httpx2.Response:
         """One call of the public API, whatever it answers. Raises where there is no answer."""
         headers = {"Authorization": f"Bearer {self.stack.secrets.api_key}"}
         if key:
             headers["Idempotency-Key"] = key
-        return await self._http.request(method, f"{self.stack.addresses.web}{path}", json=body, headers=headers)
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        url = f"{self.stack.addresses.web}{path}"
+        return await self._http.request(method, url, content=content, headers=headers)
 
     async def events(self, placed: list[Placed]) -> int:
         """How many events the histories of these orders hold, by Temporal's own count."""
