@@ -5,6 +5,7 @@ import os
 import socket
 import tempfile
 from pathlib import Path
+from time import monotonic
 
 import asyncpg
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from db.base import Database, checked_dsn
+from db.base import Database, Patience, checked_dsn
 from db.faults import FAULTS, is_away
 from db.statements import driver_of
 from local.postgres import Postgres
@@ -120,9 +121,8 @@ async def test_a_server_that_closes_every_new_connection_is_away() -> None:
 @pytest.mark.fuzz
 async def test_whenever_a_server_stops_and_starts_again_it_was_just_away() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        await asyncio.to_thread(
-            Path(folder).chmod, 0o755
-        )  # as root PostgreSQL runs as another user, who must reach its data
+        # As root PostgreSQL runs as another user, who must reach its data.
+        await asyncio.to_thread(Path(folder).chmod, 0o755)
         server = Postgres(Path(folder) / "postgres", durable=False)
         await server.start()
         database = Database(await server.create_database("waybill"), pool_size=10)
@@ -153,6 +153,25 @@ async def ask(database: Database) -> None:
             if not is_away(error):
                 raise
         await asyncio.sleep(0.002)
+
+
+async def test_whoever_gets_no_connection_of_a_full_pool_in_time_is_told_that_the_database_is_away(
+    shop_url: str,
+) -> None:
+    patience = Patience(pool=0.2)
+    database = Database(shop_url, pool_size=1, patience=patience)
+    began = monotonic()
+    async with database.reading() as taken:
+        for opened in (database.reading, database.statement, database.transaction):
+            with pytest.raises(FAULTS) as caught:
+                async with opened():
+                    pass
+            assert is_away(caught.value)
+        assert not await database.answers()
+        assert 4 * patience.pool <= monotonic() - began < 4 * patience.pool + 3
+        assert (await taken.execute(text("SELECT 1"))).scalar_one() == 1
+    assert await database.answers()
+    await database.close()
 
 
 async def test_the_search_index_knows_the_letters_of_every_language(database: Database) -> None:

@@ -1,9 +1,11 @@
 """Whatever goes wrong between our socket and a readable answer has one meaning."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from time import monotonic
 
 import pytest
 
@@ -96,6 +98,34 @@ async def test_an_answer_lost_on_the_way_leaves_the_outcome_open(behaviour: Beha
         with pytest.raises(OutcomeUnknown):
             await call(url, timeout=timedelta(seconds=0.5), watch=watch)
     assert watch.seen == [("acme", "ask", "unknown")]
+
+
+async def test_calls_beyond_the_pool_are_given_up_unsent_and_the_pool_serves_again() -> None:
+    reached = 0
+
+    async def hang_for_ever(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal reached
+        reached += 1
+        await hang(reader, writer)
+
+    total, waits = timedelta(seconds=1.5), timedelta(seconds=0.2)
+    async with server(hang_for_ever) as url, new_client(connections=2, connect=waits) as client:
+        caller = Caller(breaker=Breaker("p"), provider="acme", client=client, timeout=total)
+
+        async def ends_as(url: str) -> tuple[type[BaseException] | None, float]:
+            began = monotonic()
+            try:
+                await caller.call(Request(operation="ask", method="GET", url=url), lambda answer: answer)
+            except ProviderError as error:
+                return type(error), monotonic() - began
+            return None, monotonic() - began
+
+        ends = await asyncio.gather(*(ends_as(url) for _ in range(5)))
+        assert Counter(kind for kind, _ in ends) == {OutcomeUnknown: 2, Unreachable: 3}
+        assert max(seconds for kind, seconds in ends if kind is Unreachable) < total.total_seconds()
+        assert reached == 2
+        async with server(redirect) as other:
+            assert (await ends_as(other))[0] is None
 
 
 async def test_a_redirect_is_not_followed() -> None:
