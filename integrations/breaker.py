@@ -61,8 +61,7 @@ class Breaker:
         try:
             yield
         except (Unreachable, OutcomeUnknown, ProviderDown) as error:
-            # A failure that was stored under our key says nothing about how the provider fares now.
-            if isinstance(error, ProviderDown) and error.replayed:
+            if isinstance(error, ProviderDown) and (error.replayed or error.this_one):
                 self._succeeded()
             else:
                 self._failed()

@@ -43,11 +43,16 @@ class Throttled(ProviderError):
 
 
 class ProviderDown(ProviderError):
-    """The provider failed on its side. ``replayed`` says that this answer was stored under our key and comes again."""
+    """The provider failed on its side, or asks to come back.
 
-    def __init__(self, provider: str, detail: str, *, replayed: bool = False) -> None:
+    ``replayed`` says that this answer was stored under our key and comes again, ``this_one`` that it is about this
+    request alone: neither tells how the provider fares now.
+    """
+
+    def __init__(self, provider: str, detail: str, *, replayed: bool = False, this_one: bool = False) -> None:
         super().__init__(provider, detail)
         self.replayed = replayed
+        self.this_one = this_one
 
 
 class Rejected(ProviderError):

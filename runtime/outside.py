@@ -11,6 +11,7 @@ from integrations.carriers.registry import carrier
 from integrations.hooks import NAME as HOOK
 from integrations.hooks import Hook, WebHook
 from integrations.http import Caller, new_client
+from integrations.mail.letters import NAME as MAIL
 from integrations.mail.smtp import Smtp, Tls
 from integrations.observing import Observe, unobserved
 from integrations.payments.provider import PaymentProvider
@@ -55,8 +56,8 @@ def connect_outside(settings: Settings, observe: Observe = unobserved, on_change
     return Outside(client, {stripe.name: stripe}, {easypost.name: easypost})
 
 
-def mail_server(settings: Settings, observe: Observe = unobserved) -> Smtp:
-    """The mail server that the settings name."""
+def mail_server(settings: Settings, observe: Observe = unobserved, on_change: OnChange = unheard) -> Smtp:
+    """The mail server that the settings name; ``on_change`` hears of its circuit breaker."""
     return Smtp(
         host=settings.smtp_host,
         port=settings.smtp_port,
@@ -65,6 +66,7 @@ def mail_server(settings: Settings, observe: Observe = unobserved) -> Smtp:
         tls=Tls(settings.smtp_tls.value),
         sender=settings.mail_from,
         observe=observe,
+        breaker=Breaker(MAIL, on_change=on_change),
     )
 
 

@@ -128,7 +128,7 @@ async def crew(
     outside = connect_outside(settings, observe, metrics.breaker)
     client = client or await connect(settings, traces=traces)
     stock = StockKeeper(database)
-    mailer, templates = mail_server(settings, observe), Templates()
+    mailer, templates = mail_server(settings, observe, metrics.breaker), Templates()
     notifications = Notifications(
         database,
         mailer,

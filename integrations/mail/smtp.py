@@ -12,6 +12,9 @@ nothing behind and may be repeated; a connection lost between the last byte and 
 
 A Rejected carries the SMTP code as ``status``, and as ``code`` what is refused: ``recipient``, ``sender``, ``login``,
 ``content`` or ``command``. No error quotes the server: its words usually repeat the recipient's address.
+
+A server that fails again and again is left alone for a while by a circuit breaker. Neither a Rejected counts for it nor
+a 4xx for a recipient: mailboxes are full, and new senders put off, while the server is well.
 """
 
 import asyncio
@@ -25,6 +28,7 @@ from enum import StrEnum
 
 import aiosmtplib
 
+from integrations.breaker import Breaker
 from integrations.errors import OutcomeUnknown, ProviderDown, ProviderError, Rejected, Unreachable
 from integrations.http import CONNECT, TOTAL
 from integrations.mail.letters import NAME, compose, needs_utf8, parse_recipient, parse_sender
@@ -82,6 +86,7 @@ class Smtp:
         sender: str,
         timeout: timedelta = TOTAL,
         observe: Observe = unobserved,
+        breaker: Breaker | None = None,
     ) -> None:
         if not host:
             raise ValueError("smtp: a host is needed")
@@ -101,6 +106,7 @@ class Smtp:
         self._connect_seconds = min(CONNECT, timeout).total_seconds()
         self._timeout = timeout
         self._observe = observe
+        self._breaker = breaker or Breaker(NAME)
         self._line = asyncio.Lock()
 
     async def send(self, mail: Mail, *, about_to: AboutTo = at_once) -> None:
@@ -108,7 +114,7 @@ class Smtp:
         recipient = parse_recipient(mail)
         content = compose(mail, sender=self._sender, recipient=recipient, date=datetime.now(UTC))
         progress = _Progress()
-        with observed(self._observe, NAME, "send"), _explained(progress):
+        with observed(self._observe, NAME, "send"), self._breaker.guarding(), _explained(progress):
             async with asyncio.timeout(self._timeout.total_seconds()), self._line:
                 await self._deliver(recipient, content, progress, about_to)
 
@@ -194,7 +200,8 @@ def _explained(progress: _Progress) -> Iterator[None]:
 def _refusal(error: aiosmtplib.SMTPResponseException, step: Step) -> ProviderError:
     what = _REFUSED.get(type(error), "command")
     if 400 <= error.code < 500:
-        return ProviderDown(NAME, f"{error.code} {what} at {step}")
+        this_one = what == "recipient" and error.code != _CLOSING
+        return ProviderDown(NAME, f"{error.code} {what} at {step}", this_one=this_one)
     if 500 <= error.code < 600:
         return Rejected(NAME, f"{error.code} {what} at {step}", status=error.code, code=what)
     return _loss("garbage", step)

@@ -54,9 +54,10 @@ def test_a_success_or_a_refusal_between_them_keeps_it_closed() -> None:
     assert line.breaker.state is BreakerState.CLOSED
 
 
-def test_a_failure_replayed_under_its_key_does_not_count() -> None:
+def test_a_failure_replayed_under_its_key_or_about_one_request_alone_does_not_count() -> None:
     line = Line()
     line.fail(5, ProviderDown("p", "HTTP 500", replayed=True))
+    line.fail(5, ProviderDown("p", "450 recipient", this_one=True))
     assert line.breaker.state is BreakerState.CLOSED
 
 

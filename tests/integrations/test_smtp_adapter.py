@@ -166,6 +166,34 @@ async def test_a_silent_server_is_waited_for_no_longer_than_set(step: str, kind:
         assert type(caught.value) is kind
 
 
+@pytest.mark.parametrize(
+    ("step", "answer", "left_alone"),
+    [
+        ("MAIL", "451 later", True),
+        ("RCPT", "421 closing", True),
+        ("END", DROP, True),
+        ("RCPT", "450 greylisted", False),
+        ("RCPT", "550 no such mailbox", False),
+        ("END", "554 spam", False),
+    ],
+)
+async def test_a_server_that_fails_again_and_again_is_left_alone_but_not_for_what_it_refuses(
+    step: str, answer: str, left_alone: bool
+) -> None:
+    async with mail_server({step: [answer] * 10}) as server:
+        mailer = smtp(server.port)
+        for _ in range(10):
+            with pytest.raises(ProviderError):
+                await mailer.send(MAIL)
+        if left_alone:
+            with pytest.raises(Unreachable, match="smtp: left alone after 10 failures"):
+                await mailer.send(MAIL)
+        else:
+            await mailer.send(MAIL)
+        await mailer.aclose()
+    assert server.commands.count("MAIL FROM:<shop@shop.example>") == (10 if left_alone else 11)
+
+
 async def test_a_send_that_is_cancelled_leaves_no_half_dialogue_behind() -> None:
     async with mail_server({"RCPT": [SILENCE]}) as server:
         mailer = smtp(server.port)
