@@ -81,7 +81,7 @@ def judge(house: Path, tests: tuple[str, ...]) -> Verdict:
 
 PAYMENTS, SHIPMENTS = "activities/payments.py", "integrations/carriers/easypost/adapter.py"
 
-# One in each of three rooms, with the quickest tests: they can be planted in one copy, and each test sees but its own.
+# One for each law, with the quickest test that notices: they are planted in one copy, and each test fails of its own.
 QUICK = (
     Mutant(
         "the same step has the same key, whichever attempt it is",
@@ -91,11 +91,25 @@ QUICK = (
         ("tests/activities/test_refunds.py::test_a_refund_whose_answer_was_lost_is_made_once",),
     ),
     Mutant(
-        "an event is applied only once its order was told",
-        "activities/inbox.py",
-        "woken = await self._wake(payment.order_id, wake)",
-        "woken = wake is not None",
-        ("tests/activities/test_inbox.py::test_an_order_that_waits_for_its_customer_is_woken",),
+        "a purchase that may have been made is looked up before another is made",
+        "activities/shipments.py",
+        "since = intended.forgotten_since if intended.first else step.since",
+        "since = None",
+        ("tests/activities/test_shipments.py::test_a_shipment_whose_answer_was_lost_is_found_and_used",),
+    ),
+    Mutant(
+        "an event that was answered is stored",
+        "api/webhooks.py",
+        'new = await inbox.store(connection, {**_row(event), "body": body, "traceparent": wired.traceparent()})',
+        "new = bool(connection)",
+        ("tests/api/test_webhooks.py::test_a_signed_event_is_stored_as_it_came",),
+    ),
+    Mutant(
+        "levels are locked before they are read",
+        "activities/stock.py",
+        "            await stock_records.lock(connection, keys)\n",
+        "",
+        ("tests/activities/test_stock.py::test_of_fifty_orders_for_the_last_ten_units_exactly_ten_get_one",),
     ),
     Mutant(
         "an attempt to tell the customer is counted before it is made",
@@ -107,22 +121,29 @@ QUICK = (
             "::test_however_often_the_answer_is_lost_the_customer_gets_two_mails_at_most",
         ),
     ),
+    Mutant(
+        "an accepted cancel is not forgotten",
+        "workflows/orders/desk.py",
+        "            self._cancel = request\n",
+        "",
+        ("tests/workflows/test_cancel.py::test_a_parcel_of_an_order_being_cancelled_must_not_leave",),
+    ),
 )
 
 THOROUGH = (
+    Mutant(
+        "an event is applied only once its order was told",
+        "activities/inbox.py",
+        "woken = await self._wake(payment.order_id, wake)",
+        "woken = wake is not None",
+        ("tests/activities/test_inbox.py::test_an_order_that_waits_for_its_customer_is_woken",),
+    ),
     Mutant(
         "before a label is bought the carrier is asked whether it was",
         SHIPMENTS,
         "        if before.label is not None:\n            return before\n        try:",
         "        try:",
         ("tests/integrations/test_easypost_adapter.py::test_what_is_bought_is_not_bought_again",),
-    ),
-    Mutant(
-        "a purchase that may have been made is looked up before another is made",
-        "activities/shipments.py",
-        "since = intended.forgotten_since if intended.first else step.since",
-        "since = None",
-        ("tests/activities/test_shipments.py::test_a_shipment_whose_answer_was_lost_is_found_and_used",),
     ),
     Mutant(
         "after a spent key the provider's books are read before a new key is used",
@@ -137,13 +158,6 @@ THOROUGH = (
         "refund = await self._refunded(provider, reference) if look else None",
         "refund = None",
         ("tests/activities/test_refunds.py::test_a_second_decision_to_refund_finds_the_first_refund",),
-    ),
-    Mutant(
-        "levels are locked before they are read",
-        "activities/stock.py",
-        "            await stock_records.lock(connection, keys)\n",
-        "",
-        ("tests/activities/test_stock.py::test_of_fifty_orders_for_the_last_ten_units_exactly_ten_get_one",),
     ),
     Mutant(
         "a reservation made before is found",

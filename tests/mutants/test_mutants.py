@@ -23,7 +23,7 @@ def test_planted_bugs_are_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("mutant", THOROUGH, ids=lambda mutant: mutant.law)
+@pytest.mark.parametrize("mutant", (*QUICK, *THOROUGH), ids=lambda mutant: mutant.law)
 def test_a_planted_bug_is_noticed(tmp_path: Path, mutant: Mutant) -> None:
     notices(tmp_path, mutant)
 
