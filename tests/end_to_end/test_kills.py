@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,13 +14,23 @@ import pytest
 
 from local.processes import accepts
 from local.shop import Placed
-from tests.end_to_end.test_orders import check_books
+from tests.end_to_end.killing import (
+    FAR_AWAY,
+    all_to_the_door,
+    blocked,
+    calls_so_far,
+    captured,
+    check_every_deed,
+    hand_over,
+    hanging,
+    mailed,
+    moves_again,
+    passed,
+    ready_for_hand_over,
+    revisions,
+)
 from tests.end_to_end.town import Town, simple_order, until
 
-RECOVERS_WITHIN = 5.0
-"""seconds from the moment the new worker is ready until an order moves again"""
-
-FAR_AWAY = {"first_scan_seconds": 3600}
 CALLS = ("payment_intents.create", "payment_intents.capture", "shipments.buy")
 
 
@@ -45,88 +54,6 @@ class Stuck:
         return [self.authorise, self.capture, self.label]
 
 
-async def check_every_deed(town: Town, placed: list[Placed]) -> None:
-    """The books, and the call log: nobody was told to do the same thing twice and did it."""
-    ids = [order.id for order in placed]
-    await until(lambda: town.closed(ids), what="all orders closed, their last mails sent")
-    await check_books(town, placed)
-    paid = [row["reference"] for row in await town.rows("SELECT reference FROM payments WHERE order_id = ANY($1)", ids)]
-    captured = Counter(
-        call["path"].split("/")[-2]
-        for call in await town.calls(operation="payment_intents.capture", deed="true")
-        if call["path"].split("/")[-2] in paid
-    )
-    assert captured == Counter(paid)
-    bought = await town.rows(
-        "SELECT shipment FROM parcels p JOIN fulfilments f ON f.id = p.fulfilment_id WHERE f.order_id = ANY($1)", ids
-    )
-    labels = Counter(
-        call["path"].split("/")[-2]
-        for call in await town.calls(operation="shipments.buy", deed="true")
-        if call["path"].split("/")[-2] in {row["shipment"] for row in bought}
-    )
-    assert labels == Counter(row["shipment"] for row in bought)
-    [known] = await town.rows("SELECT count(*) AS labels FROM parcels WHERE bought_at IS NOT NULL")
-    assert known["labels"] == sum(bool(s["tracking_code"]) for s in await town.book("easypost_shipment"))
-    [lines] = await town.rows("SELECT count(*) AS n FROM exceptions WHERE order_id = ANY($1)", ids)
-    assert lines["n"] == 0, "an order needed a person"
-
-
-async def ready_for_hand_over(town: Town, reference: str) -> Placed:
-    """An order with its label, its mail sent, and a carrier who does not come."""
-    await town.dial("easypost", **FAR_AWAY)
-    placed = await town.shop.place(simple_order(reference))
-
-    async def labelled() -> bool:
-        order = await town.order(placed.id)
-        return "hand-over" in order["waiting"]["sentence"] and [n["status"] for n in order["notifications"]] == ["sent"]
-
-    await until(labelled, what="labelled")
-    return placed
-
-
-async def hand_over(town: Town, placed: Placed) -> httpx2.Response | None:
-    """What the warehouse does; its caller may lose patience, the order may not."""
-    [fulfilment] = (await town.order(placed.id))["fulfilments"]
-    try:
-        return await town.ask("POST", f"/v1/fulfilments/{fulfilment['id']}/hand-over", key=f"hand-over-{placed.id}")
-    except httpx2.TransportError:
-        return None
-
-
-async def revisions(town: Town, placed: list[Placed]) -> dict[str, int]:
-    ids = [order.id for order in placed]
-    rows = await town.rows("SELECT id, revision FROM orders WHERE id = ANY($1)", ids)
-    return {row["id"]: row["revision"] for row in rows}
-
-
-async def moves_again(town: Town, placed: list[Placed], before: dict[str, int], *, ready: float) -> dict[str, float]:
-    """Seconds from ``ready`` until each order's record has changed."""
-    took: dict[str, float] = {}
-    deadline = ready + 30
-    while len(took) < len(placed):
-        now = await revisions(town, placed)
-        for id, revision in now.items():
-            if revision > before[id]:
-                took.setdefault(id, max(0.0, round(monotonic() - ready, 2)))
-        assert monotonic() < deadline, f"after 30 s only {took} of {before} moved"
-        await asyncio.sleep(0.03)
-    print("moved again after", sorted(took.values()), "s")  # noqa: T201
-    assert max(took.values()) <= RECOVERS_WITHIN
-    return took
-
-
-async def all_to_the_door(town: Town, placed: list[Placed]) -> None:
-    for order in placed:
-
-        async def bought(id: str = order.id) -> bool:
-            return bool([p for f in (await town.order(id))["fulfilments"] for p in f["parcels"] if p["tracking_code"]])
-
-        await until(bought, what="a label")
-        await town.bring_to_door(order.id)
-    await town.until(placed, lambda counts: counts["delivered"] == len(placed))
-
-
 async def stuck_before_the_calls(town: Town, exits: AsyncExitStack, name: str) -> Stuck:
     """Each step's intent waits for a lock, so that nothing was sent."""
     capture = await ready_for_hand_over(town, f"{name}-capture")
@@ -141,36 +68,21 @@ async def stuck_before_the_calls(town: Town, exits: AsyncExitStack, name: str) -
     return Stuck(authorise, capture, label, handing)
 
 
-async def blocked(town: Town, count: int) -> bool:
-    [row] = await town.rows("SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    return bool(row["n"] >= count)
-
-
 async def stuck_in_the_calls(town: Town, name: str, mishap: str) -> Stuck:
     """Every call hangs, done or not done, and the mail server takes its time before it takes the mail."""
     capture = await ready_for_hand_over(town, f"{name}-capture")
-    seen = {call["id"] for operation in CALLS for call in await town.calls(operation=operation)}
-
-    async def hanging(operation: str) -> bool:
-        calls = [call for call in await town.calls(operation=operation) if call["id"] not in seen]
-        return any(call["status"] == "open" and call["deed"] is (mishap == "hang_after") for call in calls)
-
+    seen = await calls_so_far(town, *CALLS)
     await town.dial("easypost", **FAR_AWAY, fail_next=[{"operation": "shipments.buy", "status": mishap}])
     await town.dial_mail(latency_ms=1500)
     label = await town.shop.place(simple_order(f"{name}-label"))
-    await until(lambda: hanging("shipments.buy"), what="the label's call hangs")
+    await until(lambda: hanging(town, "shipments.buy", seen), what="the label's call hangs")
     steps = ("payment_intents.create", "payment_intents.capture")
     await town.dial("stripe", fail_next=[{"operation": operation, "status": mishap} for operation in steps])
     authorise = await town.shop.place(simple_order(f"{name}-authorise"))
     handing = asyncio.create_task(hand_over(town, capture))
     for operation in steps:
-        await until(lambda: hanging(operation), what=f"{operation} hangs")  # noqa: B023 - awaited at once
+        await until(lambda: hanging(town, operation, seen), what=f"{operation} hangs")  # noqa: B023 - awaited at once
     return Stuck(authorise, capture, label, handing)
-
-
-async def mailed(town: Town, placed: Placed) -> bool:
-    number = (await town.order(placed.id))["number"]
-    return any(number in mail["subject"] for mail in await town.mails())
 
 
 @pytest.mark.parametrize("moment", ["before", "during", "after"])
@@ -214,17 +126,6 @@ async def test_a_worker_killed_while_it_writes_an_orders_record_writes_it_once_a
     await asyncio.gather(*handing)
     await all_to_the_door(town, placed)
     await check_every_deed(town, placed)
-
-
-async def captured(town: Town, placed: Placed) -> bool:
-    intents = [
-        intent for intent in await town.book("payment_intent") if intent["metadata"].get("order_id") == placed.id
-    ]
-    return [intent["status"] for intent in intents] == ["succeeded"]
-
-
-async def passed(moment: float) -> bool:
-    return monotonic() >= moment
 
 
 async def kill_at_random(town: Town, batch: str, *, orders: int, kills: int) -> None:

@@ -19,7 +19,7 @@ import pytest
 from api.app import MAX_AT_ONCE
 from domain.orders import order_id
 from local.shop import Placed
-from tests.end_to_end.test_kills import check_every_deed, hand_over, passed, ready_for_hand_over
+from tests.end_to_end.killing import check_every_deed, hand_over, passed, ready_for_hand_over
 from tests.end_to_end.town import Town, simple_order, until
 
 ANSWERS_WITHIN = 12.0

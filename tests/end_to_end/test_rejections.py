@@ -10,7 +10,7 @@ import pytest
 from local.catalogue import EVERYWHERE, SKUS
 from local.sample_orders import containing
 from local.shop import Placed
-from tests.end_to_end.test_kills import FAR_AWAY, blocked
+from tests.end_to_end.killing import FAR_AWAY, blocked
 from tests.end_to_end.test_orders import check_books
 from tests.end_to_end.town import Town, simple_order, until
 

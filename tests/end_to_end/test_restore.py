@@ -13,7 +13,7 @@ from local.backup import back_up
 from local.processes import LocalError
 from local.restore import Wish, restore
 from local.shop import Placed
-from tests.end_to_end.test_kills import all_to_the_door, hand_over, ready_for_hand_over
+from tests.end_to_end.killing import all_to_the_door, hand_over, ready_for_hand_over
 from tests.end_to_end.town import Town, batch_of, simple_order, until
 
 ASKS_OFTEN = {"CHECK_CARRIER_EVERY": "PT2S", "CHECK_PAYMENT_EVERY": "PT2S"}

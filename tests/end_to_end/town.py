@@ -179,6 +179,27 @@ class Town:
             url = f"{self.stack.addresses.sandbox}/control/easypost/trackers/{parcel['tracker']}/set"
             await self._control("POST", url, {"status": "delivered"})
 
+    async def shop_makes_intent(self, amount: int, *, capture: str) -> str:
+        """The shop has the customer choose a card whose bank wants to be asked; the payment's id at the provider."""
+        form = {
+            "amount": str(amount),
+            "currency": "usd",
+            "capture_method": capture,
+            "confirm": "true",
+            "payment_method": "pm_card_authenticationRequired",
+            "automatic_payment_methods[enabled]": "true",
+            "automatic_payment_methods[allow_redirects]": "never",
+        }
+        headers = {"Authorization": f"Bearer {self.stack.secrets.stripe_key}"}
+        url = f"{self.stack.addresses.sandbox}/stripe/v1/payment_intents"
+        made: str = (await self._http.post(url, data=form, headers=headers)).raise_for_status().json()["id"]
+        return made
+
+    async def bank_agrees(self, intent: str) -> None:
+        """The customer passes the bank's check."""
+        url = f"{self.stack.addresses.sandbox}/control/stripe/payment_intents/{intent}/complete_action"
+        await self._control("POST", url, {"succeed": True})
+
     async def _control(self, method: str, url: str, body: dict[str, Any]) -> None:
         (await self._http.request(method, url, json=body)).raise_for_status()
 

@@ -1,0 +1,132 @@
+"""How the tests kill processes: orders brought to a moment, and afterwards counted in everybody else's books."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection
+from time import monotonic
+
+import httpx2
+
+from local.shop import Placed
+from tests.end_to_end.test_orders import check_books
+from tests.end_to_end.town import Town, simple_order, until
+
+RECOVERS_WITHIN = 5.0
+"""seconds from the moment the new worker is ready until an order moves again"""
+
+FAR_AWAY = {"first_scan_seconds": 3600}
+"""the dial under which the carrier does not come"""
+
+
+async def check_every_deed(town: Town, placed: list[Placed]) -> None:
+    """The books, and the call log: nobody was told to do the same thing twice and did it."""
+    ids = [order.id for order in placed]
+    await until(lambda: town.closed(ids), what="all orders closed, their last mails sent")
+    await check_books(town, placed)
+    paid = [row["reference"] for row in await town.rows("SELECT reference FROM payments WHERE order_id = ANY($1)", ids)]
+    assert await deeds(town, "payment_intents.capture", paid) == Counter(paid)
+    parcels = await town.rows(
+        "SELECT p.id, shipment FROM parcels p JOIN fulfilments f ON f.id = p.fulfilment_id WHERE f.order_id = ANY($1)",
+        ids,
+    )
+    bought = [row["shipment"] for row in parcels]
+    assert await deeds(town, "shipments.buy", bought) == Counter(bought)
+    made, mine = await town.book("easypost_shipment"), {row["id"] for row in parcels}
+    assert Counter(s["reference"] for s in made if s["reference"] in mine) == Counter(mine)
+    [known] = await town.rows("SELECT count(*) AS labels FROM parcels WHERE bought_at IS NOT NULL")
+    assert known["labels"] == sum(bool(s["tracking_code"]) for s in made)
+    [lines] = await town.rows("SELECT count(*) AS n FROM exceptions WHERE order_id = ANY($1)", ids)
+    assert lines["n"] == 0, "an order needed a person"
+
+
+async def deeds(town: Town, operation: str, ids: Collection[str]) -> Counter[str]:
+    """How often something was done to each of these payments or shipments, by the sandbox's call log."""
+    done = (call["path"].split("/")[-2] for call in await town.calls(operation=operation, deed="true"))
+    return Counter(id for id in done if id in ids)
+
+
+async def calls_so_far(town: Town, *operations: str) -> set[int]:
+    """The calls that the sandbox has had."""
+    return {call["id"] for operation in operations for call in await town.calls(operation=operation)}
+
+
+async def hanging(town: Town, operation: str, seen: set[int], *, times: int = 1) -> bool:
+    """Whether this many calls that came since get no answer."""
+    calls = await town.calls(operation=operation, status="open")
+    return sum(call["id"] not in seen for call in calls) >= times
+
+
+async def ready_for_hand_over(town: Town, reference: str) -> Placed:
+    """An order with its label, its mail sent, and a carrier who does not come."""
+    await town.dial("easypost", **FAR_AWAY)
+    placed = await town.shop.place(simple_order(reference))
+
+    async def labelled() -> bool:
+        order = await town.order(placed.id)
+        return "hand-over" in order["waiting"]["sentence"] and [n["status"] for n in order["notifications"]] == ["sent"]
+
+    await until(labelled, what="labelled")
+    return placed
+
+
+async def hand_over(town: Town, placed: Placed) -> httpx2.Response | None:
+    """What the warehouse does; its caller may lose patience, the order may not."""
+    [fulfilment] = (await town.order(placed.id))["fulfilments"]
+    try:
+        return await town.ask("POST", f"/v1/fulfilments/{fulfilment['id']}/hand-over", key=f"hand-over-{placed.id}")
+    except httpx2.TransportError:
+        return None
+
+
+async def revisions(town: Town, placed: list[Placed]) -> dict[str, int]:
+    ids = [order.id for order in placed]
+    rows = await town.rows("SELECT id, revision FROM orders WHERE id = ANY($1)", ids)
+    return {row["id"]: row["revision"] for row in rows}
+
+
+async def moves_again(town: Town, placed: list[Placed], before: dict[str, int], *, ready: float) -> dict[str, float]:
+    """Seconds from ``ready`` until each order's record has changed."""
+    took: dict[str, float] = {}
+    deadline = ready + 30
+    while len(took) < len(placed):
+        now = await revisions(town, placed)
+        for id, revision in now.items():
+            if revision > before[id]:
+                took.setdefault(id, max(0.0, round(monotonic() - ready, 2)))
+        assert monotonic() < deadline, f"after 30 s only {took} of {before} moved"
+        await asyncio.sleep(0.03)
+    print("moved again after", sorted(took.values()), "s")  # noqa: T201
+    assert max(took.values()) <= RECOVERS_WITHIN
+    return took
+
+
+async def all_to_the_door(town: Town, placed: list[Placed]) -> None:
+    for order in placed:
+
+        async def bought(id: str = order.id) -> bool:
+            return bool([p for f in (await town.order(id))["fulfilments"] for p in f["parcels"] if p["tracking_code"]])
+
+        await until(bought, what="a label")
+        await town.bring_to_door(order.id)
+    await town.until(placed, lambda counts: counts["delivered"] == len(placed))
+
+
+async def blocked(town: Town, count: int) -> bool:
+    [row] = await town.rows("SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    return bool(row["n"] >= count)
+
+
+async def mailed(town: Town, placed: Placed) -> bool:
+    number = (await town.order(placed.id))["number"]
+    return any(number in mail["subject"] for mail in await town.mails())
+
+
+async def captured(town: Town, placed: Placed) -> bool:
+    intents = [
+        intent for intent in await town.book("payment_intent") if intent["metadata"].get("order_id") == placed.id
+    ]
+    return [intent["status"] for intent in intents] == ["succeeded"]
+
+
+async def passed(moment: float) -> bool:
+    return monotonic() >= moment
