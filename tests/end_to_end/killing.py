@@ -121,11 +121,14 @@ async def mailed(town: Town, placed: Placed) -> bool:
     return any(number in mail["subject"] for mail in await town.mails())
 
 
+async def money(town: Town, placed: Placed) -> list[str]:
+    """How the order's payments stand, by the provider's own books."""
+    intents = await town.book("payment_intent")
+    return [intent["status"] for intent in intents if intent["metadata"].get("order_id") == placed.id]
+
+
 async def captured(town: Town, placed: Placed) -> bool:
-    intents = [
-        intent for intent in await town.book("payment_intent") if intent["metadata"].get("order_id") == placed.id
-    ]
-    return [intent["status"] for intent in intents] == ["succeeded"]
+    return await money(town, placed) == ["succeeded"]
 
 
 async def passed(moment: float) -> bool:

@@ -24,6 +24,7 @@ from tests.end_to_end.killing import (
     hand_over,
     hanging,
     mailed,
+    money,
     moves_again,
     passed,
     ready_for_hand_over,
@@ -85,11 +86,42 @@ async def stuck_in_the_calls(town: Town, name: str, mishap: str) -> Stuck:
     return Stuck(authorise, capture, label, handing)
 
 
-@pytest.mark.parametrize("moment", ["before", "during", "after"])
+async def stuck_before_the_records(town: Town, exits: AsyncExitStack, name: str) -> Stuck:
+    """Every deed is done and answered, and what writes it down waits for a lock.
+
+    A label's price is learnt, and a movement of money posted, in the transaction that records the deed.
+    """
+    capture = await ready_for_hand_over(town, f"{name}-capture")
+    await exits.enter_async_context(town.holding("LOCK label_costs IN EXCLUSIVE MODE"))
+    await town.dial_mail(latency_ms=1500)
+    label = await town.shop.place(simple_order(f"{name}-label"))
+    await until(lambda: handed_in(town, label), what="the mail on its way")
+    await exits.enter_async_context(town.holding("LOCK notifications IN EXCLUSIVE MODE"))
+    await until(lambda: blocked(town, 2), what="the records of label and mail wait for the locks")
+    seen = await calls_so_far(town, CALLS[0])
+    await town.dial("stripe", fail_next=[{"operation": CALLS[0], "status": "slow", "seconds": 1.5}])
+    authorise = await town.shop.place(simple_order(f"{name}-authorise"))  # which is posted as well
+    await until(lambda: hanging(town, CALLS[0], seen), what="the authorisation on its way")
+    await exits.enter_async_context(town.holding("LOCK ledger IN EXCLUSIVE MODE"))
+    handing = asyncio.create_task(hand_over(town, capture))
+    await until(lambda: blocked(town, 4), what="all four wait for the locks")
+    assert await mailed(town, label)
+    assert await money(town, authorise) == ["requires_capture"]
+    assert await money(town, capture) == ["succeeded"]
+    return Stuck(authorise, capture, label, handing)
+
+
+async def handed_in(town: Town, placed: Placed) -> bool:
+    return bool(await town.rows("SELECT 1 FROM notifications WHERE order_id = $1 AND attempts > 0", placed.id))
+
+
+@pytest.mark.parametrize("moment", ["before", "during", "after", "before the record"])
 async def test_a_worker_killed_around_a_call_does_the_step_once_and_soon(town: Town, moment: str) -> None:
     async with AsyncExitStack() as exits:
         if moment == "before":
             stuck = await stuck_before_the_calls(town, exits, moment)
+        elif moment == "before the record":
+            stuck = await stuck_before_the_records(town, exits, moment.replace(" ", "-"))
         else:
             stuck = await stuck_in_the_calls(town, moment, {"during": "timeout", "after": "hang_after"}[moment])
         before = await revisions(town, stuck.orders)
