@@ -178,36 +178,6 @@ async def test_a_worker_killed_at_random_moments_again_and_again_changes_nothing
     await kill_at_random(town, "random-long", orders=60, kills=15)
 
 
-async def test_events_that_came_while_the_worker_was_dying_are_applied_by_the_next_one(town: Town) -> None:
-    """The web process stores them; the relay dies between the row and the signal."""
-    placed = [await ready_for_hand_over(town, f"relay-{number}") for number in range(2)]
-    for order in placed:
-        answer = await hand_over(town, order)
-        assert answer is not None
-        assert answer.status_code == 200
-    before = await revisions(town, placed)
-    pid = town.stack.supervisor.pid("worker")
-    with town.frozen("worker"):
-        for order in placed:
-            await town.bring_to_door(order.id)
-        await until(lambda: stored(town, 2), what="the events stored")
-        town.kill("worker")
-    ready = await town.back("worker", after=pid)
-    await moves_again(town, placed, before, ready=ready)
-    await town.until(placed, lambda counts: counts["delivered"] == 2)
-    await until(lambda: nothing_stored(town), what="every event applied")
-    await check_every_deed(town, placed)
-
-
-async def stored(town: Town, count: int) -> bool:
-    [row] = await town.rows("SELECT count(*) AS n FROM inbox WHERE status = 'stored' AND topic = 'tracking'")
-    return bool(row["n"] >= count)
-
-
-async def nothing_stored(town: Town) -> bool:
-    return not await stored(town, 1)
-
-
 async def test_an_order_whose_web_process_died_between_row_and_start_is_started_by_the_worker(town: Town) -> None:
     body = simple_order("web-killed")
 

@@ -211,6 +211,13 @@ class Town:
         found: list[dict[str, Any]] = response.json()["calls"]
         return found
 
+    async def deliveries(self, event_id: str) -> list[dict[str, Any]]:
+        """What became of an event that the sandbox has sent."""
+        url = f"{self.stack.addresses.sandbox}/control/webhooks"
+        response = (await self._http.get(url, params={"event_id": event_id})).raise_for_status()
+        found: list[dict[str, Any]] = response.json()["deliveries"]
+        return found
+
     async def ask(
         self, method: str, path: str, body: dict[str, Any] | bytes | None = None, *, key: str = ""
     ) -> httpx2.Response:
