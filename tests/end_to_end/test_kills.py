@@ -11,6 +11,7 @@ from time import monotonic
 
 import httpx2
 import pytest
+from temporalio.api.enums.v1 import EventType
 
 from local.processes import accepts
 from local.shop import Placed
@@ -21,6 +22,8 @@ from tests.end_to_end.killing import (
     calls_so_far,
     captured,
     check_every_deed,
+    check_replayed,
+    goes_on,
     hand_over,
     hanging,
     mailed,
@@ -138,26 +141,37 @@ async def test_a_worker_killed_around_a_call_does_the_step_once_and_soon(town: T
     await check_every_deed(town, stuck.orders)
 
 
-async def test_a_worker_killed_while_it_writes_an_orders_record_writes_it_once_and_soon(town: Town) -> None:
-    """One order waits in a local activity, the other has waited so long that a normal one has taken over."""
-    placed = [await ready_for_hand_over(town, f"record-{name}") for name in ("long", "short")]
-    before = await revisions(town, placed)
-    handing = []
-    async with AsyncExitStack() as locks:
-        for order, seconds in zip(placed, (6.5, 0.5), strict=True):
+async def test_a_worker_killed_inside_workflow_tasks_is_followed_by_one_that_replays_them_from_the_start(
+    town: Town,
+) -> None:
+    """Two orders write their records: one in a local activity, and so in the middle of a workflow task; the other has
+    waited so long that a normal activity has taken over. The worker was given a task of the third, and has not begun.
+    """
+    placed = [await ready_for_hand_over(town, f"record-{name}") for name in ("long", "short", "taken")]
+    pid, handing = town.stack.supervisor.pid("worker"), []
+    async with AsyncExitStack() as exits:
+        for order, seconds in zip(placed, (6.5, 0.5), strict=False):
             lock = f"SELECT 1 FROM orders WHERE id = '{order.id}' FOR NO KEY UPDATE"  # noqa: S608 - our own id
-            await locks.enter_async_context(town.holding(lock))
+            await exits.enter_async_context(town.holding(lock))
             handing.append(asyncio.create_task(hand_over(town, order)))
             await until(lambda: captured(town, order), what="the money captured")  # noqa: B023 - awaited at once
             since = monotonic()
             await until(lambda: passed(since + seconds), what="the wait for the lock")  # noqa: B023
-        pid = town.stack.supervisor.pid("worker")
+        exits.enter_context(town.frozen("worker"))
+        await town.nudge(placed[2])
+        await until(lambda: in_hand(town, placed[2]), what="the third order's task in the worker's hands")
         town.kill("worker")
     ready = await town.back("worker", after=pid)
-    await moves_again(town, placed, before, ready=ready)
+    await goes_on(town, placed, by=town.stack.supervisor.pid("worker"), ready=ready)
+    for order in placed[1:]:
+        check_replayed(await town.history(order), dead=pid, by=town.stack.supervisor.pid("worker"))
     await asyncio.gather(*handing)
     await all_to_the_door(town, placed)
     await check_every_deed(town, placed)
+
+
+async def in_hand(town: Town, placed: Placed) -> bool:
+    return (await town.history(placed))[-1].event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
 
 
 async def kill_at_random(town: Town, batch: str, *, orders: int, kills: int) -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import httpx2
 import pytest
+from temporalio.api.history.v1 import HistoryEvent
 
 from domain.orders import workflow_id
 from local.demo import quicken
@@ -83,6 +84,11 @@ class Town:
         await until(lambda: _is(self.stack.supervisor.pid(name) != after), what=f"{name} started again")
         await until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), what=f"{name} ready")
         return monotonic()
+
+    def since(self, name: str) -> float:
+        """The monotonic time at which a process was started."""
+        ticks = Path(f"/proc/{self.stack.supervisor.pid(name)}/stat").read_text().rpartition(")")[2].split()[19]
+        return int(ticks) / os.sysconf("SC_CLK_TCK")
 
     async def replace(self, name: str) -> float:
         """SIGKILL a process and wait until it is back; the monotonic time when it was ready."""
@@ -236,6 +242,16 @@ class Town:
         client = await connect_bare(self.temporal)
         described = [await client.get_workflow_handle(workflow_id(order.id)).describe() for order in placed]
         return sum(each.history_length for each in described)
+
+    async def history(self, placed: Placed) -> Sequence[HistoryEvent]:
+        """Everything that Temporal knows of an order."""
+        client = await connect_bare(self.temporal)
+        return (await client.get_workflow_handle(workflow_id(placed.id)).fetch_history()).events
+
+    async def nudge(self, placed: Placed) -> None:
+        """Give an order something to look at that changes nothing."""
+        client = await connect_bare(self.temporal)
+        await client.get_workflow_handle(workflow_id(placed.id)).signal("stock_arrived")
 
     async def statuses(self, placed: list[Placed]) -> Counter[str]:
         """How many of these orders stand where."""
