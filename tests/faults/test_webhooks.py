@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from temporalio.api.enums.v1 import EventType
 
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
@@ -147,6 +149,54 @@ async def test_news_in_very_many_orders_end_in_the_same_state(house: House, data
     await house.receive("MUG", 2)
     await news.silence(house)
     await replay(house, data)
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["the order knows already", "the order does not know yet"])
+async def test_news_that_are_an_hour_late_end_a_wait_or_wake_nobody(house: House, knows: bool) -> None:
+    """The hour passes for the order. The provider's attempt after it is signed anew, as each of theirs is."""
+    await house.receive("MUG", 10)
+    await news.silence(house)
+    async with asks_every(house, timedelta(minutes=40) if knows else timedelta(hours=3)) as asking:
+        order = await asking.place(method=ASKS_THE_BANK)
+    await house.until(order, waiting="confirm the payment with the bank")
+    begin = await news.mark(house)
+    await house.authenticate(order)
+    await house.pass_time(order, hours=1)
+    assert ((await house.record(order)).status == OrderStatus.AWAITING_PAYMENT) is not knows
+    await comes_late(house, order, after=begin, wakes=not knows)
+    await house.labelled(order)
+    await house.hand_over(order)
+    begin = await news.mark(house)
+    await house.advance(order, 9)
+    await house.pass_time(order, hours=1)
+    assert ((await house.record(order)).status == OrderStatus.SHIPPED) is not knows
+    await comes_late(house, order, after=begin, wakes=not knows)
+    await house.closed(order, OrderStatus.DELIVERED)
+    assert await ending(house, order) == AS_IT_SHOULD
+    assert await house.mails(order) == list(EVERY_MAIL)
+
+
+async def comes_late(house: House, order: str, *, after: int, wakes: bool) -> None:
+    """News that were held back come in; whether they wake the order."""
+    late, before = await news.event_ids(house, after=after), await signals(house, order)
+    assert late
+    await news.deliver(house, late)
+    assert (await signals(house, order) > before) is wakes
+
+
+async def signals(house: House, order: str) -> int:
+    """How often the order was woken."""
+    history = (await house.handle(order).fetch_history()).events
+    return sum(event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED for event in history)
+
+
+@asynccontextmanager
+async def asks_every(house: House, span: timedelta) -> AsyncIterator[House]:
+    """The same house with a web process whose orders ask providers this often."""
+    changed = {"check_payment_every": span, "check_carrier_every": span}
+    async with web(house.settings.model_copy(update=changed)) as http:
+        http.headers.update(house.http.headers)
+        yield replace(house, http=http)
 
 
 async def test_news_of_a_payment_that_come_before_the_order_exists_find_it(house: House) -> None:
