@@ -86,9 +86,9 @@ async def on_its_way(town: Town, reference: str) -> Placed:
 
 async def cast(town: Town, moment: str) -> Cast:
     orders = await asyncio.gather(
-        held(town, f"{moment}-void", capture="manual"),
-        held(town, f"{moment}-refund", capture="automatic"),
-        ready_for_hand_over(town, f"{moment}-label"),
+        held(town, f"undone-{moment}-void", capture="manual"),
+        held(town, f"undone-{moment}-refund", capture="automatic"),
+        ready_for_hand_over(town, f"undone-{moment}-label"),
     )
     return Cast(*orders)
 

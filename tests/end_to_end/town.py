@@ -217,12 +217,15 @@ class Town:
         found: list[dict[str, Any]] = response.json()["calls"]
         return found
 
-    async def deliveries(self, event_id: str) -> list[dict[str, Any]]:
-        """What became of an event that the sandbox has sent."""
-        url = f"{self.stack.addresses.sandbox}/control/webhooks"
-        response = (await self._http.get(url, params={"event_id": event_id})).raise_for_status()
+    async def deliveries(self) -> list[dict[str, Any]]:
+        """The events that the sandbox has sent, or lost on the way, newest first."""
+        response = (await self._http.get(f"{self.stack.addresses.sandbox}/control/webhooks")).raise_for_status()
         found: list[dict[str, Any]] = response.json()["deliveries"]
         return found
+
+    async def send_again(self, event: str) -> None:
+        """Have the sandbox send an event that it has sent, or lost on the way."""
+        await self._control("POST", f"{self.stack.addresses.sandbox}/control/webhooks/redeliver/{event}", {})
 
     async def ask(
         self, method: str, path: str, body: dict[str, Any] | bytes | None = None, *, key: str = ""
