@@ -7,7 +7,7 @@ EXIT ?=
 SEED ?=
 FAULTS ?=
 MINUTES ?=
-PYTEST_WORKERS ?= 3
+PYTEST_WORKERS ?= 4
 export ORDERS EXIT SEED FAULTS MINUTES
 # Hundreds of processes are started: each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -7,10 +7,12 @@ Run by the machine's own Python with nothing installed, so: standard library onl
 """
 
 import hashlib
+import itertools
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 OLDEST = (3, 11)
@@ -19,6 +21,13 @@ VENV_PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".installed"
 LOCAL_LOCK = Path("requirements-local.lock")
 DEV_LOCK = Path("requirements-dev.lock")
+PIP = (str(VENV_PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input")
+AS_UV_CALLS_THEM = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "cert": "SSL_CERT_FILE",
+}
 
 
 def main() -> None:
@@ -81,25 +90,43 @@ def make_venv() -> None:
 
 
 def install(lock: Path) -> None:
-    """By uv where there is one, since it is quicker; by the venv's pip where there is none or it cannot."""
-    uv = shutil.which("uv") or str(VENV / "bin" / "uv")
-    if Path(uv).exists():
-        by_uv = [uv, "pip", "install", "--quiet", "--python", str(VENV_PYTHON)]
-        if run([*by_uv, "--require-hashes", "-r", str(lock)]).returncode == 0:
-            return
-        say(f"uv could not install {lock}; trying pip, which may know another package index.")
-    by_pip = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    # Compiling everything takes longer than installing it; Python compiles what is imported at its first import.
-    result = run([*by_pip, "--no-compile", "--require-hashes", "-r", str(lock)])
+    """By uv, which is several times quicker; by the venv's pip where uv cannot."""
+    with tempfile.TemporaryDirectory() as folder:
+        uv = shutil.which("uv") or fetch_uv(Path(folder))
+        if uv is not None:
+            by_uv = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(VENV_PYTHON)]
+            if run([*by_uv, "--require-hashes", "-r", str(lock)], **pips_settings()).returncode == 0:
+                return
+            say(f"uv could not install {lock}; trying pip, which takes longer.")
+    result = run([*PIP, "install", "--quiet", "--require-hashes", "-r", str(lock)])
     if result.returncode != 0:
         sys.stderr.write(result.stderr)
         sys.exit(f"Could not install {lock}: see above. Is a package index configured for pip?")
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Runs a command and keeps what it says."""
+def fetch_uv(folder: Path) -> str | None:
+    """The uv that the lock file for developing names, put into ``folder``; None where it cannot be had."""
+    lines = DEV_LOCK.read_text(encoding="utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("uv=="))
+    pinned = [lines[start], *itertools.takewhile(lambda line: line.startswith("    --hash="), lines[start + 1 :])]
+    only_uv = folder / "uv.txt"
+    only_uv.write_text("\n".join(pinned).rstrip("\\ ") + "\n", encoding="utf-8")
+    made = run([*PIP, "install", "--quiet", "--target", str(folder), "--require-hashes", "-r", str(only_uv)])
+    return str(folder / "bin" / "uv") if made.returncode == 0 else None
+
+
+def pips_settings() -> dict[str, str]:
+    """Where pip is told to look for packages, and whom to trust, as uv's environment variables: uv reads none of it."""
+    # The environment comes first, and goes before what pip's files say.
+    told = [line.partition("=") for line in reversed(run([*PIP, "config", "list"]).stdout.splitlines())]
+    settings = {name.rpartition(".")[2]: value.strip("'") for name, _, value in told}
+    return {theirs: settings[ours] for ours, theirs in AS_UV_CALLS_THEM.items() if ours in settings}
+
+
+def run(command: list[str], **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command, with ``settings`` in its environment, and keeps what it says."""
     environment = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONHOME"}}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env={**settings, **environment}, capture_output=True, text=True, check=False)
 
 
 def say(line: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from db.migrate import migrate
 from local.postgres import Postgres
+from runtime.collector import spare_what_stays
 from tests.ground import Ground, open_ground
 from tests.street import Street, open_street
 
@@ -57,6 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
         running = _Running()
         config.stash[_RUNNING] = running
         os.environ[_DSN] = running.dsn
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end."""
+    spare_what_stays()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
