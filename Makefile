@@ -44,7 +44,7 @@ test: format lint contracts ## everything: the types beside unit, integration an
 	wait $$types && exit $$tests
 
 suite: setup-dev
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --ignore=tests/end_to_end --ignore=tests/production/test_town.py tests
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal --ignore=tests/end_to_end --ignore=tests/production/test_town.py tests
 
 format: setup-dev ## check the formatting
 	$(BIN)/ruff format --check --quiet .

@@ -38,9 +38,9 @@ class Ground:
 @asynccontextmanager
 async def open_ground(url: str) -> AsyncIterator[Ground]:
     """Connections to the database at ``url``, closed at the end."""
-    ground = Ground(
-        url, Database(url, application="ground"), Database(url, application="ground-web", patience=A_CALLERS)
-    )
+    # All test processes share one server, which takes a hundred connections.
+    database = Database(url, pool_size=8, application="ground")
+    ground = Ground(url, database, Database(url, pool_size=5, application="ground-web", patience=A_CALLERS))
     try:
         yield ground
     finally:
