@@ -19,6 +19,8 @@ PROGRAM = "temporal"
 NAMESPACE = "default"
 # without these the server's SQLite file is 3 to 5 times slower; with them it still survives kill -9
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
+# one queue on one machine gains nothing from four parts, which ask each other for work
+ONE_PART = ("matching.numTaskqueueReadPartitions=1", "matching.numTaskqueueWritePartitions=1")
 
 
 def temporal_service(
@@ -48,6 +50,7 @@ def temporal_service(
     command = [find_program(), "server", "start-dev", "--ui-disable-news-fetch"]
     command += [part for option in options.items() for part in option]
     command += [part for pragma in PRAGMAS for part in ("--sqlite-pragma", pragma)]
+    command += [part for value in ONE_PART for part in ("--dynamic-config-value", value)]
     for name, kind in search_attributes.items():
         command += ["--search-attribute", f"{name}={kind}"]
 

@@ -18,7 +18,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.testing import WorkflowEnvironment
 
 from local.ports import free_port
-from local.temporal import find_program
+from local.temporal import ONE_PART, find_program
 from runtime.codec import EncryptionCodec
 from runtime.plugin import waybill_plugin
 from runtime.search_attributes import SEARCH_ATTRIBUTES
@@ -29,6 +29,7 @@ KEY_RING_SETTING = ",".join(f"{name}:{base64.b64encode(key).decode()}" for name,
 STRIPE_KEY, STRIPE_SECRET = "sk_test_house", "whsec_house_0123456789"
 EASYPOST_KEY, EASYPOST_SECRET = "EZTKhouse", "easypost_house_0123456789"
 
+_DYNAMIC = ("frontend.WorkflowTimeSkippingEnabled=true", *ONE_PART)
 _KINDS = {
     "Keyword": SearchAttributeKey.for_keyword,
     "KeywordList": SearchAttributeKey.for_keyword_list,
@@ -110,7 +111,7 @@ async def _temporal() -> AsyncIterator[WorkflowEnvironment]:
     # know of it.
     environment = await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=find_program(),
-        dev_server_extra_args=["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"],
+        dev_server_extra_args=[part for value in _DYNAMIC for part in ("--dynamic-config-value", value)],
         dev_server_log_level="error",
         search_attributes=[_KINDS[kind](name) for name, kind in SEARCH_ATTRIBUTES.items()],
         plugins=[waybill_plugin(EncryptionCodec(KEY_RING))],
