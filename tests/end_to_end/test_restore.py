@@ -42,7 +42,7 @@ async def deeds(town: Town) -> dict[str, Any]:
     intents = await town.book("payment_intent")
     labels = [s for s in await town.book("easypost_shipment") if s["tracking_code"]]
     return {
-        "charged": Counter((i["metadata"]["order_id"], i["amount_received"]) for i in intents),
+        "charged": Counter((i["metadata"].get("order_id", i["id"]), i["amount_received"]) for i in intents),
         "labels": Counter((s["reference"], s["tracking_code"]) for s in labels),
         "captures": Counter(
             call["path"] for call in await town.calls(operation="payment_intents.capture", deed="true")
