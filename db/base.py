@@ -130,14 +130,19 @@ async def _say(driver: "asyncpg.Connection[Any]", words: str) -> str:
 
 
 async def _give_up(driver: "asyncpg.Connection[Any]") -> None:
-    """Roll back what a transaction did. A connection of which that is not known serves nobody any more."""
+    """Roll back what a transaction did. A connection of which that is not known serves nobody any more.
+
+    The driver is not asked whether a transaction is open: of a BEGIN that was cancelled before its answer came it does
+    not know, and whatever the connection's next user writes would never be committed.
+    """
+    settled = False
     try:
-        if driver.is_in_transaction():
-            await driver.execute("ROLLBACK")
+        await driver.execute("ROLLBACK")
+        settled = True
     except FAULTS:
         pass  # what went wrong first is told
     finally:
-        if driver.is_in_transaction():
+        if not settled:
             driver.terminate()
 
 

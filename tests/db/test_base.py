@@ -103,6 +103,27 @@ async def test_a_connection_that_the_server_closed_while_nobody_used_it_is_repla
             assert (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one() != pid
 
 
+async def test_whenever_a_transaction_is_cancelled_the_next_one_to_have_its_connection_is_in_none(
+    shop_url: str,
+) -> None:
+    async def begin() -> None:
+        async with database.transaction() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    database = Database(shop_url, pool_size=1)
+    assert await database.answers()
+    for steps in range(80):
+        task = asyncio.create_task(begin())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        async with database.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+            assert not driver_of(connection).is_in_transaction(), f"cancelled after {steps} steps"
+    await database.close()
+
+
 async def test_a_server_that_closes_every_new_connection_is_away() -> None:
     """As one does that is just stopping."""
 
