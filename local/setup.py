@@ -92,7 +92,8 @@ def make_venv() -> None:
 def install(lock: Path) -> None:
     """By uv, which is several times quicker; by the venv's pip where uv cannot."""
     with tempfile.TemporaryDirectory() as folder:
-        uv = shutil.which("uv") or fetch_uv(Path(folder))
+        ours = VENV / "bin" / "uv"
+        uv = shutil.which("uv") or (str(ours) if ours.exists() else fetch_uv(Path(folder)))
         if uv is not None:
             by_uv = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(VENV_PYTHON)]
             if run([*by_uv, "--require-hashes", "-r", str(lock)], **pips_settings()).returncode == 0:

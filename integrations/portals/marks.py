@@ -1,5 +1,6 @@
 """What must be on screen, told as a person would: by roles and labels, never by the page's code."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,14 +10,14 @@ Role = Literal["heading", "button", "link", "radio", "checkbox", "table", "regio
 
 
 @dataclass(frozen=True)
-class Mark:
+class Mark(ABC):
     """One thing on a page."""
 
     name: str
 
+    @abstractmethod
     def on(self, page: Page) -> Locator:
         """Where it is."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         return f'{type(self).__name__.lower()} "{self.name}"'
