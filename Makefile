@@ -21,7 +21,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo up backup restore test format lint types contracts suite unit integration replay e2e test-cluster fuzz test-mutants bench bench-large drill fix lock clean bench-portals portal-check
+.PHONY: help setup setup-dev demo up backup restore test format lint types contracts compiled suite unit integration replay e2e test-cluster fuzz test-mutants bench bench-large drill fix lock clean bench-portals portal-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,11 +40,15 @@ restore: setup ## put FROM=archive back; REPLACE=yes where data would be replace
 
 test: format lint contracts ## everything: the types beside unit, integration and replay, which wait much; then e2e
 	@$(MAKE) --no-print-directory types & types=$$!; \
-	$(MAKE) --no-print-directory suite e2e; tests=$$?; \
+	$(MAKE) --no-print-directory compiled suite e2e; tests=$$?; \
 	wait $$types && exit $$tests
 
 suite: setup-dev
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal --ignore=tests/end_to_end --ignore=tests/production/test_town.py tests
+
+# Else each of the test processes compiles all code anew, at the same time. What is wrong with the code, the tests tell.
+compiled: setup-dev
+	-@$(BIN)/pytest --collect-only -qq tests >/dev/null 2>&1
 
 format: setup-dev ## check the formatting
 	$(BIN)/ruff format --check --quiet .
