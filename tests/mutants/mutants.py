@@ -146,6 +146,13 @@ THOROUGH = (
         ("tests/integrations/test_easypost_adapter.py::test_what_is_bought_is_not_bought_again",),
     ),
     Mutant(
+        "before a label is given back the carrier is asked whether it was",
+        SHIPMENTS,
+        "if before.label is None or before.refund_status in _REFUND_ASKED:",
+        "if before.label is None:",
+        ("tests/integrations/test_easypost_adapter.py::test_the_price_of_a_label_is_asked_back_once[submitted-False]",),
+    ),
+    Mutant(
         "after a spent key the provider's books are read before a new key is used",
         PAYMENTS,
         "made = await (self._forgotten(provider, step, begun) if step.n == 1 else self._live(provider, step))",
