@@ -42,7 +42,8 @@ async def test_whatever_the_description_of_the_api_allows_is_answered_as_it_says
         *("--max-examples", str(examples), "--generation-database", "none", "--no-color"),
     ]
     process = await asyncio.create_subprocess_exec(
-        *(Path(sys.executable).with_name("schemathesis"), *arguments),
+        str(Path(sys.executable).with_name("schemathesis")),
+        *arguments,
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
