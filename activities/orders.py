@@ -14,6 +14,7 @@ from db import exceptions as exception_records
 from db import holds as hold_records
 from db import orders as order_records
 from db import shipments as shipment_records
+from db import versions as version_records
 from db.base import Database
 from domain.bundles import Part
 from domain.exceptions import Action, ExceptionKind, ExceptionStatus, OrderException
@@ -140,7 +141,8 @@ async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Polic
     """An accepted order as its record tells it: what its workflow is started with, for the first time or anew."""
     lines = await order_records.lines(connection, row.id)
     holds = await hold_records.of_order(connection, row.id)
-    asked = None if row.address_hold is None else HOLD_JSON.validate_python(row.address_hold)
+    wanted = None if row.address_hold is None else HOLD_JSON.validate_python(row.address_hold)
+    versions = await version_records.of_order(connection, row.id) if row.version > 1 else []
     return PlacedOrder(
         id=row.id,
         number=row.number,
@@ -149,7 +151,9 @@ async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Polic
         policy=policy,
         promised_at=row.promised_first,
         holds=tuple(hold_of(hold) for hold in holds if hold.released_at is None),
-        address_hold=None if asked is None or asked.id in {hold.id for hold in holds} else asked,
+        address_hold=None if wanted is None or wanted.id in {hold.id for hold in holds} else wanted,
+        version=row.version,
+        asked=max((version.content["total"] for version in versions), default=None),
     )
 
 

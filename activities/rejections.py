@@ -63,8 +63,8 @@ class Rejections:
             if new:
                 await _give_back(connection, step)
             rerouted = await _place(connection, step.reroute, prepared, anew=new)
-            standing = await _standing(connection, step.reroute.order_id)
-        mine = (f.allocations for f in standing if f.id == step.rejection.fulfilment_id)
+            ships = await standing(connection, step.reroute.order_id)
+        mine = (f.allocations for f in ships if f.id == step.rejection.fulfilment_id)
         return replace(rerouted, staying=next(mine, ()))
 
     @activity.defn(name="reroute_units")
@@ -92,8 +92,8 @@ async def taken_up(connection: AsyncConnection, order_id: str) -> Plan | None:
     """What an order ships from where, after warehouses have rejected some of it; None if none ever has."""
     if not await records.any_of(connection, order_id):
         return None
-    standing = await _standing(connection, order_id)
-    return Plan(tuple(a for f in standing for a in f.allocations), (), (), standing=standing)
+    ships = await standing(connection, order_id)
+    return Plan(tuple(a for f in ships for a in f.allocations), (), (), standing=ships)
 
 
 async def _give_back(connection: AsyncConnection, step: Reject) -> None:
@@ -202,8 +202,7 @@ async def _place(connection: AsyncConnection, step: Reroute, prepared: routing.P
             await _queue(connection, step.order_id, waits, barred, QueueName.UNFILLABLE)
     else:
         await queue_records.leave(connection, step.order_id)
-    standing = await _standing(connection, step.order_id)
-    unknown = tuple(f for f in standing if f.id not in step.known)
+    unknown = tuple(f for f in await standing(connection, step.order_id) if f.id not in step.known)
     return Rerouted(unknown, shortages, explanation, refused)
 
 
@@ -245,10 +244,10 @@ async def _route(
     for lines in (goes, waits):
         if not lines:
             continue
-        wanted = _narrowed(prepared, lines, barred, first)
+        wanted = narrowed(prepared, lines, barred, first)
         decision = await routing.route_order(connection, wanted, available=units)
         if decision.allocations:
-            await _hold(connection, wanted.request, decision.allocations, decision.sentences)
+            await hold(connection, wanted.request, decision.allocations, decision.sentences)
         sentences += decision.sentences
         shortages += decision.shortages
         first += 1
@@ -259,20 +258,20 @@ def _decided(
     prepared: routing.Prepared, lines: Sequence[Line], barred: Sequence[Bar], units: Mapping[tuple[str, str], int]
 ) -> set[str]:
     """The SKUs of which there is not enough."""
-    wanted = _narrowed(prepared, lines, barred, 1)
+    wanted = narrowed(prepared, lines, barred, 1)
     scene = replace(wanted.scene, available=units)
     decision = decide(lines, address=wanted.request.address, scene=scene, rules=wanted.rules, currency=wanted.currency)
     return {shortage.sku for shortage in decision.shortages}
 
 
-def _narrowed(prepared: routing.Prepared, lines: Sequence[Line], barred: Sequence[Bar], round: int) -> routing.Prepared:
+def narrowed(prepared: routing.Prepared, lines: Sequence[Line], barred: Sequence[Bar], round: int) -> routing.Prepared:
     """The same for some lines only, with who may not ship which of them."""
     whole, some = barred_from(barred, {line.sku for line in lines})
     request = replace(prepared.request, lines=tuple(lines), round=round, barred=whole)
     return replace(prepared, request=request, scene=replace(prepared.scene, barred=whole, withheld=some))
 
 
-async def _hold(
+async def hold(
     connection: AsyncConnection,
     request: routing.Request,
     allocations: Sequence[Allocation],
@@ -315,7 +314,8 @@ async def _hold(
     await order_records.add_entries(connection, request.order_id, [vars(entry)])
 
 
-async def _standing(connection: AsyncConnection, order_id: str) -> tuple[PlannedFulfilment, ...]:
+async def standing(connection: AsyncConnection, order_id: str) -> tuple[PlannedFulfilment, ...]:
+    """The fulfilments from which something of an order ships, or has shipped."""
     rows = await records.standing(connection, order_id)
     return tuple(_planned(list(mine)) for _, mine in groupby(rows, key=lambda row: row.id))
 

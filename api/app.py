@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 
 from api import (
     catalogue,
+    changes,
     codec,
     describing,
     disputes,
@@ -43,6 +44,7 @@ MAX_AT_ONCE = 200
 
 _ROUTERS = (
     orders.router,
+    changes.router,
     ledger.router,
     money_checks.router,
     refunds.router,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from domain.changes.wish import OrderChange
 from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
@@ -15,9 +16,9 @@ from workflows.money.refund import PayRefund
 class OrderGateway(Protocol):
     """Starts orders and passes people's wishes on to them.
 
-    ``key`` names the wish: the same one, sent again, gets the first answer. `cancel`, `hand_over`, `hold`, `release`
-    and `resolve` raise NotFound where no such order runs, and Conflict, TooLate, OnHold or NotPaid where the order
-    refuses; all raise Unavailable where nobody answers in time, after which the same call may be repeated.
+    ``key`` names the wish: the same one, sent again, gets the first answer. `cancel`, `change`, `hand_over`, `hold`,
+    `release` and `resolve` raise NotFound where no such order runs, and Conflict, TooLate, OnHold or NotPaid where the
+    order refuses; all raise Unavailable where nobody answers in time, after which the same call may be repeated.
     """
 
     async def start(self, placed: PlacedOrder) -> None:
@@ -31,6 +32,9 @@ class OrderGateway(Protocol):
 
     async def reject(self, order_id: str, rejection: Rejection, *, key: str) -> Answer:
         """Take units from a fulfilment that its warehouse does not ship, and find another place."""
+
+    async def change(self, order_id: str, change: OrderChange, *, key: str) -> Answer:
+        """Change what was placed, as a preview has shown it."""
 
     async def restart(self, placed: PlacedOrder) -> None:
         """Start an order anew whose workflow was ended in Temporal; Conflict if it runs, or ended by itself."""

@@ -148,7 +148,8 @@ def _parcels(view: OrderView) -> tuple[PageParcel, ...]:
     """One parcel for each fulfilment: the newest one, if there was more than one label."""
     newest = {parcel.fulfilment_id: parcel for parcel in view.parcels if _counts(view, parcel)}
     names = unit_names(view.lines)
-    ships = [row for row in view.fulfilments if row.status != FulfilmentStatus.REJECTED]
+    filled = {line.fulfilment_id for line in view.fulfilment_lines}  # a change may have left nothing in one
+    ships = [row for row in view.fulfilments if row.id in filled and row.status != FulfilmentStatus.REJECTED]
     return tuple(_parcel(view, row, newest.get(row.id), names) for row in ships)
 
 

@@ -81,6 +81,8 @@ class Order(Base):
     shipping_charge: Mapped[int]
     currency: Mapped[str]
     total: Mapped[int]
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """rises with every change of what was placed"""
     payment: Mapped[dict[str, Any]]
     billing_country: Mapped[str | None]
     address_hold: Mapped[dict[str, Any] | None]
@@ -167,7 +169,7 @@ _NOTED = """
 
 @cache
 def _accept(names: tuple[str, ...]) -> Statement:
-    values: dict[str, Any] = {"needs_attention": False, "revision": 0}
+    values: dict[str, Any] = {"needs_attention": False, "revision": 0, "version": 1}
     values |= {name: bindparam(name) for name in names}
     placed = insert(Order).values(values).on_conflict_do_nothing()
     # One journey for all: whoever places the same order at once waits for it.

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, bindparam, case, false, func, or_, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, bindparam, case, delete, false, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -129,6 +129,13 @@ async def cancel_fulfilments(connection: AsyncConnection, order_id: str) -> None
         .where(Fulfilment.order_id == order_id, unsent)
         .values(status=FulfilmentStatus.CANCELLED.value)
     )
+
+
+async def empty(connection: AsyncConnection, ids: Sequence[str]) -> None:
+    """Close fulfilments from which nothing is shipped any more: what was in them is no longer ordered, or elsewhere."""
+    await connection.execute(delete(FulfilmentLine).where(FulfilmentLine.fulfilment_id.in_(ids)))
+    cancelled = FulfilmentStatus.CANCELLED.value
+    await connection.execute(update(Fulfilment).where(Fulfilment.id.in_(ids)).values(status=cancelled))
 
 
 @cache

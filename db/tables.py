@@ -26,6 +26,7 @@ from db.stock_alerts import StockAlert
 from db.stock_checks import Checkpoint
 from db.stock_queues import QueueCall, Wait
 from db.transfers import Transfer, TransferEvent, TransferLine
+from db.versions import OrderVersion
 
 __all__ = [
     "ApiKey",
@@ -48,6 +49,7 @@ __all__ = [
     "Notification",
     "Order",
     "OrderLine",
+    "OrderVersion",
     "Parcel",
     "ParcelEvent",
     "Payment",

@@ -7,6 +7,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── WrongTotal
 │   └── UnknownCurrency
 ├── InvalidRefund           422  the refund says something impossible
+├── InvalidChange           422  the change of an order says something impossible, or nothing
 ├── NotFound                404  no such order, fulfilment, exception, SKU, warehouse
 ├── Conflict                409
 │   ├── AlreadyPlaced            same channel and reference, another body
@@ -16,6 +17,8 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
 │   ├── MoreThanSent             a receipt of a transfer has more than is on the way
 │   ├── CannotBeBundle           a SKU that has stock, is waited for, or is a part of a bundle
+│   ├── OrderMoved               the order is not what a preview of its change rested on
+│   ├── ChangeCosts              the order would cost more
 │   ├── RefundTooLarge           more than was captured and not given back
 │   ├── Disputed                 hand-over refused: the customer's bank disputes the payment
 │   └── NotPaid                  hand-over refused: the money could not be captured
@@ -91,6 +94,14 @@ class InvalidRefund(WaybillError):
     title = "The refund is not valid"
 
 
+class InvalidChange(WaybillError):
+    """The change of an order says something impossible, or nothing."""
+
+    code = "invalid_change"
+    status = 422
+    title = "The change is not valid"
+
+
 class NotFound(WaybillError):
     """What was asked for does not exist."""
 
@@ -154,6 +165,20 @@ class Disputed(Conflict):
 
     code = "disputed"
     title = "The payment is disputed"
+
+
+class OrderMoved(Conflict):
+    """An order is not any more what a preview of its change has rested on; the detail says what moved."""
+
+    code = "order_moved"
+    title = "The order has moved since the preview"
+
+
+class ChangeCosts(Conflict):
+    """The order would cost more, which a change cannot ask the customer for."""
+
+    code = "change_costs_more"
+    title = "The order would cost more"
 
 
 class RefundTooLarge(Conflict):

@@ -173,7 +173,8 @@ class PlacedOrder:
 
     ``restart`` is what a person decided after an earlier run was ended from outside. ``promised_at`` is when it should
     be at the door, as the customer was told; None for orders accepted before there were promises. ``holds`` stand from
-    the start; ``address_hold`` is placed if the carrier, once asked, does not know the address.
+    the start; ``address_hold`` is placed if the carrier, once asked, does not know the address. ``version`` rises with
+    every change; ``asked`` is what it came to at most, in minor units, where a change has made it cost less.
     """
 
     id: str
@@ -185,6 +186,8 @@ class PlacedOrder:
     promised_at: datetime | None = None
     holds: tuple[Hold, ...] = ()
     address_hold: Hold | None = None
+    version: int = 1
+    asked: int | None = None
 
 
 @dataclass(frozen=True)

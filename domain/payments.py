@@ -76,15 +76,20 @@ class RefundState:
     refund_id: str | None = None
 
 
-def mismatch(state: PaymentState, *, owed: Money, order_id: str) -> str | None:
-    """Why ``state`` cannot pay for an order of ``owed``, in a sentence for the operator; None if it can."""
-    if state.amount != owed:
+def mismatch(state: PaymentState, *, owed: Money, order_id: str, asked: Money | None = None) -> str | None:
+    """Why ``state`` cannot pay for an order of ``owed``, in a sentence for the operator; None if it can.
+
+    ``asked`` is what the order came to when the customer was asked to pay, if it has come to less since: what is held
+    beyond what is owed is not taken.
+    """
+    most = owed if asked is None else asked
+    if state.amount.currency != owed.currency or not owed.minor <= state.amount.minor <= most.minor:
         return f"The payment is for {state.amount}, but the order comes to {owed}."
     if state.order_id is not None and state.order_id != order_id:
         return "The payment belongs to another order."
-    if state.status is PaymentStatus.AUTHORISED and state.capturable != owed:
+    if state.status is PaymentStatus.AUTHORISED and state.capturable.minor < owed.minor:
         return f"Only {state.capturable} of {owed} is held."
-    if state.status is PaymentStatus.CAPTURED and state.captured != owed:
+    if state.status is PaymentStatus.CAPTURED and state.captured.minor < owed.minor:
         return f"Only {state.captured} of {owed} was captured."
     return None
 

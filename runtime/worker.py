@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.changes import Changes
 from activities.evidence import EvidenceSweep
 from activities.inbox import Inbox
 from activities.money_checks import MoneyChecks
@@ -64,6 +65,7 @@ class Crew:
     orders: OrderRecords
     stock: StockKeeper
     rejections: Rejections
+    changes: Changes
     stock_check: StockCheck
     transfers: Transfers
     money_checks: MoneyChecks
@@ -88,6 +90,7 @@ class Crew:
                 self.stock.release,
                 self.rejections.reject,
                 self.rejections.reroute,
+                self.changes.apply,
                 self.stock_check.check,
                 *self.transfers.activities,
                 self.money_checks.compare,
@@ -164,6 +167,7 @@ async def crew(
         records,
         stock,
         Rejections(database),
+        Changes(database),
         StockCheck(database),
         Transfers(database),
         MoneyChecks(database, outside.payments, gateway.wake),

@@ -23,7 +23,22 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.errors import Conflict, Disputed, NotFound, NotPaid, OnHold, TooEarly, TooLate, Unavailable, WaybillError
+from domain.changes.wish import OrderChange
+from domain.errors import (
+    ChangeCosts,
+    Conflict,
+    Disputed,
+    InvalidChange,
+    NotFound,
+    NotPaid,
+    OnHold,
+    OrderMoved,
+    RefundTooLarge,
+    TooEarly,
+    TooLate,
+    Unavailable,
+    WaybillError,
+)
 from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
@@ -41,7 +56,7 @@ _UPDATE_PATIENCE = timedelta(seconds=10)
 _MOST_TASKS = 5
 _MOST_RECORDS = 30
 _MOST_CALLS = 120
-_RECORDS = frozenset({"record", "reserve_stock", "commit_stock", "release_stock", "booked_parcels"})
+_RECORDS = frozenset({"record", "reserve_stock", "commit_stock", "release_stock", "booked_parcels", "change_order"})
 _AWAY = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -152,6 +167,10 @@ class OrderGateway:
     async def reject(self, order_id: str, rejection: Rejection, *, key: str) -> Answer:
         """Reject a fulfilment, or some of its units. Raises TooLate, TooEarly, Conflict, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.reject, rejection, key)
+
+    async def change(self, order_id: str, change: OrderChange, *, key: str) -> Answer:
+        """Change what was placed. Raises OrderMoved or another Conflict, InvalidChange, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.change, change, key)
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         """Decide an exception. Raises Conflict, TooLate, NotFound, Unavailable."""
@@ -283,11 +302,15 @@ def unavailable(error: Exception) -> Unavailable:
     return Unavailable("Temporal does not answer right now.")
 
 
-_REFUSALS: dict[str, type[Conflict]] = {
+_REFUSALS: dict[str, type[WaybillError]] = {
     "too_late": TooLate,
     "too_early": TooEarly,
     "not_paid": NotPaid,
     "on_hold": OnHold,
     "disputed": Disputed,
     "conflict": Conflict,
+    "order_moved": OrderMoved,
+    "change_costs_more": ChangeCosts,
+    "refund_too_large": RefundTooLarge,
+    "invalid_change": InvalidChange,
 }

@@ -162,6 +162,7 @@ ORDER: dict[str, Any] = {
     "shipping_service": "standard",
     "shipping_charge": 790,
     "total": 7120,
+    "version": 1,
     "payment": _PAYMENT,
     "money": MONEY,
     "promise": _PROMISE,

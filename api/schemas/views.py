@@ -297,6 +297,7 @@ class OrderOut(Output):
     shipping_service: str
     shipping_charge: int
     total: int
+    version: int = Field(description="Rises with every change of what was placed.")
     payment: PaymentOut
     money: MoneyOut
     promise: PromiseOut | None = Field(description="Null for orders accepted before there were promises.")

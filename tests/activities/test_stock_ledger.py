@@ -45,7 +45,7 @@ ENTRIES = st.lists(
     max_size=3,
 )
 
-_DISAGREEING = """
+DISAGREEING = """
 SELECT l.*, m.*, r.units AS live, h.units AS held, t.units AS on_the_way, n.*
 FROM stock_levels l
 LEFT JOIN LATERAL (SELECT coalesce(sum(on_hand_change), 0) AS on_hand, coalesce(sum(reserved_change), 0) AS reserved,
@@ -248,7 +248,7 @@ class Ledger(RuleBasedStateMachine):
 
     @invariant()
     def the_books_agree(self) -> None:
-        assert not self._do(self._world.rows(_DISAGREEING))
+        assert not self._do(self._world.rows(DISAGREEING))
 
     def _live(self, oid: str) -> int:
         rows = self._do(self._world.rows(f"{_STANDING} AND status IN ('held', 'committed')", oid=oid))

@@ -19,6 +19,7 @@ from api.services import Services
 from console.orders import OrderPages
 from db import catalogue, identity
 from db.base import Database
+from domain.changes.wish import OrderChange
 from domain.errors import WaybillError
 from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
@@ -84,6 +85,9 @@ class FakeGateway:
         if self.rejects is not None:
             await self.rejects(rejection)
         return answer
+
+    async def change(self, order_id: str, change: OrderChange, *, key: str) -> Answer:
+        return self._answer(order_id, change, key, OrderStatus.FULFILLING)
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         return self._answer(order_id, resolution, key, OrderStatus.FULFILLING)

@@ -22,6 +22,10 @@ class OrderStopped(Exception):
         self.reason = reason
 
 
+class HandOverRefused(Exception):
+    """The parcel must not leave; the text says why."""
+
+
 class Desk:
     """Takes wishes to cancel, and asks people what to do."""
 
@@ -30,6 +34,8 @@ class Desk:
         self._cancel: CancelRequest | None = None
         self.handing_over = 0
         """hand-overs now being made: while one runs the order cannot be cancelled"""
+        self.changing = False
+        """the record of the order is being changed: for that moment the order cannot be cancelled"""
         self._has_left = False
 
     @property
@@ -40,7 +46,8 @@ class Desk:
     @property
     def cancellable(self) -> bool:
         """Whether the whole order may still be cancelled."""
-        return self._journal.status in CANCELLABLE and not self.handing_over and not self._has_left
+        open_still = self._journal.status in CANCELLABLE and not self._has_left
+        return open_still and not self.handing_over and not self.changing
 
     def wish_cancel(self, request: CancelRequest) -> None:
         """Accept a wish to cancel; the first one counts."""

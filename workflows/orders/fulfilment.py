@@ -14,7 +14,8 @@ from domain.shipments import ENDING, SCANNED, FulfilmentStatus, TrackingStatus, 
 from domain.stock import PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders import attributes
-from workflows.orders.desk import Desk, OrderStopped
+from workflows.orders.changes import ChangeRun
+from workflows.orders.desk import Desk, HandOverRefused, OrderStopped
 from workflows.orders.holds import Holds
 from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.labelling import CARRIER_SYSTEM, book_step
@@ -24,10 +25,6 @@ from workflows.orders.recall import Recall
 from workflows.orders.rejection import RejectionRun, Rerouting
 from workflows.orders.reservation import booking
 from workflows.orders.tracker import TROUBLE, Tracker, last_word
-
-
-class HandOverRefused(Exception):
-    """The parcel must not leave; the text says why."""
 
 
 class FulfilmentRun:
@@ -43,6 +40,7 @@ class FulfilmentRun:
         recall: Recall,
         holds: Holds,
         rerouting: Rerouting,
+        changes: ChangeRun,
         on_left: Callable[["FulfilmentRun"], None],
     ) -> None:
         self.left = False
@@ -60,12 +58,12 @@ class FulfilmentRun:
         self._holds = holds
         self._on_left = on_left
         self._name = f"parcel {planned.number}"
-        self.rejection = RejectionRun(planned, journal, recall, rerouting)
+        self.rejection = RejectionRun(planned, journal, recall, rerouting, changes)
         self.leaving = 0
-        """hand-overs now being made: while one runs it cannot be rejected"""
+        """hand-overs now being made: while one runs it can be neither rejected nor changed"""
         self._bought: Bought | None = None
         self.tracker = Tracker(planned.id, self._name, journal, desk, outside)
-        self._promised: datetime | None = promised_to(journal.order)
+        self.promised: datetime | None = promised_to(journal.order)
         self._heard = workflow.now()
         self._refused: str | None = None
         self._attempts = 0
@@ -315,7 +313,7 @@ class FulfilmentRun:
         self._wait_for_delivery()
 
     def _late(self) -> bool:
-        return self._promised is not None and workflow.now() >= self._promised
+        return self.promised is not None and workflow.now() >= self.promised
 
     async def _ask_about_lateness(self, last: str) -> None:
         """Once: the promised day has passed."""
@@ -325,8 +323,8 @@ class FulfilmentRun:
             found = await self.tracker.look_for(lambda where: where.status in (ENDING if left else SCANNED))
             return found or (not left and self._money_trouble() is not None)
 
-        reason = f"{self._name.capitalize()} was promised by {self._promised:%Y-%m-%d %H:%M} UTC. {last}"
-        self._promised = None
+        reason = f"{self._name.capitalize()} was promised by {self.promised:%Y-%m-%d %H:%M} UTC. {last}"
+        self.promised = None
         await self._ask(
             ExceptionKind.DELIVERY_LATE,
             f"{reason} Retry waits on.",
@@ -360,7 +358,7 @@ class FulfilmentRun:
         """Until the carrier tells something, somebody acts, or it is time to ask or to warn."""
         due = workflow.now() + self._journal.order.policy.check_carrier_every
         here = (self._payment.warns_at, self._holds.first_to_end(self.planned.id))
-        for moment in ((self._silent_at(),) if self.left else here) + (self._promised,):
+        for moment in ((self._silent_at(),) if self.left else here) + (self.promised,):
             if moment is not None and moment > workflow.now():
                 due = min(due, moment)
         left = self.left

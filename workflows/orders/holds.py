@@ -9,6 +9,7 @@ from activities.projections import Agreed
 from activities.shipments import Shipments, VerifyAddress
 from domain.exceptions import Action, ExceptionKind
 from domain.holds import Hold, ReleaseHold
+from domain.orders import derived_id
 from domain.stock import PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders.journal import Journal
@@ -35,8 +36,11 @@ class Holds:
         """When the next one of a fulfilment's holds releases itself."""
         return min((hold.until for hold in self.over(fulfilment_id) if hold.until is not None), default=None)
 
-    async def check_address(self, outside: Outside) -> None:
-        """Where the rules want it: hold the order if the carrier does not know the address, or cannot be asked."""
+    async def check_address(self, outside: Outside, *, anew: str = "") -> None:
+        """Where the rules want it: hold the order if the carrier does not know the address, or cannot be asked.
+
+        ``anew`` names the change that made it another address: a hold on it is another hold.
+        """
         hold = self._journal.order.address_hold
         if hold is None:
             return
@@ -45,7 +49,8 @@ class Holds:
         answer = await outside.call(Shipments.verify_address, ask, summary=summary, on=Party.CARRIER)
         problem = answer.reason if isinstance(answer, Refusal) else answer.problem
         if problem is not None:
-            self.place(replace(hold, at=workflow.now(), note=f"the address was not verified: {problem}"))
+            name = derived_id(hold.id, anew) if anew else hold.id
+            self.place(replace(hold, id=name, at=workflow.now(), note=f"the address was not verified: {problem}"))
 
     def wait_on(self, fulfilment_id: str, name: str) -> bool:
         """Say which holds stop a fulfilment that can go no further; False if none does."""

@@ -1,8 +1,8 @@
 """The order's payment: secured before anything is packed, captured before anything leaves."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -137,6 +137,12 @@ class PaymentRun:
             self._journal.note("captured", f"{outcome.captured} captured.")
             return self._difference()
 
+    @asynccontextmanager
+    async def untaken(self) -> AsyncIterator[None]:
+        """Nothing is captured meanwhile: what the order comes to may become less."""
+        async with self._capturing:
+            yield
+
     async def renew(self) -> None:
         """Ask the provider, and place a new hold if the old one is lost and the order names a payment method."""
         if not self.lost:
@@ -257,8 +263,9 @@ class PaymentRun:
         return outcome
 
     def _difference(self) -> str | None:
-        owed = self._journal.order.request.money
-        return mismatch(self._known(), owed=owed, order_id=self._journal.order.id)
+        order = self._journal.order
+        asked = None if order.asked is None else Money(order.asked, order.request.currency)
+        return mismatch(self._known(), owed=order.request.money, order_id=order.id, asked=asked)
 
     def _known(self) -> PaymentState:
         if self._state is None:

@@ -10,6 +10,7 @@ from domain.exceptions import Action, ExceptionKind
 from domain.rejections import Reject, Rejection, Reroute, Rerouted, fault
 from domain.stock import Allocation, PlannedFulfilment, Shortage
 from domain.waiting import Party
+from workflows.orders.changes import ChangeRun
 from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.recall import Recall
@@ -119,21 +120,29 @@ class Rerouting:
 class RejectionRun:
     """One fulfilment's rejections: somebody wishes one, and the fulfilment's own coroutine carries it out."""
 
-    def __init__(self, planned: PlannedFulfilment, journal: Journal, recall: Recall, rerouting: Rerouting) -> None:
+    def __init__(
+        self,
+        planned: PlannedFulfilment,
+        journal: Journal,
+        recall: Recall,
+        rerouting: Rerouting,
+        changes: ChangeRun,
+    ) -> None:
         self.done = False
-        """everything was rejected: nothing ships from here"""
+        """everything was rejected, or is no longer ordered: nothing ships from here"""
         self.planned = planned
-        """what the fulfilment ships; less after a rejection"""
+        """what the fulfilment ships; less after a rejection or a change of the order"""
         self._journal = journal
         self._recall = recall
         self._rerouting = rerouting
+        self._changes = changes
         self._wished: Rejection | None = None
         self._refusals: dict[str, str] = {}
 
     @property
     def wished(self) -> bool:
-        """Whether a rejection is on its way: nothing may leave meanwhile."""
-        return self._wished is not None
+        """Whether a rejection is on its way, or a change of the order: nothing may leave meanwhile."""
+        return self._wished is not None or self._changes.concerns(self.planned.id)
 
     def refusal(self, rejection: Rejection, *, gone: bool) -> tuple[str, str] | None:
         """Why it cannot be rejected so, as the kind of error and a sentence; None if it can."""
@@ -142,7 +151,7 @@ class RejectionRun:
         if self.done:
             return "too_late", "The fulfilment has been rejected already."
         if self.wished:
-            return "conflict", "Somebody is rejecting it at this moment. Read the order again."
+            return "conflict", "Somebody is rejecting it at this moment, or changing the order. Read the order again."
         wrong = fault(rejection, self.planned.allocations)
         return None if wrong is None else ("conflict", wrong[1])
 
@@ -162,14 +171,14 @@ class RejectionRun:
             self._wished = None
 
     async def carry_out(self) -> bool:
-        """Carry out the rejection that is wished; False if there is none, or it must be refused.
+        """Carry out the rejection or the change that is wished; False if none has taken the label.
 
         The label is given back first, as when an order is cancelled. If the carrier says that it was used, the parcel
         has left, and the rejection is refused.
         """
         rejection = self._wished
         if rejection is None:
-            return False
+            return await self._changes.stand_still(self)
         name = f"parcel {self.planned.number}"
         self._journal.wait_for(f"{name} to be taken back", Party.WAYBILL, part=self.planned.id)
         await self._journal.publish()

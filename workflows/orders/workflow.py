@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from activities.notifications import Notice
-from activities.stock import Release, StockKeeper
+from domain.changes.wish import OrderChange
 from domain.exceptions import Action, Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import EventTopic, Wake
@@ -18,8 +18,10 @@ from domain.rejections import Rejection
 from domain.stock import Plan, PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders import attributes
-from workflows.orders.desk import Desk, OrderStopped
-from workflows.orders.fulfilment import FulfilmentRun, HandOverRefused
+from workflows.orders.changes import ChangeRefused, ChangeRun
+from workflows.orders.desk import Desk, HandOverRefused, OrderStopped
+from workflows.orders.ending import Ending
+from workflows.orders.fulfilment import FulfilmentRun
 from workflows.orders.holds import Holds, listed
 from workflows.orders.journal import Journal
 from workflows.orders.notices import Notices
@@ -28,7 +30,6 @@ from workflows.orders.payment import PaymentRun
 from workflows.orders.recall import Recall
 from workflows.orders.rejection import RejectionRefused, Rerouting
 from workflows.orders.reservation import ReservationRun
-from workflows.orders.steps import keep_record
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class OrderResult:
 class OrderWorkflow:
     """One order as one durable workflow.
 
-    Updates: `cancel`, `hand_over`, `hold`, `reject`, `release`, `resolve`. Signals: `wake` (a provider's event may end
-    a wait) and `stock_arrived`. Temporal's own cancellation is taken as a wish to cancel, like any other; it
-    never tears a step apart.
+    Updates: `cancel`, `change`, `hand_over`, `hold`, `reject`, `release`, `resolve`. Signals: `wake` (a provider's
+    event may end a wait) and `stock_arrived`. Temporal's own cancellation is taken as a wish to cancel, like any other;
+    it never tears a step apart.
     """
 
     @workflow.init
@@ -57,6 +58,9 @@ class OrderWorkflow:
         self._payment = PaymentRun(self._journal, self._desk, self._outside, self._reservation)
         self._recall = Recall(self._journal, self._desk, self._outside)
         self._holds = Holds(self._journal)
+        self._changes = ChangeRun(
+            self._journal, self._desk, self._payment, self._recall, self._shipping, self._verify_address
+        )
         self._rerouting = Rerouting(self._journal, self._desk, self._known, self._begin)
         self._fulfilments: dict[str, FulfilmentRun] = {}
         self._rejected: set[str] = set()
@@ -66,6 +70,7 @@ class OrderWorkflow:
         self._arrived = 0
         self._background: list[asyncio.Task[None]] = []
         self._notices = Notices(self._journal, self._outside)
+        self._ending = Ending(self._journal, self._holds, self._recall, self._payment, self._tell, self._told)
         if order.restart is not None:
             self._take_up(order.restart)
 
@@ -94,9 +99,9 @@ class OrderWorkflow:
             self._journal.move_to(OrderStatus.FULFILLING)
             self._tell(NoticeKind.CONFIRMED)
             await self._fulfil()
-            await self._close_fulfilled()
+            await self._ending.fulfilled(returned=all(run.returned for run in self._fulfilments.values()))
         except OrderStopped as stopped:
-            await self._unwind(stopped)
+            await self._ending.unwind(stopped)
 
     def _planned(self, plan: Plan) -> tuple[PlannedFulfilment, ...]:
         if plan.standing is not None:
@@ -129,12 +134,22 @@ class OrderWorkflow:
             self._recall,
             self._holds,
             self._rerouting,
+            self._changes,
             self._shipped,
         )
 
     def _warehouses(self) -> list[str]:
-        ships = (run.planned.warehouse for run in self._fulfilments.values() if not run.rejection.done)
+        ships = (run.planned.warehouse for run in self._shipping().values())
         return list(dict.fromkeys(ships))
+
+    def _shipping(self) -> dict[str, FulfilmentRun]:
+        return {id: run for id, run in self._fulfilments.items() if not run.rejection.done}
+
+    def _everything_left(self) -> bool:
+        return all(run.left for run in self._shipping().values()) and not self._rerouting.waits
+
+    async def _verify_address(self, change_id: str) -> None:
+        await self._holds.check_address(self._outside, anew=change_id)
 
     def _known(self) -> tuple[str, ...]:
         return (*self._fulfilments, *self._rejected)
@@ -175,51 +190,17 @@ class OrderWorkflow:
 
     def _shipped(self, fulfilment: FulfilmentRun) -> None:
         """A fulfilment has left: the order's status follows, and the customer is told."""
-        everything = all(run.left for run in self._fulfilments.values()) and not self._rerouting.waits
-        self._journal.move_to(OrderStatus.SHIPPED if everything else OrderStatus.PARTLY_SHIPPED)
+        self._journal.move_to(OrderStatus.SHIPPED if self._everything_left() else OrderStatus.PARTLY_SHIPPED)
         self._tell(NoticeKind.SHIPPED, fulfilment.planned.id)
         if holds := self._holds.over(fulfilment.planned.id):
             self._background.append(asyncio.create_task(self._holds.overtaken(fulfilment.planned, holds)))
 
-    async def _close_fulfilled(self) -> None:
-        if all(run.returned for run in self._fulfilments.values()):
-            await self._end(OrderStatus.RETURNED)
-        else:
-            self._journal.delivered_at = workflow.now()
-            await self._end(OrderStatus.DELIVERED, NoticeKind.DELIVERED)
-
-    async def _end(self, status: OrderStatus, notice: NoticeKind | None = None) -> None:
-        """Say how the order ends, tell the customer, and close once nothing is left open."""
-        self._holds.end()
-        self._journal.move_to(status)
-        self._journal.wait_for("the last e-mail to go out", Party.WAYBILL)
-        if notice is not None:
-            self._tell(notice)
-        await self._journal.publish()
-        await workflow.wait_condition(lambda: all(task.done() for task in self._background))
-        self._journal.wait_for(_ENDS[status], Party.NOBODY)
-        self._journal.note("closed", f"{_ENDS[status]}; the order is closed.")
-        await self._journal.publish(closed=True)
-
-    async def _unwind(self, stopped: OrderStopped) -> None:
-        """Undo what was done: labels, money, stock."""
-        expired = stopped.ends_as is OrderStatus.EXPIRED
-        if not expired:
-            self._journal.move_to(OrderStatus.CANCELLING)
-        self._journal.note("stopped", stopped.reason, actor=stopped.by)
-        self._journal.no_longer_waits()
-        self._journal.let_go("cancel")
-        self._journal.wait_for("labels, payment and stock to be given back", Party.WAYBILL)
-        await self._journal.publish()
-        await self._recall.everything()
-        await self._payment.take_back()
-        release = Release(self._order.id, "the order expired" if expired else "the order was cancelled")
-        await keep_record(StockKeeper.release, release, summary="Give the units back to stock")
-        await self._end(stopped.ends_as, NoticeKind.EXPIRED if expired else NoticeKind.CANCELLED)
-
     def _tell(self, kind: NoticeKind, subject: str = "") -> None:
         notice = Notice(self._order.id, kind, subject, more_to_come=self._rerouting.waits)
         self._background.append(asyncio.create_task(self._notices.send(notice)))
+
+    def _told(self) -> bool:
+        return all(task.done() for task in self._background)
 
     def _take_up(self, restart: Resolution) -> None:
         """An earlier run was ended from outside, and a person has decided what becomes of the order.
@@ -245,6 +226,8 @@ class OrderWorkflow:
 
     @cancel.validator
     def _may_cancel(self, request: CancelRequest) -> None:
+        if self._desk.changing:
+            raise ApplicationError("The order is being changed at this very moment. Repeat it.", type="conflict")
         if not self._desk.cancel_wished and not self._desk.cancellable:
             raise self._too_late()
 
@@ -267,7 +250,7 @@ class OrderWorkflow:
         if holds := self._holds.over(request.fulfilment_id):
             raise ApplicationError(f"The {listed(holds)} stands: the parcel must not leave.", type="on_hold")
         if run.rejection.wished:
-            raise ApplicationError("The parcel is being rejected: it must not leave.", type="conflict")
+            raise ApplicationError("The parcel is being rejected, or changed: it must not leave.", type="conflict")
         if self._payment.disputed:
             raise ApplicationError(
                 "The customer's bank disputes the payment: the parcel must not leave before a person has decided.",
@@ -324,6 +307,27 @@ class OrderWorkflow:
         if self._desk.cancel_wished:
             raise ApplicationError("The order is being cancelled: nothing of it will be shipped.", type="too_late")
         refusal = run.rejection.refusal(rejection, gone=run.left or bool(run.leaving))
+        if refusal is not None:
+            raise ApplicationError(refusal[1], type=refusal[0])
+
+    @workflow.update
+    async def change(self, change: OrderChange) -> Answer:
+        """Change what was placed as a preview has shown it, all of it or nothing."""
+        try:
+            changed = await self._changes.change(change, known=self._known())
+        except ChangeRefused as refused:
+            raise ApplicationError(str(refused), type=refused.kind) from None
+        self._begin(changed.new)  # before those that ship nothing any more are known to have ended
+        if self._rerouting.waits:
+            await self._rerouting.look()
+        if self._journal.status is OrderStatus.PARTLY_SHIPPED and self._everything_left():
+            self._journal.move_to(OrderStatus.SHIPPED)
+        await self._journal.publish()
+        return self._answer()
+
+    @change.validator
+    def _may_change(self, change: OrderChange) -> None:
+        refusal = self._changes.refusal(change)
         if refusal is not None:
             raise ApplicationError(refusal[1], type=refusal[0])
 
@@ -385,11 +389,3 @@ class OrderWorkflow:
 
 def _failed(task: asyncio.Task[None]) -> bool:
     return task.done() and task.exception() is not None
-
-
-_ENDS = {
-    OrderStatus.DELIVERED: "Delivered",
-    OrderStatus.RETURNED: "Returned to the sender",
-    OrderStatus.CANCELLED: "Cancelled",
-    OrderStatus.EXPIRED: "Expired unpaid",
-}

@@ -1,0 +1,139 @@
+"""What a change of an order would do, by what the database knows at this moment."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities import routing
+from activities.refund_grants import refundable
+from activities.rejections import narrowed
+from activities.versions import content_of
+from db import catalogue, ledger, orders, payments, refunds, rejections, versions
+from db import stock as stock_records
+from domain.changes.effects import Effects, Facts, Released, effects_of, rerouted, said
+from domain.changes.wish import Basis, Content, Edits, Share, Stage
+from domain.errors import OrderMoved
+from domain.orders import Line, OrderStatus, body_hash
+from domain.refunds import GrantStatus
+from domain.rejections import bars
+from domain.routing.decision import decide
+from domain.shipments import LEFT, FulfilmentStatus
+from domain.stock import Allocation
+
+EFFECTS: TypeAdapter[Effects] = TypeAdapter(Effects)
+
+
+async def preview(connection: AsyncConnection, order: Row[Any], edits: Edits, *, at: datetime) -> tuple[Basis, Effects]:
+    """What a change would do ``at`` that moment, and what that rests on. Raises what `effects_of` raises."""
+    facts = await facts_of(connection, order, at=at.replace(microsecond=0))
+    effects = await _routed(connection, order, facts, effects_of(edits, facts))
+    digest = body_hash(EFFECTS.dump_python(effects, mode="json"))[:12]
+    return replace(facts.basis, effects=digest), effects
+
+
+async def as_previewed(connection: AsyncConnection, order: Row[Any], edits: Edits, basis: Basis) -> Effects:
+    """What a preview has shown, if it still is so. Raises OrderMoved with what moved, or what `effects_of` raises."""
+    if order.version != basis.version:
+        since = [row for row in await versions.of_order(connection, order.id) if row.number > basis.version]
+        told = [f"{row.made_by}: {said(EFFECTS.validate_python(row.effects))}" for row in since]
+        raise OrderMoved(
+            " ".join([f"It has version {order.version} now, and the preview is of {basis.version}.", *told])
+        )
+    now, effects = await preview(connection, order, edits, at=basis.at)
+    moved = basis.moved(now, order.currency)
+    if moved:
+        raise OrderMoved(" ".join(moved))
+    return effects
+
+
+async def facts_of(connection: AsyncConnection, order: Row[Any], *, at: datetime) -> Facts:
+    """What a change depends on. Harmless without a lock; whoever applies one has locked the order."""
+    rows = await rejections.standing(connection, order.id)
+    shares = tuple(_share(list(mine)) for _, mine in groupby(rows, key=lambda row: row.id))
+    now = await ledger.balance_now(connection, order.id)
+    payment = await payments.find(connection, order.id)
+    granted = [row for row in await refunds.of_order(connection, order.id) if row.status != GrantStatus.WITHDRAWN]
+    places = {a.warehouse for share in shares if share.stage is not Stage.LEFT for a in share.allocations}
+    calendars = [
+        routing.calendar_of(row) for row in (await catalogue.find_warehouses(connection, list(places))).values()
+    ]
+    parcels = tuple((share.number, share.stage) for share in shares)
+    return Facts(
+        status=OrderStatus(order.status),
+        content=content_of(order, await orders.lines(connection, order.id)),
+        basis=Basis(order.version, parcels, now.captured, now.refunded, now.credited, at),
+        shares=shares,
+        promised_at=order.promised_current,
+        leaves_anew=max((calendar.leaves(at) for calendar in calendars), default=None),
+        refunded_lines=frozenset(line["line"] for row in granted for line in row.lines),
+        refundable=0 if payment is None else await refundable(connection, payment),
+    )
+
+
+async def routing_of(
+    connection: AsyncConnection,
+    order_id: str,
+    after: Content,
+    ships: Sequence[Allocation],
+    *,
+    own: Sequence[Allocation | Released],
+    at: datetime,
+    round: int = 1,
+) -> tuple[routing.Prepared, dict[tuple[str, str], int]]:
+    """What routing the units of ``ships`` anew needs to know, and what it may choose from: ``own`` units among it."""
+    prices = {line.number: 0 if line.parts else line.unit_price for line in after.lines}
+    wanted: dict[tuple[int, str], int] = {}
+    for a in ships:
+        wanted[a.line, a.sku] = wanted.get((a.line, a.sku), 0) + a.quantity
+    lines = tuple(Line(line, sku, quantity, prices[line]) for (line, sku), quantity in sorted(wanted.items()))
+    request = routing.Request(order_id, round, lines, after.shipping_address, at, part=True)
+    prepared = await routing.prepare(connection, request)
+    barred = bars(await rejections.in_force(connection, order_id))
+    units = await stock_records.available(connection, {line.sku for line in lines})
+    for mine in own:
+        units[mine.sku, mine.warehouse] = units.get((mine.sku, mine.warehouse), 0) + mine.quantity
+    return narrowed(prepared, lines, barred, round), units
+
+
+async def _routed(connection: AsyncConnection, order: Row[Any], facts: Facts, effects: Effects) -> Effects:
+    """The same, with where routing would ship it from.
+
+    It is shipped from there, if nothing of it has a label yet and no units are given up in the same change.
+    """
+    ships = [a for kept in effects.staying.values() for a in kept]
+    if effects.after.shipping_address == effects.before.shipping_address or not ships:
+        return effects
+    prepared, units = await routing_of(connection, order.id, effects.after, ships, own=ships, at=facts.basis.at)
+    request, scene = prepared.request, replace(prepared.scene, available=units)
+    decision = decide(
+        request.lines, address=request.address, scene=scene, rules=prepared.rules, currency=prepared.currency
+    )
+    chosen = decision.plan.warehouses
+    if not chosen or set(chosen) == set(effects.ships_from):
+        return effects
+    effects = replace(effects, routed_to=chosen)
+    if effects.stock or any(share.stage is not Stage.PLANNED for share in facts.shares):
+        return effects
+    promised = routing.promised_for(decision, scene, prepared.since, effects.after.shipping_service)
+    return rerouted(effects, facts, decision.allocations, promised)
+
+
+def _share(rows: list[Row[Any]]) -> Share:
+    first = rows[0]
+    ships = tuple(Allocation(row.line, row.sku, row.warehouse, row.quantity) for row in rows)
+    if first.status in LEFT:
+        return Share(first.id, first.number, Stage.LEFT, ships)
+    stage = Stage.LABELLED if first.status == FulfilmentStatus.LABELLED else Stage.PLANNED
+    return Share(first.id, first.number, stage, ships)
+
+
+def effects_json(effects: Effects) -> dict[str, Any]:
+    """Effects as the record keeps them."""
+    found: dict[str, Any] = EFFECTS.dump_python(effects, mode="json")
+    return found

@@ -1,0 +1,176 @@
+"""Changes of an order after it was placed: previewed, then made as one; and the versions that they leave behind."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.change_previews import EFFECTS, as_previewed, preview
+from activities.versions import first_version
+from api.auth import ReadsOrders, WritesOrders
+from api.context import concerns
+from api.describing import problems
+from api.errors import not_running
+from api.headers import IdempotencyKey
+from api.orders import OrderKey
+from api.schemas.changes import (
+    ChangeOrder,
+    ChangeOut,
+    DifferenceOut,
+    EffectsOut,
+    PreviewChange,
+    PreviewOut,
+    VersionListOut,
+    VersionOut,
+)
+from api.services import Services, Wired
+from api.viewing import WAITING
+from db import orders, versions
+from domain.changes.effects import Effects, said
+from domain.changes.wish import GOOD_FOR, OrderChange, basis_of
+from domain.errors import KeyReused, NotFound, OrderMoved, TooLate, Unavailable
+from domain.orders import body_hash, derived_id
+from domain.versions import differences
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
+
+_CLOCKS_DIFFER = timedelta(minutes=5)
+
+
+@router.post(
+    "/{order}/changes/preview",
+    response_model=PreviewOut,
+    summary="Preview a change",
+    responses=problems(404, 409, body=True),
+)
+async def show(order: OrderKey, body: PreviewChange, caller: ReadsOrders, wired: Wired) -> PreviewOut:
+    """What a change would do to lines, money, stock, promise and labels, if it were made now. Nothing changes."""
+    async with wired.database.reading() as connection:
+        row = await _find(connection, order)
+        if row.closed_at is not None:
+            raise TooLate(f"Order {row.number} is closed ({row.status}): it can no longer be changed.")
+        basis, effects = await preview(connection, row, body.to_domain(), at=wired.now())
+    here = {"order_id": row.id, "order_number": row.number, "version": basis.token}
+    return PreviewOut.model_validate({**_effects(effects), **here})
+
+
+@router.post(
+    "/{order}/changes", response_model=ChangeOut, summary="Change an order", responses=problems(404, 409, body=True)
+)
+async def change(
+    order: OrderKey, body: ChangeOrder, caller: WritesOrders, wired: Wired, idempotency_key: IdempotencyKey = None
+) -> ChangeOut:
+    """Have a change made as its preview has shown it, all of it or nothing, once however often this is sent.
+
+    If the order has moved since, nothing is changed, and the answer says what has.
+    """
+    basis = basis_of(body.version)
+    content = body_hash(body.model_dump(mode="json", exclude_defaults=True))
+    async with wired.database.reading() as connection:
+        row = await _find(connection, order)
+        wish = OrderChange(
+            id=derived_id(row.id, f"change:{idempotency_key or content}"),
+            edits=body.to_domain(),
+            basis=basis,
+            by=caller.actor,
+            reason=body.reason,
+            body_hash=content,
+        )
+        made = await versions.find_change(connection, wish.id)
+        if made is None:
+            await _check(connection, row, wish, wired)
+    if made is None:
+        made = await _make(wired, row, wish)
+    if made.body_hash != content:
+        raise KeyReused("The key was used for another change before.", field="Idempotency-Key")
+    async with wired.database.reading() as connection:
+        return _change_out(made, await _find(connection, row.id))
+
+
+async def _check(connection: AsyncConnection, row: Row[Any], wish: OrderChange, wired: Services) -> None:
+    """What can be known before the order itself is asked: with the fields at fault, and with who changed it since."""
+    if row.closed_at is not None:
+        raise TooLate(f"Order {row.number} is closed ({row.status}): it can no longer be changed.")
+    if not -_CLOCKS_DIFFER < wired.now() - wish.basis.at < GOOD_FOR:
+        raise OrderMoved("The preview is older than a day. Look at it again.")
+    await as_previewed(connection, row, wish.edits, wish.basis)
+
+
+async def _make(wired: Services, row: Row[Any], wish: OrderChange) -> Row[Any]:
+    # A refusal is kept under its key: the same wish with a newer preview is another question.
+    key = f"change:{wish.id}:{wish.body_hash[:12]}"
+    try:
+        await wired.gateway.change(row.id, wish, key=key)
+    except NotFound as error:
+        raise not_running(row.number) from error
+    async with wired.database.reading() as connection:
+        made = await versions.find_change(connection, wish.id)
+    if made is None:
+        raise Unavailable("The order has taken the change, and its record is not there yet.")
+    return made
+
+
+@router.get(
+    "/{order}/versions", response_model=VersionListOut, summary="List an order's versions", responses=problems(404)
+)
+async def index(
+    order: OrderKey,
+    caller: ReadsOrders,
+    wired: Wired,
+    against: Annotated[
+        int | None, Query(ge=1, description="Compare each with this version, instead of the one before it.")
+    ] = None,
+) -> VersionListOut:
+    """What was placed, and what every change has made of it, oldest first, each compared with another."""
+    async with wired.database.reading() as connection:
+        row = await _find(connection, order)
+        kept: Sequence[Mapping[str, Any]] = [v._mapping for v in await versions.of_order(connection, row.id)]  # type: ignore[misc]
+        if not kept:
+            made_by = await versions.first_maker(connection, row.id)
+            kept = [first_version(row, await orders.lines(connection, row.id), made_by=made_by)]
+    if against is not None and against > len(kept):
+        raise NotFound(f"version of order {row.number}", str(against))
+    items = []
+    for index, version in enumerate(kept):
+        other = kept[against - 1 if against is not None else max(0, index - 1)]
+        found = [
+            DifferenceOut(field=f, before=b, after=a) for f, b, a in differences(other["content"], version["content"])
+        ]
+        items.append(VersionOut.model_validate({**version, "differences": found}))
+    return VersionListOut(items=items, next_cursor=None)
+
+
+async def _find(connection: AsyncConnection, order: str) -> Row[Any]:
+    row = await orders.find(connection, order)
+    if row is None:
+        raise NotFound("order", order)
+    concerns(row.id, row.number)
+    return row
+
+
+def _effects(effects: Effects) -> dict[str, Any]:
+    return EffectsOut.model_validate(_told(effects)).model_dump()
+
+
+def _told(effects: Effects) -> dict[str, Any]:
+    return {**vars(effects), "said": said(effects)}
+
+
+def _change_out(made: Row[Any], order: Row[Any]) -> ChangeOut:
+    return ChangeOut.model_validate(
+        {
+            **_effects(EFFECTS.validate_python(made.effects)),
+            "id": made.change_id,
+            "order_id": order.id,
+            "order_number": order.number,
+            "order_version": made.number,
+            "reason": made.reason,
+            "made_by": made.made_by,
+            "made_at": made.made_at,
+            "status": order.status,
+            "waiting": WAITING.validate_python(order.waiting).sentence,
+        }
+    )

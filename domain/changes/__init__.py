@@ -1,0 +1,1 @@
+"""Changes of an order after it was placed."""

@@ -1,0 +1,303 @@
+"""What a change of an order does to lines, money, stock, promise and labels.
+
+A preview and its application ask the same function with the same facts, so that what was shown is what happens.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from domain.changes.wish import Basis, Content, Edits, LineEdit, Share, Stage
+from domain.errors import ChangeCosts, Conflict, InvalidChange, RefundTooLarge, TooEarly, TooLate
+from domain.money import Money
+from domain.orders import Line, OrderStatus
+from domain.promises import carrier_days
+from domain.stock import Allocation
+
+_PACKING = frozenset({OrderStatus.FULFILLING, OrderStatus.PARTLY_SHIPPED, OrderStatus.SHIPPED})
+_BEFORE_PACKING = frozenset({OrderStatus.ACCEPTED, OrderStatus.AWAITING_STOCK, OrderStatus.AWAITING_PAYMENT})
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is so of an order, as far as a change depends on it.
+
+    ``promised_at`` is when it should be at the door, ``leaves_anew`` when it leaves if it is packed from now on;
+    ``refunded_lines`` are those that refunds were granted for, ``refundable`` is what more can be given back.
+    """
+
+    status: OrderStatus
+    content: Content
+    basis: Basis
+    shares: tuple[Share, ...]
+    promised_at: datetime | None = None
+    leaves_anew: datetime | None = None
+    refunded_lines: frozenset[int] = frozenset()
+    refundable: int = 0
+
+
+@dataclass(frozen=True)
+class LineEffect:
+    """What becomes of a line. Totals in minor units."""
+
+    line: int
+    sku: str
+    quantity_before: int
+    quantity_after: int
+    total_before: int
+    total_after: int
+
+
+@dataclass(frozen=True)
+class Released:
+    """Units that a fulfilment does not ship any more, and that can be sold again."""
+
+    fulfilment_id: str
+    parcel: int
+    line: int
+    sku: str
+    warehouse: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class MoneyEffect:
+    """What becomes of the money, in minor units of ``currency``.
+
+    ``credited`` is what the customer need not pay; ``capture_less`` of it will not be taken, ``refund`` of it was taken
+    and is granted as a refund, to be paid as every refund.
+    """
+
+    total_before: int
+    total_after: int
+    currency: str
+    credited: int
+    capture_less: int
+    refund: int
+
+
+@dataclass(frozen=True)
+class LabelEffect:
+    """A label that is given back; ``replaced`` by a new one, or not because nothing is left in the parcel."""
+
+    fulfilment_id: str
+    parcel: int
+    replaced: bool
+
+
+@dataclass(frozen=True)
+class Effects:
+    """All that a change does. ``stops`` are the fulfilments whose contents or label become others.
+
+    ``ships_from`` and ``routed_to`` are the warehouses, as it is and as routing would choose them now.
+    """
+
+    before: Content
+    after: Content
+    lines: tuple[LineEffect, ...]
+    money: MoneyEffect
+    stock: tuple[Released, ...]
+    labels: tuple[LabelEffect, ...]
+    stops: tuple[str, ...]
+    promised_before: datetime | None
+    promised_after: datetime | None
+    ships_from: tuple[str, ...] = ()
+    routed_to: tuple[str, ...] = ()
+    reserved: tuple[Allocation, ...] = ()
+    """units taken from other warehouses instead, where the order is routed again"""
+    staying: Mapping[str, tuple[Allocation, ...]] = field(default_factory=dict)
+    """what each of ``stops`` ships afterwards"""
+
+
+def effects_of(edits: Edits, facts: Facts) -> Effects:
+    """What a change does to an order.
+
+    Raises InvalidChange, TooEarly, TooLate, ChangeCosts, RefundTooLarge or Conflict where it cannot be made.
+    """
+    before = facts.content
+    after = _edited(before, edits)
+    _check(before, after, facts)
+    released = _released(before, after, facts)
+    elsewhere = _goes_elsewhere(before, after)
+    waiting = [share for share in facts.shares if share.stage is not Stage.LEFT]
+    stops = [share for share in waiting if elsewhere or share.fulfilment_id in {r.fulfilment_id for r in released}]
+    staying = {share.fulfilment_id: _without(share, released) for share in stops}
+    less = before.total - after.total
+    refund = less if facts.basis.captured else 0
+    ships_from = tuple(dict.fromkeys(a.warehouse for share in waiting for a in share.allocations))
+    return Effects(
+        before=before,
+        after=after,
+        lines=_line_effects(before.lines, after.lines),
+        money=MoneyEffect(before.total, after.total, before.currency, less, less - refund, refund),
+        stock=released,
+        labels=tuple(
+            LabelEffect(share.fulfilment_id, share.number, replaced=bool(staying[share.fulfilment_id]))
+            for share in stops
+            if share.stage is Stage.LABELLED
+        ),
+        stops=tuple(share.fulfilment_id for share in stops),
+        promised_before=facts.promised_at,
+        promised_after=_promise(before, after, facts),
+        ships_from=ships_from,
+        routed_to=ships_from,
+        staying=staying,
+    )
+
+
+def rerouted(effects: Effects, facts: Facts, reserved: Sequence[Allocation], promised_at: datetime | None) -> Effects:
+    """The same, with everything that is still in warehouses shipped from others instead. No parcel may have a label."""
+    waiting = (share for share in facts.shares if share.fulfilment_id in effects.staying)
+    released = tuple(
+        Released(share.fulfilment_id, share.number, a.line, a.sku, a.warehouse, a.quantity)
+        for share in waiting
+        for a in share.allocations
+    )
+    staying: dict[str, tuple[Allocation, ...]] = dict.fromkeys(effects.stops, ())
+    return replace(effects, stock=released, reserved=tuple(reserved), staying=staying, promised_after=promised_at)
+
+
+def said(effects: Effects) -> str:
+    """The line of the timeline. The address, which is personal, is not quoted."""
+    before, after, parts = effects.before, effects.after, []
+    for line in effects.lines:
+        less = line.quantity_before - line.quantity_after
+        parts.append(f"{less} × {line.sku} less" if less else f"another price for {line.sku}")
+    if before.shipping_address != after.shipping_address:
+        parts.append("another address")
+    if before.shipping_service != after.shipping_service:
+        parts.append(f"{after.shipping_service} instead of {before.shipping_service}")
+    if before.shipping_charge != after.shipping_charge:
+        parts.append("another shipping charge")
+    if effects.reserved:
+        parts.append(f"shipped from {' and '.join(effects.routed_to)} instead of {' and '.join(effects.ships_from)}")
+    owed = f" It comes to {Money(after.total, after.currency)} now." if effects.money.credited else ""
+    return f"The order was changed: {', '.join(parts)}.{owed}"
+
+
+def _edited(before: Content, edits: Edits) -> Content:
+    wanted = {edit.line: (index, edit) for index, edit in enumerate(edits.lines)}
+    if len(wanted) < len(edits.lines):
+        raise InvalidChange("A line is named twice.", field="lines")
+    known = {line.number for line in before.lines}
+    for number, (index, _) in wanted.items():
+        if number not in known:
+            raise InvalidChange(f"The order has no line {number}.", field=f"lines[{index}].line")
+    lines = (_line(line, *wanted[line.number]) if line.number in wanted else line for line in before.lines)
+    return replace(
+        before,
+        lines=tuple(line for line in lines if line.quantity),
+        shipping_address=edits.shipping_address or before.shipping_address,
+        shipping_service=edits.shipping_service or before.shipping_service,
+        shipping_charge=before.shipping_charge if edits.shipping_charge is None else edits.shipping_charge,
+    )
+
+
+def _line(line: Line, index: int, edit: LineEdit) -> Line:
+    units = line.quantity if edit.quantity is None else edit.quantity
+    if units > line.quantity:
+        raise ChangeCosts(
+            f"Line {line.number} has {line.quantity} units: the order would cost more. Place another order for more.",
+            field=f"lines[{index}].quantity",
+        )
+    changed = replace(
+        line,
+        quantity=units,
+        unit_price=line.unit_price if edit.unit_price is None else edit.unit_price,
+        discount=line.discount * units // line.quantity if edit.discount is None else edit.discount,
+        tax=line.tax * units // line.quantity if edit.tax is None else edit.tax,
+    )
+    if changed.total < 0:
+        raise InvalidChange(f"Line {line.number} would come to less than nothing.", field=f"lines[{index}].discount")
+    return changed
+
+
+def _check(before: Content, after: Content, facts: Facts) -> None:
+    """Raise what speaks against a change as a whole."""
+    stage = facts.status.replace("_", " ")
+    if before == after:
+        raise InvalidChange("Nothing would be different.")
+    if facts.status not in _PACKING | _BEFORE_PACKING:
+        raise TooLate(f"The order is {stage}: it can no longer be changed.")
+    if any(share.stage is Stage.LEFT for share in facts.shares) and _goes_elsewhere(before, after):
+        raise TooLate("Something of the order has left: neither address nor service can be changed any more.")
+    if (before.lines, before.shipping_charge) == (after.lines, after.shipping_charge):
+        return
+    if facts.status in _BEFORE_PACKING:
+        raise TooEarly(f"The order is {stage}: its lines can be changed once it is paid and its units are reserved.")
+    _check_money(before, after, facts)
+
+
+def _check_money(before: Content, after: Content, facts: Facts) -> None:
+    less, currency = before.total - after.total, before.currency
+    if less < 0:
+        raise ChangeCosts(f"The order would cost {Money(-less, currency)} more, which a change cannot ask for.")
+    if not after.lines or after.total <= 0:
+        raise InvalidChange("That would leave nothing of the order: cancel it.")
+    changed = {line.number for line in before.lines} - {line.number for line in after.lines if line in before.lines}
+    for number in sorted(changed & facts.refunded_lines):
+        raise Conflict(f"Units of line {number} were refunded: give back more of it by a refund.")
+    if facts.basis.captured and less > facts.refundable:
+        most = Money(facts.refundable, currency)
+        raise RefundTooLarge(f"Only {most} of the order's money is left to refund.")
+
+
+def _goes_elsewhere(before: Content, after: Content) -> bool:
+    """Whether a label of before is good for nothing any more."""
+    return (before.shipping_address, before.shipping_service) != (after.shipping_address, after.shipping_service)
+
+
+def _released(before: Content, after: Content, facts: Facts) -> tuple[Released, ...]:
+    """Units that are not shipped any more: first those without a place, then of parcels without a label, last first."""
+    kept = {line.number: line.units for line in after.lines}
+    waiting = sorted(
+        (share for share in facts.shares if share.stage is not Stage.LEFT),
+        key=lambda share: (share.stage is Stage.LABELLED, -share.number),
+    )
+    found: list[Released] = []
+    for line in before.lines:
+        for sku, units in line.units.items():
+            less = units - kept.get(line.number, {}).get(sku, 0)
+            less -= min(less, units - sum(a.quantity for a in _of(facts.shares, line.number, sku)))
+            for share in waiting:
+                for a in _of([share], line.number, sku):
+                    quantity = min(less, a.quantity)
+                    less -= quantity
+                    if quantity:
+                        place = (share.fulfilment_id, share.number, line.number, sku, a.warehouse)
+                        found.append(Released(*place, quantity))
+            if less:
+                raise TooLate(f"{less} × {sku} of line {line.number} left already: give the money back by a refund.")
+    return tuple(found)
+
+
+def _of(shares: Sequence[Share], line: int, sku: str) -> Iterator[Allocation]:
+    return (a for share in shares for a in share.allocations if (a.line, a.sku) == (line, sku))
+
+
+def _without(share: Share, released: Sequence[Released]) -> tuple[Allocation, ...]:
+    gone = {(r.line, r.sku): r.quantity for r in released if r.fulfilment_id == share.fulfilment_id}
+    left = (replace(a, quantity=a.quantity - gone.get((a.line, a.sku), 0)) for a in share.allocations)
+    return tuple(a for a in left if a.quantity)
+
+
+def _line_effects(before: Sequence[Line], after: Sequence[Line]) -> tuple[LineEffect, ...]:
+    kept = {line.number: line for line in after}
+    found = []
+    for line in before:
+        now = kept.get(line.number)
+        if now != line:
+            quantity, total = (0, 0) if now is None else (now.quantity, now.total)
+            found.append(LineEffect(line.number, line.sku, line.quantity, quantity, line.total, total))
+    return tuple(found)
+
+
+def _promise(before: Content, after: Content, facts: Facts) -> datetime | None:
+    """The warehouse's part stays as it was promised, unless that is past; the carrier's is the new service's."""
+    promised = facts.promised_at
+    if promised is None or before.shipping_service == after.shipping_service:
+        return promised
+    leaves = promised - timedelta(days=carrier_days(before.shipping_service))
+    if leaves < facts.basis.at and facts.leaves_anew is not None:
+        leaves = facts.leaves_anew
+    return leaves + timedelta(days=carrier_days(after.shipping_service))

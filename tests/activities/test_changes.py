@@ -1,0 +1,218 @@
+"""A change is one transaction: what the preview showed, whole and once, or nothing."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from activities.change_previews import preview
+from activities.changes import ApplyChange, Changed, Changes, Refused
+from activities.rejections import standing
+from db import ledger, orders, payments, versions
+from db.base import Database
+from db.tables import Base
+from domain.changes.effects import Effects
+from domain.changes.wish import Basis, Edits, LineEdit, OrderChange
+from domain.errors import WaybillError
+from domain.orders import Address, derived_id
+from domain.payments import PaymentStatus
+from tests.activities.test_stock_ledger import DISAGREEING
+from tests.activities.world import World
+
+AWAY = Address("5300 Mill St", "Reno", "89502", "US", state="NV")
+GOODS = (("MUG", 3), ("TEE", 2))
+SERVICES = st.sampled_from([None, "standard", "express", "economy"])
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An order of three mugs and two tees, and what has become of it before somebody changes it."""
+
+    labelled: bool
+    left: bool
+    captured: bool
+    elsewhere: bool
+    """routing would choose Reno today"""
+
+
+SCENES = st.builds(Scene, st.booleans(), st.booleans(), st.booleans(), st.booleans())
+LINE = st.builds(
+    LineEdit, st.integers(1, 2), st.integers(0, 3) | st.none(), st.sampled_from([None, 1200, 1500]), discount=st.none()
+)
+EDITS = st.builds(
+    Edits,
+    st.lists(LINE, max_size=2).map(tuple),
+    st.sampled_from([None, AWAY]),
+    SERVICES,
+    st.sampled_from([None, 0, 500]),
+)
+
+
+async def changeable(world: World, scene: Scene) -> str:
+    """The order's id."""
+    oid, fulfilment = await world.paid_order("1", *GOODS)
+    for sku, units in GOODS:
+        await world.receive(sku, "RNO", units)
+    await world.execute("UPDATE orders SET status = 'fulfilling', promised_current = now(), promised_first = now()")
+    if scene.captured or scene.left:
+        await take(world, oid, 8000)
+    status = "handed_over" if scene.left else "labelled" if scene.labelled else "planned"
+    await world.execute("UPDATE fulfilments SET status = :s WHERE id = :id", s=status, id=fulfilment.id)
+    if scene.elsewhere:
+        await world.execute("UPDATE warehouses SET priority = 9 WHERE code = 'EDI'")
+    return oid
+
+
+async def take(world: World, oid: str, amount: int) -> None:
+    """The order's money is captured."""
+    payment: dict[str, Any] = {"id": derived_id(oid, "payment"), "order_id": oid, "provider": "stripe"}
+    payment |= {"status": PaymentStatus.PENDING.value, "currency": "USD", "amount": amount}
+    event = {"key": f"{oid}:capture:1", "payment_id": payment["id"], "kind": "captured", "amount": amount}
+    event |= {"currency": "USD", "reference": "ch_1"}
+    told = {"reference": "pi_1", "status": PaymentStatus.CAPTURED.value, "authorised": 0, "captured": amount}
+    async with world.database.transaction() as connection:
+        placed_at = datetime.now(UTC)
+        await payments.intend(connection, {**payment, "payment_id": payment["id"]}, event, placed_at=placed_at)
+        await payments.confirm(connection, str(payment["id"]), values={**told, "refunded": 0}, events=[event])
+
+
+async def shown(world: World, oid: str, edits: Edits) -> tuple[Basis, Effects]:
+    async with world.database.reading() as connection:
+        row = await orders.find(connection, oid)
+        assert row is not None
+        return await preview(connection, row, edits, at=datetime.now(UTC))
+
+
+def wish(oid: str, name: str, edits: Edits, basis: Basis) -> OrderChange:
+    return OrderChange(derived_id(oid, name), edits, basis, by="Ann", reason="a ticket", body_hash=name)
+
+
+async def apply(world: World, oid: str, change: OrderChange) -> Changed | Refused:
+    """What the order's workflow does, with every parcel standing still."""
+    async with world.database.reading() as connection:
+        ids = tuple(fulfilment.id for fulfilment in await standing(connection, oid))
+    return await Changes(world.database).apply(ApplyChange(oid, change, ids, ids, datetime.now(UTC)))
+
+
+async def reserved(world: World) -> dict[tuple[str, str], int]:
+    rows = await world.rows("SELECT sku, warehouse, reserved FROM stock_levels WHERE reserved > 0")
+    return {(row.sku, row.warehouse): row.reserved for row in rows}
+
+
+async def whole(world: World) -> list[Any]:
+    """Everything that a change may touch."""
+    tables = ("orders", "order_lines", "order_versions", "ledger", "refunds", "reservations", "movements", "timeline")
+    return [await world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]  # noqa: S608 - of constants
+
+
+async def check_books(world: World, oid: str, effects: Effects, before: dict[tuple[str, str], int]) -> None:
+    """What was shown is what is so: goods, money, record, and every law of the books."""
+    for gone in effects.stock:
+        before[gone.sku, gone.warehouse] -= gone.quantity
+    for taken in effects.reserved:
+        before[taken.sku, taken.warehouse] = before.get((taken.sku, taken.warehouse), 0) + taken.quantity
+    assert await reserved(world) == {key: units for key, units in before.items() if units}
+    assert await world.rows(DISAGREEING) == []
+    row = await world.row("SELECT * FROM orders WHERE id = :id", id=oid)
+    assert (row.total, row.shipping_service, row.version) == (effects.after.total, effects.after.shipping_service, 2)
+    assert row.promised_current == effects.promised_after
+    lines = await world.rows("SELECT number, quantity, unit_price FROM order_lines ORDER BY number")
+    assert [tuple(line) for line in lines] == [(ln.number, ln.quantity, ln.unit_price) for ln in effects.after.lines]
+    async with world.database.reading() as connection:
+        now = await ledger.balance_now(connection, oid)
+        kept = await versions.of_order(connection, oid)
+        ships = await standing(connection, oid)
+    assert now.fault is None
+    assert (now.due, now.credited) == (effects.after.total, effects.money.credited)
+    assert [v.content["total"] for v in kept] == [effects.before.total, effects.after.total]
+    granted = await world.rows("SELECT amount, credited, status FROM refunds")
+    assert [tuple(g) for g in granted] == [(effects.money.refund, 0, "granted")] * bool(effects.money.refund)
+    wanted = sorted((ln.number, sku, n) for ln in effects.after.lines for sku, n in ln.units.items())
+    assert sorted((a.line, a.sku, a.quantity) for f in ships for a in f.allocations) == wanted
+
+
+@settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(scene=SCENES, edits=EDITS)
+def test_what_the_preview_shows_is_what_happens_once(shop_url: str, scene: Scene, edits: Edits) -> None:
+    asyncio.run(_preview_and_apply(shop_url, scene, edits))
+
+
+async def _preview_and_apply(dsn: str, scene: Scene, edits: Edits) -> None:
+    world = World(Database(dsn, pool_size=2))
+    try:
+        async with world.database.transaction() as connection:
+            for table in reversed(Base.metadata.sorted_tables):
+                await connection.execute(table.delete())
+        await world.furnish()
+        oid = await changeable(world, scene)
+        before, untouched = await reserved(world), await whole(world)
+        try:
+            basis, effects = await shown(world, oid, edits)
+        except WaybillError as refusal:
+            basis, _ = await shown(world, oid, Edits(shipping_charge=1))
+            told = await apply(world, oid, wish(oid, "no", edits, basis))
+            assert told == Refused(refusal.code, refusal.detail)
+            assert await whole(world) == untouched
+            return
+        change = wish(oid, "one", edits, basis)
+        changed = await apply(world, oid, change)
+        assert isinstance(changed, Changed), changed
+        await check_books(world, oid, effects, before)
+        untouched = await whole(world)
+        assert await apply(world, oid, change) == changed
+        other = await apply(world, oid, wish(oid, "two", edits, basis))
+        assert isinstance(other, Refused)
+        assert other.code == "order_moved"
+        assert await whole(world) == untouched
+    finally:
+        await world.database.close()
+
+
+async def test_an_unlabelled_order_goes_where_routing_sends_it_and_a_labelled_one_stays(world: World) -> None:
+    oid = await changeable(world, Scene(labelled=False, left=False, captured=False, elsewhere=True))
+    edits = Edits(shipping_address=AWAY)
+    await world.execute("UPDATE fulfilments SET status = 'labelled'")
+    _, stays = await shown(world, oid, edits)
+    assert (stays.ships_from, stays.routed_to, stays.reserved) == (("EDI",), ("RNO",), ())
+    await world.execute("UPDATE fulfilments SET status = 'planned'")
+    basis, goes = await shown(world, oid, edits)
+    changed = await apply(world, oid, wish(oid, "one", edits, basis))
+    assert isinstance(changed, Changed)
+    assert [(f.number, f.warehouse) for f in changed.new] == [(2, "RNO")]
+    assert goes.reserved == changed.new[0].allocations
+    assert await reserved(world) == {("MUG", "RNO"): 3, ("TEE", "RNO"): 2}
+
+
+@pytest.mark.parametrize("moved", ["captured", "labelled", "other stock"])
+async def test_nothing_is_changed_once_the_order_has_moved(world: World, moved: str) -> None:
+    oid = await changeable(world, Scene(labelled=False, left=False, captured=False, elsewhere=True))
+    edits = Edits(shipping_address=AWAY)
+    basis, _ = await shown(world, oid, edits)
+    if moved == "captured":
+        await take(world, oid, 8000)
+    elif moved == "labelled":
+        await world.execute("UPDATE fulfilments SET status = 'labelled'")
+    else:
+        await world.execute("UPDATE stock_levels SET on_hand = 0, reserved = 0 WHERE warehouse = 'RNO'")
+    untouched = await whole(world)
+    told = await apply(world, oid, wish(oid, "one", edits, basis))
+    assert isinstance(told, Refused)
+    assert told.code == "order_moved"
+    assert await whole(world) == untouched
+
+
+async def test_two_changes_at_once_are_one_change(world: World) -> None:
+    oid = await changeable(world, Scene(labelled=False, left=False, captured=False, elsewhere=False))
+    edits = [Edits((LineEdit(1, units),)) for units in (1, 2)]
+    bases = [(await shown(world, oid, edit))[0] for edit in edits]
+    told = await asyncio.gather(
+        *(apply(world, oid, wish(oid, str(n), edit, bases[n])) for n, edit in enumerate(edits)),
+        apply(world, oid, replace(wish(oid, "0", edits[0], bases[0]))),
+    )
+    assert sorted(type(answer).__name__ for answer in told[:2]) == ["Changed", "Refused"]
+    assert (await world.row("SELECT count(*) AS n FROM order_versions")).n == 2
+    assert await world.rows(DISAGREEING) == []

@@ -1,0 +1,281 @@
+"""A change of an order while it runs: its parcels stand still, then everything moves in one step, or nothing does."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+from temporalio import workflow
+
+from activities.changes import ApplyChange, Changed, Refused
+from activities.changes import Changes as ChangeRecords
+from domain.changes.effects import Effects, Facts, effects_of
+from domain.changes.wish import Basis, Content, OrderChange, Share, Stage
+from domain.errors import WaybillError
+from domain.orders import OrderStatus
+from domain.promises import promised_to
+from domain.stock import PlannedFulfilment
+from domain.waiting import Party
+from workflows.orders import attributes
+from workflows.orders.desk import Desk
+from workflows.orders.journal import Journal
+from workflows.orders.payment import PaymentRun
+from workflows.orders.recall import Recall
+from workflows.orders.steps import keep_record
+from workflows.orders.tracker import Tracker
+
+_STEP = "change"
+_VERIFIED = frozenset({OrderStatus.AWAITING_PAYMENT, OrderStatus.FULFILLING})
+"""statuses in which an order's address was verified already, where the rules want that"""
+
+
+class ChangeRefused(Exception):
+    """The order stays as it is. ``kind`` is the error's code, the text says why."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class Standing(Protocol):
+    """A fulfilment that stands still: what it ships is the change's to say."""
+
+    planned: PlannedFulfilment
+    done: bool
+
+    @property
+    def wished(self) -> bool:
+        """Whether its warehouse is rejecting it, or a change is about it."""
+
+
+class Run(Protocol):
+    """A fulfilment, as far as a change is concerned."""
+
+    left: bool
+    left_before: bool
+    labelled: bool
+    leaving: int
+    promised: datetime | None
+    tracker: Tracker
+
+    @property
+    def planned(self) -> PlannedFulfilment:
+        """What it ships."""
+
+    @property
+    def rejection(self) -> Standing:
+        """Where its contents are kept."""
+
+
+@dataclass
+class _Turn:
+    """One change that is being made: of these fulfilments, or of ``everything`` that ever begins meanwhile."""
+
+    stops: frozenset[str]
+    everything: bool
+    standing: dict[str, Standing] = field(default_factory=dict)
+    recalled: set[str] = field(default_factory=set)
+
+
+class ChangeRun:
+    """Makes one change of an order at a time."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        desk: Desk,
+        payment: PaymentRun,
+        recall: Recall,
+        runs: Callable[[], Mapping[str, Run]],
+        verify: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """``runs`` gives the fulfilments from which something ships or has shipped.
+
+        ``verify`` asks the carrier about the new address that a change has brought, where the rules want that.
+        """
+        self._journal = journal
+        self._desk = desk
+        self._payment = payment
+        self._recall = recall
+        self._runs = runs
+        self._verify = verify
+        self._turn: _Turn | None = None
+        self._said: dict[int, str] = {}
+
+    def concerns(self, fulfilment_id: str) -> bool:
+        """Whether a fulfilment shall stand still now, since the order is being changed."""
+        turn = self._turn
+        return turn is not None and (turn.everything or fulfilment_id in turn.stops)
+
+    async def stand_still(self, fulfilment: Standing) -> bool:
+        """Called by a fulfilment between two of its steps: wait for the change; whether its label is gone since."""
+        turn = self._turn
+        if turn is None or not self.concerns(fulfilment.planned.id):
+            return False
+        turn.standing[fulfilment.planned.id] = fulfilment
+        await workflow.wait_condition(lambda: self._turn is not turn)
+        return fulfilment.planned.id in turn.recalled
+
+    def refusal(self, change: OrderChange) -> tuple[str, str] | None:
+        """Why a change cannot be made now, as the kind of error and a sentence; None if it can, as far as is known."""
+        if self._turn is not None:
+            return "order_moved", "Somebody else is changing the order at this moment. Preview it again."
+        if self._desk.cancel_wished:
+            return "too_late", "The order is being cancelled."
+        if self._desk.handing_over:
+            return "order_moved", "A parcel of the order is being handed over at this moment."
+        if any(run.rejection.wished for run in self._runs().values()):
+            return "order_moved", "A warehouse is rejecting a parcel of the order at this moment."
+        moved = self._moved(change)
+        if moved:
+            return "order_moved", moved
+        try:
+            effects = self._effects(change)
+        except WaybillError as error:
+            return error.code, error.detail
+        if effects.money.credited and self._payment.disputed:
+            return "disputed", "The customer's bank disputes the payment: a person must decide about that first."
+        return None
+
+    async def change(self, change: OrderChange, *, known: Sequence[str]) -> Changed:
+        """Make a change. Raises ChangeRefused, and then nothing has changed but labels that are bought anew."""
+        effects = self._effects(change)
+        everything = (effects.before.shipping_address, effects.before.shipping_service) != (
+            effects.after.shipping_address,
+            effects.after.shipping_service,
+        )
+        turn = self._turn = _Turn(frozenset(effects.stops), everything)
+        self._journal.hold_up(_STEP, "the order to be changed", Party.WAYBILL)
+        try:
+            await self._halt(turn)
+            self._check(change)
+            await self._take_labels_back(turn)
+            self._check_cancel()
+            changed = await self._apply(change, turn, known)
+            self._take_over(changed, turn)
+            if effects.before.shipping_address != effects.after.shipping_address and self._journal.status in _VERIFIED:
+                await self._verify(change.id)
+            return changed
+        finally:
+            self._journal.let_go(_STEP)
+            self._turn = None
+
+    async def _halt(self, turn: _Turn) -> None:
+        """Wait until every parcel that is concerned stands between two steps, or has gone too far."""
+        runs = {id: run for id, run in self._runs().items() if id in turn.stops}
+        for run in runs.values():
+            run.tracker.news = True  # ends the wait for the carrier; he is asked again if the parcel stays as it is
+
+        def over(id: str, run: Run) -> bool:
+            return id in turn.standing or run.left or bool(run.leaving)
+
+        await workflow.wait_condition(
+            lambda: self._desk.cancel_wished or all(over(id, run) for id, run in runs.items())
+        )
+
+    async def _take_labels_back(self, turn: _Turn) -> None:
+        for id in sorted(turn.stops):
+            turn.recalled.add(id)
+            if await self._recall.fulfilment(id):
+                turn.recalled.discard(id)
+                number = turn.standing[id].planned.number
+                raise ChangeRefused("too_late", f"The carrier has parcel {number} already; it has left.")
+
+    async def _apply(self, change: OrderChange, turn: _Turn, known: Sequence[str]) -> Changed:
+        """Nothing is captured and nobody can cancel while the record changes."""
+        step = ApplyChange(self._journal.order.id, change, tuple(sorted(turn.standing)), tuple(known), workflow.now())
+        async with self._payment.untaken():
+            self._check(change)
+            self._desk.changing = True
+            try:
+                changed = await keep_record(ChangeRecords.apply, step, summary="Change the order, whole or not at all")
+            finally:
+                self._desk.changing = False
+            if isinstance(changed, Refused):
+                raise ChangeRefused(changed.code, changed.detail)
+            self._rewrite(changed)
+        return changed
+
+    def _rewrite(self, changed: Changed) -> None:
+        """From now on the order is another one, also for its next capture."""
+        order, content = self._journal.order, changed.content
+        request = replace(
+            order.request,
+            lines=content.lines,
+            shipping_address=content.shipping_address,
+            shipping_service=content.shipping_service,
+            shipping_charge=content.shipping_charge,
+            total=content.total,
+        )
+        self._journal.order = replace(
+            order,
+            request=request,
+            version=changed.version,
+            asked=order.asked or order.request.total,
+            promised_at=changed.promised_at or order.promised_at,
+        )
+
+    def _take_over(self, changed: Changed, turn: _Turn) -> None:
+        """What stands still goes on with what it ships now."""
+        for id, kept in changed.staying.items():
+            fulfilment = turn.standing[id]
+            fulfilment.planned = replace(fulfilment.planned, allocations=kept)
+            fulfilment.done = not kept
+        if changed.promised_at is not None:
+            promised = promised_to(self._journal.order)
+            for run in self._runs().values():
+                run.promised = promised
+            self._journal.find_by(attributes.PROMISED_BY.value_set(promised))
+        self._said[changed.version] = changed.said
+        self._journal.show(changed.said)
+
+    def _check(self, change: OrderChange) -> None:
+        """Whether what was waited for has made it another order."""
+        self._check_cancel()
+        moved = self._moved(change)
+        if moved:
+            raise ChangeRefused("order_moved", moved)
+
+    def _check_cancel(self) -> None:
+        if self._desk.cancel_wished:
+            raise ChangeRefused("too_late", "The order is being cancelled.")
+
+    def _moved(self, change: OrderChange) -> str:
+        basis, order = change.basis, self._journal.order
+        taken = order.request.total if self._payment.captured else 0
+        now = replace(
+            basis,
+            version=order.version,
+            parcels=self._parcels(),
+            captured=basis.captured if bool(basis.captured) is self._payment.captured else taken,
+            at=workflow.now(),
+            effects="",
+        )
+        since = (said for version, said in self._said.items() if version > basis.version)
+        return " ".join((*basis.moved(now, order.request.currency), *since))
+
+    def _parcels(self) -> tuple[tuple[int, Stage], ...]:
+        return tuple(sorted((run.planned.number, _stage(run)) for run in self._runs().values()))
+
+    def _effects(self, change: OrderChange) -> Effects:
+        """As far as the workflow itself knows: what the record knows besides is looked at when it is applied."""
+        request, basis = self._journal.order.request, change.basis
+        content = Content(
+            request.lines,
+            request.shipping_address,
+            request.shipping_service,
+            request.shipping_charge,
+            request.currency,
+        )
+        shares = tuple(
+            Share(id, run.planned.number, _stage(run), run.planned.allocations) for id, run in self._runs().items()
+        )
+        now = Basis(basis.version, self._parcels(), basis.captured, basis.refunded, basis.credited, basis.at)
+        facts = Facts(self._journal.status, content, now, shares, refundable=content.total)
+        return effects_of(change.edits, facts)
+
+
+def _stage(run: Run) -> Stage:
+    if run.left or run.left_before:
+        return Stage.LEFT
+    return Stage.LABELLED if run.labelled else Stage.PLANNED
