@@ -59,6 +59,11 @@ class Prepared:
     service: str
     since: datetime
 
+    def portals(self, warehouses: Iterable[str]) -> dict[str, str]:
+        """The suppliers' portals among ``warehouses``, by warehouse."""
+        chosen = set(warehouses)
+        return {p.warehouse: p.portal for p in self.scene.places if p.warehouse in chosen and p.portal is not None}
+
 
 async def places(connection: AsyncConnection) -> tuple[Place, ...]:
     """The warehouses that may ship, as rules see them; without what they were given today."""
@@ -240,6 +245,7 @@ def _place(row: Row[Any]) -> Place:
         capacity=row.capacity_per_day,
         hazardous_allowed=row.hazardous_allowed,
         calendar=calendar_of(row),
+        portal=row.portal,
     )
 
 

@@ -16,6 +16,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
 │   ├── MoreThanSent             a receipt of a transfer has more than is on the way
 │   ├── CannotBeBundle           a SKU that has stock, is waited for, or is a part of a bundle
+│   ├── UnknownPortal            no worker has been given a portal of that name
 │   ├── RefundTooLarge           more than was captured and not given back
 │   ├── Disputed                 hand-over refused: the customer's bank disputes the payment
 │   └── NotPaid                  hand-over refused: the money could not be captured
@@ -190,6 +191,19 @@ class CannotBeBundle(Conflict):
 
     code = "cannot_be_bundle"
     title = "The SKU cannot be a bundle"
+
+
+class UnknownPortal(Conflict):
+    """No worker has been given a portal of this name."""
+
+    code = "unknown_portal"
+    title = "Unknown portal"
+
+    def __init__(self, portal: str) -> None:
+        super().__init__(
+            f"No worker knows a portal {portal!r}. Give it to one in PORTALS first, or correct the name.",
+            field="portal",
+        )
 
 
 class Unauthorised(WaybillError):

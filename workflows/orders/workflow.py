@@ -107,6 +107,7 @@ class OrderWorkflow:
                 number,
                 warehouse,
                 tuple(a for a in plan.allocations if a.warehouse == warehouse),
+                portal=plan.portals.get(warehouse),
             )
             for number, warehouse in enumerate(plan.warehouses, start=1)
         )
