@@ -14,7 +14,7 @@ from activities import routing
 from activities.refund_grants import refundable
 from activities.rejections import narrowed
 from activities.versions import content_of
-from db import catalogue, ledger, orders, payments, refunds, rejections, versions
+from db import ledger, orders, payments, refunds, rejections, versions
 from db import stock as stock_records
 from domain.changes.effects import Effects, Facts, Released, effects_of, rerouted, said
 from domain.changes.wish import Basis, Content, Edits, Share, Stage
@@ -60,9 +60,7 @@ async def facts_of(connection: AsyncConnection, order: Row[Any], *, at: datetime
     payment = await payments.find(connection, order.id)
     granted = [row for row in await refunds.of_order(connection, order.id) if row.status != GrantStatus.WITHDRAWN]
     places = {a.warehouse for share in shares if share.stage is not Stage.LEFT for a in share.allocations}
-    calendars = [
-        routing.calendar_of(row) for row in (await catalogue.find_warehouses(connection, list(places))).values()
-    ]
+    calendars = [place.calendar for place in await routing.places(connection) if place.warehouse in places]
     parcels = tuple((share.number, share.stage) for share in shares)
     return Facts(
         status=OrderStatus(order.status),

@@ -169,7 +169,7 @@ async def _reserve(
     decision = await routing.route_order(connection, prepared, available=units)
     if tuple(decision.allocations) != effects.reserved:
         raise OrderMoved("Routing chooses otherwise now.")
-    await hold(connection, prepared.request, decision.allocations, decision.sentences)
+    await hold(connection, prepared, decision.allocations, decision.sentences)
 
 
 async def _rewrite(connection: AsyncConnection, order: Row[Any], effects: Effects) -> None:

@@ -247,7 +247,7 @@ async def _route(
         wanted = narrowed(prepared, lines, barred, first)
         decision = await routing.route_order(connection, wanted, available=units)
         if decision.allocations:
-            await hold(connection, wanted.request, decision.allocations, decision.sentences)
+            await hold(connection, wanted, decision.allocations, decision.sentences)
         sentences += decision.sentences
         shortages += decision.shortages
         first += 1
@@ -273,19 +273,20 @@ def narrowed(prepared: routing.Prepared, lines: Sequence[Line], barred: Sequence
 
 async def hold(
     connection: AsyncConnection,
-    request: routing.Request,
+    wanted: routing.Prepared,
     allocations: Sequence[Allocation],
     sentences: Sequence[str],
 ) -> None:
     """Reserve units, firm at once as the order is paid, in a new fulfilment for each warehouse."""
+    request = wanted.request
     number = await records.next_number(connection, request.order_id)
     places = list(dict.fromkeys(a.warehouse for a in allocations))
     numbers = {warehouse: number + index for index, warehouse in enumerate(places)}
     ids = {w: derived_id(request.order_id, f"fulfilment:{n}") for w, n in numbers.items()}
-    planned = FulfilmentStatus.PLANNED.value
+    common = {"order_id": request.order_id, "status": FulfilmentStatus.PLANNED.value}
+    portals = wanted.portals(places)
     fulfilments = [
-        {"id": ids[w], "order_id": request.order_id, "number": n, "warehouse": w, "status": planned}
-        for w, n in numbers.items()
+        {"id": ids[w], "number": n, "warehouse": w, "portal": portals.get(w), **common} for w, n in numbers.items()
     ]
     lines = [
         {"fulfilment_id": ids[a.warehouse], "line": a.line, "sku": a.sku, "quantity": a.quantity} for a in allocations
@@ -323,4 +324,5 @@ async def standing(connection: AsyncConnection, order_id: str) -> tuple[PlannedF
 def _planned(rows: Sequence[Row[Any]]) -> PlannedFulfilment:
     first = rows[0]
     ships = tuple(Allocation(row.line, row.sku, row.warehouse, row.quantity) for row in rows)
-    return PlannedFulfilment(first.id, first.number, first.warehouse, ships, left=first.status in LEFT)
+    left = first.status in LEFT
+    return PlannedFulfilment(first.id, first.number, first.warehouse, ships, left=left, portal=first.portal)

@@ -62,6 +62,11 @@ class Prepared:
     service: str
     since: datetime
 
+    def portals(self, warehouses: Iterable[str]) -> dict[str, str]:
+        """The suppliers' portals among ``warehouses``, by warehouse."""
+        chosen = set(warehouses)
+        return {p.warehouse: p.portal for p in self.scene.places if p.warehouse in chosen and p.portal is not None}
+
 
 @dataclass(frozen=True)
 class Routed:
@@ -255,6 +260,7 @@ def _place(row: Shipper) -> Place:
         capacity=row.capacity_per_day,
         hazardous_allowed=row.hazardous_allowed,
         calendar=calendar,
+        portal=row.portal,
     )
 
 

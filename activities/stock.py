@@ -1,7 +1,7 @@
 """Stock: reserve, commit, release, ship. Each is one transaction that may be repeated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from activities import rejections, routing, stock_queues
 from activities.projections import Entry, Projection, write
 from activities.routing import Prepared, Routed
 from activities.stock_queues import Shelf
+from db import catalogue as catalogue_records
 from db import reservations as reservation_records
 from db import routing as routing_records
 from db import shipments as shipment_records
@@ -97,6 +98,7 @@ class StockKeeper:
             plan = await self._made_before(connection, request) if shelf.before.reserved else None
             if plan is None:
                 plan = await self._take(connection, request, prepared, shelf)
+                plan = replace(plan, portals=prepared.portals(plan.warehouses))
             if plan.allocations and request.then is not None:
                 await write(connection, request.then)
             return prepared, shelf, plan
@@ -166,7 +168,13 @@ class StockKeeper:
             return None
         allocations = tuple(Allocation(r.line, r.sku, r.warehouse, r.quantity) for r in mine)
         left = sorted({row.warehouse for row in mine if row.status == ReservationStatus.SHIPPED})
-        return Plan(tuple(sorted(allocations, key=lambda a: (a.line, a.sku, a.warehouse))), (), (), tuple(left))
+        plan = Plan(tuple(sorted(allocations, key=lambda a: (a.line, a.sku, a.warehouse))), (), (), tuple(left))
+        # Where its fulfilments are on record, they say where they are ordered: the warehouse may be another's by now.
+        portals = {f.warehouse: f.portal for f in await shipment_records.fulfilments(connection, request.order_id)}
+        if not portals:
+            places = await catalogue_records.find_warehouses(connection, plan.warehouses)
+            portals = {code: place.portal for code, place in places.items()}
+        return replace(plan, portals={warehouse: portal for warehouse, portal in portals.items() if portal})
 
     async def _hold(self, connection: AsyncConnection, request: Reserve, routed: Routed) -> None:
         plan, changes, held = routed.decision.plan, list[Change](), list[Held]()
@@ -221,6 +229,7 @@ def _fulfilment_rows(request: Commit) -> tuple[list[dict[str, Any]], list[dict[s
             "number": f.number,
             "warehouse": f.warehouse,
             "status": FulfilmentStatus.PLANNED.value,
+            "portal": f.portal,
         }
         for f in request.fulfilments
     ]

@@ -16,8 +16,8 @@ from api.schemas.catalogue import WarehouseIn, WarehouseListOut, WarehouseOut
 from api.schemas.skus import SkuIn, SkuListOut, SkuOut, needed_for
 from api.services import Wired
 from api.viewing import ADDRESS
-from db import bundles, catalogue, stock_queues
-from domain.errors import CannotBeBundle, NotFound
+from db import bundles, catalogue, portals, stock_queues
+from domain.errors import CannotBeBundle, NotFound, UnknownPortal
 from domain.money import check_currency
 from domain.stock_queues import OutOfStock
 
@@ -129,13 +129,15 @@ async def list_skus(
     "/warehouses/{code}",
     response_model=WarehouseOut,
     summary="Create or change a warehouse",
-    responses={201: {"description": "It is new.", "model": WarehouseOut}, **problems(body=True)},
+    responses={201: {"description": "It is new.", "model": WarehouseOut}, **problems(409, body=True)},
 )
 async def put_warehouse(
     code: WarehouseCode, body: WarehouseIn, caller: WritesCatalogue, wired: Wired, response: Response
 ) -> WarehouseOut:
-    """Write a warehouse whole. One that is not active ships nothing new."""
+    """Write a warehouse whole. One that is not active ships nothing new. Orders under way keep to its former portal."""
     async with wired.database.transaction() as connection:
+        if body.portal is not None and await portals.find_portal(connection, body.portal) is None:
+            raise UnknownPortal(body.portal)
         days = [day.isoformat() for day in sorted(set(body.holidays))]
         values = {"code": code, **body.model_dump(), "holidays": days}
         new = await catalogue.put_warehouse(connection, values)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, time
 from typing import Any, NamedTuple
 
-from sqlalchemy import CheckConstraint, Row, Select, bindparam, func, literal_column, or_, select, text
+from sqlalchemy import CheckConstraint, ForeignKey, Row, Select, bindparam, func, literal_column, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -67,6 +67,8 @@ class Warehouse(Base):
     closed_weekdays: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
     handling_days: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     hazardous_allowed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    portal: Mapped[str | None] = mapped_column(ForeignKey("portals.name"))
+    """the supplier's, in which what is routed here is ordered"""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -178,6 +180,7 @@ class Shipper(NamedTuple):
     handling_days: int
     holidays: str
     closed_weekdays: str
+    portal: str | None
 
 
 class Goods(NamedTuple):
@@ -195,7 +198,8 @@ class Goods(NamedTuple):
 MOST_WAREHOUSES = 1000
 SHIPPERS = f"""
 SELECT code, address ->> 'country', address ->> 'state', address ->> 'postal_code', priority, capacity_per_day,
-    hazardous_allowed, time_zone, cut_off, handling_days, CAST(holidays AS text), CAST(closed_weekdays AS text)
+    hazardous_allowed, time_zone, cut_off, handling_days, CAST(holidays AS text), CAST(closed_weekdays AS text),
+    portal
 FROM warehouses WHERE active ORDER BY code LIMIT {MOST_WAREHOUSES}
 """  # noqa: S608 - of constants
 GOODS = """

@@ -28,6 +28,8 @@ class Fulfilment(Base):
     number: Mapped[int]
     warehouse: Mapped[str] = mapped_column(ForeignKey("warehouses.code"))
     status: Mapped[str]
+    portal: Mapped[str | None]
+    """the supplier's, in which it is ordered; as its warehouse had it when it was planned"""
     handed_over_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
 

@@ -19,6 +19,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── CannotBeBundle           a SKU that has stock, is waited for, or is a part of a bundle
 │   ├── OrderMoved               the order is not what a preview of its change rested on
 │   ├── ChangeCosts              the order would cost more
+│   ├── UnknownPortal            no worker has been given a portal of that name
 │   ├── RefundTooLarge           more than was captured and not given back
 │   ├── Disputed                 hand-over refused: the customer's bank disputes the payment
 │   └── NotPaid                  hand-over refused: the money could not be captured
@@ -215,6 +216,19 @@ class CannotBeBundle(Conflict):
 
     code = "cannot_be_bundle"
     title = "The SKU cannot be a bundle"
+
+
+class UnknownPortal(Conflict):
+    """No worker has been given a portal of this name."""
+
+    code = "unknown_portal"
+    title = "Unknown portal"
+
+    def __init__(self, portal: str) -> None:
+        super().__init__(
+            f"No worker knows a portal {portal!r}. Give it to one in PORTALS first, or correct the name.",
+            field="portal",
+        )
 
 
 class Unauthorised(WaybillError):

@@ -1,6 +1,7 @@
 """Stock: movements, reservations, and what routing decides."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from domain.stock_queues import Backorder
@@ -58,13 +59,17 @@ class Allocation:
 
 @dataclass(frozen=True)
 class PlannedFulfilment:
-    """One warehouse's share of an order. ``left``: it has left the warehouse already."""
+    """One warehouse's share of an order. ``left``: it has left the warehouse already.
+
+    ``portal`` is the supplier's portal in which it is ordered; None where a warehouse packs it for our carrier.
+    """
 
     id: str
     number: int
     warehouse: str
     allocations: tuple[Allocation, ...]
     left: bool = False
+    portal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,8 @@ class Plan:
 
     With shortages there are no allocations: an order is reserved whole or not at all. ``left`` are the warehouses whose
     share has left already, where an order is taken up that an earlier run of its workflow had begun. ``backorder`` is
-    what it was promised that holds nothing yet; then it may be that nothing is short, but not out yet.
+    what it was promised that holds nothing yet; then it may be that nothing is short, but not out yet. ``portals`` are
+    those of the warehouses that are suppliers with a portal.
     """
 
     allocations: tuple[Allocation, ...]
@@ -90,6 +96,7 @@ class Plan:
     left: tuple[str, ...] = ()
     backorder: Backorder | None = None
     standing: tuple[PlannedFulfilment, ...] | None = None
+    portals: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def warehouses(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ _WORKS: dict[str, Any] = {
     "closed_weekdays": [6, 7],
     "handling_days": 1,
     "hazardous_allowed": False,
+    "portal": None,
 }
 _WAREHOUSE_OUT: dict[str, Any] = {
     "code": "EDI",
@@ -87,6 +88,11 @@ class WarehouseIn(Input):
         1, description="Open days from the order to the carrier; what orders are promised for counts on them."
     )
     hazardous_allowed: StrictBool = Field(False, description="Whether it may ship hazardous goods.")
+    portal: Annotated[Word, Field(max_length=32)] | None = Field(
+        None,
+        description="The supplier's portal in which what is routed here is ordered, as PORTALS has it; "
+        "null where people pack it and hand it over.",
+    )
 
 
 class WarehouseOut(Output):
@@ -106,6 +112,7 @@ class WarehouseOut(Output):
     closed_weekdays: list[int]
     handling_days: int
     hazardous_allowed: bool
+    portal: str | None
     created_at: datetime
     updated_at: datetime
 

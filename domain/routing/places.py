@@ -17,6 +17,7 @@ class Place:
     """A warehouse as routing sees it. Smaller ``priority`` is preferred.
 
     ``capacity`` is how many orders it takes a day, None if any number; ``load`` how many it has taken today.
+    ``portal`` is where orders are placed with it, if it is a supplier with one; no rule looks at that.
     """
 
     warehouse: str
@@ -28,6 +29,7 @@ class Place:
     load: int = 0
     hazardous_allowed: bool = False
     calendar: Calendar = field(default_factory=Calendar)
+    portal: str | None = None
 
 
 def prefixes_of(postal_code: str) -> list[str]:

@@ -91,11 +91,15 @@ def wish(oid: str, name: str, edits: Edits, basis: Basis) -> OrderChange:
     return OrderChange(derived_id(oid, name), edits, basis, by="Ann", reason="a ticket", body_hash=name)
 
 
-async def apply(world: World, oid: str, change: OrderChange) -> Changed | Refused:
-    """What the order's workflow does, with every parcel standing still."""
+async def step_of(world: World, oid: str, change: OrderChange) -> ApplyChange:
+    """What the order's workflow asks for, with every parcel standing still."""
     async with world.database.reading() as connection:
         ids = tuple(fulfilment.id for fulfilment in await standing(connection, oid))
-    return await Changes(world.database).apply(ApplyChange(oid, change, ids, ids, datetime.now(UTC)))
+    return ApplyChange(oid, change, ids, ids, datetime.now(UTC))
+
+
+async def apply(world: World, oid: str, change: OrderChange) -> Changed | Refused:
+    return await Changes(world.database).apply(await step_of(world, oid, change))
 
 
 async def reserved(world: World) -> dict[tuple[str, str], int]:
@@ -158,12 +162,12 @@ async def _preview_and_apply(dsn: str, scene: Scene, edits: Edits) -> None:
             assert told == Refused(refusal.code, refusal.detail)
             assert await whole(world) == untouched
             return
-        change = wish(oid, "one", edits, basis)
-        changed = await apply(world, oid, change)
+        step = await step_of(world, oid, wish(oid, "one", edits, basis))
+        changed = await Changes(world.database).apply(step)
         assert isinstance(changed, Changed), changed
         await check_books(world, oid, effects, before)
         untouched = await whole(world)
-        assert await apply(world, oid, change) == changed
+        assert await Changes(world.database).apply(step) == changed
         other = await apply(world, oid, wish(oid, "two", edits, basis))
         assert isinstance(other, Refused)
         assert other.code == "order_moved"

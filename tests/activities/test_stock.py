@@ -114,6 +114,19 @@ async def test_a_repeated_reservation_finds_the_first_one(world: World, stock: S
     assert await world.level("MUG", "EDI") == (5, 2)
 
 
+async def test_what_is_routed_to_a_supplier_stays_with_the_portal_that_he_had(world: World, stock: StockKeeper) -> None:
+    await world.execute("INSERT INTO portals (name) VALUES ('northgate'), ('southgate')")
+    await world.execute("UPDATE warehouses SET portal = 'northgate' WHERE code = 'RNO'")
+    for warehouse in ("EDI", "RNO"):
+        await world.receive("MUG", warehouse, 1)
+    oid = await world.order("1", ("MUG", 2))
+    plans = [await stock.reserve(reserve_for(oid, ("MUG", 2))) for _ in range(2)]
+    assert [plan.portals for plan in plans] == [{"RNO": "northgate"}] * 2
+    assert await stock.commit(Commit(oid, planned_of(oid, plans[1])))
+    await world.execute("UPDATE warehouses SET portal = 'southgate'")
+    assert (await stock.reserve(reserve_for(oid, ("MUG", 2)))).portals == {"RNO": "northgate"}
+
+
 async def test_an_order_that_nobody_can_serve_whole_holds_nothing(world: World, stock: StockKeeper) -> None:
     await world.receive("MUG", "EDI", 5)
     oid = await world.order("1", ("MUG", 1), ("TEE", 1))

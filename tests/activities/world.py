@@ -144,6 +144,7 @@ def planned_of(oid: str, plan: Plan) -> tuple[PlannedFulfilment, ...]:
             number,
             warehouse,
             tuple(a for a in plan.allocations if a.warehouse == warehouse),
+            portal=plan.portals.get(warehouse),
         )
         for number, warehouse in enumerate(plan.warehouses, start=1)
     )

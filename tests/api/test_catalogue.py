@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from db import portals
 from tests.api.conftest import Api
 
 SKU: dict[str, Any] = {
@@ -83,3 +84,15 @@ async def test_a_warehouse_is_created_changed_and_listed(api: Api) -> None:
     assert codes == ["EDI", "RNO"]
     assert (await api.http.get("/v1/warehouses/RNO")).json()["address"]["city"] == "Reno"
     assert (await api.http.get("/v1/warehouses/XXX")).status_code == 404
+
+
+async def test_a_supplier_with_a_portal_is_a_warehouse_that_names_it(api: Api) -> None:
+    unknown = await api.http.put("/v1/warehouses/RNO", json={**WAREHOUSE, "portal": "northgate"})
+    assert (unknown.status_code, unknown.json()["code"]) == (409, "unknown_portal")
+    assert "'northgate'" in unknown.json()["detail"]
+    assert (await api.http.get("/v1/warehouses/RNO")).status_code == 404
+    async with api.database.transaction() as connection:
+        await portals.introduce(connection, ["northgate"])
+    known = await api.http.put("/v1/warehouses/RNO", json={**WAREHOUSE, "portal": "northgate"})
+    assert (known.status_code, known.json()["portal"]) == (201, "northgate")
+    assert (await api.http.put("/v1/warehouses/RNO", json=WAREHOUSE)).json()["portal"] is None

@@ -49,7 +49,7 @@ def down(name: str, *, seconds: float) -> Fault:
     return Fault(number=1, at=0, kind=Kind.KILL, seconds=seconds, targets=(name,))
 
 
-STORY = "workflows/orders/workflow.py"
+ENDING = "workflows/orders/ending.py"
 _BROKEN_OFF = {"operation": "payment_intents.create", "status": 500, "deed": True, "times": 3}
 
 BUGS = (
@@ -156,7 +156,7 @@ BUGS = (
     Bug(
         plant(
             "a workflow's code does not fail",
-            STORY,
+            ENDING,
             "            self._journal.delivered_at = workflow.now()\n",
             '            raise RuntimeError("a bug")\n',
         ),

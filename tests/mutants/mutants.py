@@ -190,8 +190,8 @@ THOROUGH = (
     Mutant(
         "while a hand-over runs nobody can cancel",
         "workflows/orders/desk.py",
-        "self._journal.status in CANCELLABLE and not self.handing_over",
-        "self._journal.status in CANCELLABLE",
+        "open_still and not self.handing_over and not self.changing",
+        "open_still and not self.changing",
         ("tests/faults/test_people.py::test_a_cancel_that_comes_while_a_hand_over_runs_is_refused",),
     ),
     Mutant(

@@ -22,7 +22,6 @@ from workflows.orders.journal import Journal
 from workflows.orders.payment import PaymentRun
 from workflows.orders.recall import Recall
 from workflows.orders.steps import keep_record
-from workflows.orders.tracker import Tracker
 
 _STEP = "change"
 _VERIFIED = frozenset({OrderStatus.AWAITING_PAYMENT, OrderStatus.FULFILLING})
@@ -53,10 +52,9 @@ class Run(Protocol):
 
     left: bool
     left_before: bool
-    labelled: bool
+    ready: bool
     leaving: int
     promised: datetime | None
-    tracker: Tracker
 
     @property
     def planned(self) -> PlannedFulfilment:
@@ -65,6 +63,9 @@ class Run(Protocol):
     @property
     def rejection(self) -> Standing:
         """Where its contents are kept."""
+
+    def stop_waiting(self) -> None:
+        """End what it waits for: somebody wants it to stand still."""
 
 
 @dataclass
@@ -164,7 +165,7 @@ class ChangeRun:
         """Wait until every parcel that is concerned stands between two steps, or has gone too far."""
         runs = {id: run for id, run in self._runs().items() if id in turn.stops}
         for run in runs.values():
-            run.tracker.news = True  # ends the wait for the carrier; he is asked again if the parcel stays as it is
+            run.stop_waiting()
 
         def over(id: str, run: Run) -> bool:
             return id in turn.standing or run.left or bool(run.leaving)
@@ -278,4 +279,4 @@ class ChangeRun:
 def _stage(run: Run) -> Stage:
     if run.left or run.left_before:
         return Stage.LEFT
-    return Stage.LABELLED if run.labelled else Stage.PLANNED
+    return Stage.LABELLED if run.ready else Stage.PLANNED

@@ -14,12 +14,12 @@ from domain.exceptions import ExceptionKind
 from domain.money import Money
 from domain.orders import OrderStatus
 from domain.payments import Decline, PaymentState, PaymentStatus, mismatch
-from domain.stock import Plan, PlannedFulfilment
+from domain.stock import Plan
 from domain.waiting import Party
 from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.outside import Outside, Refusal
-from workflows.orders.reservation import AUTHORISING, ReservationRun
+from workflows.orders.reservation import AUTHORISING, ReservationRun, fulfilments_of
 
 Result = TypeVar("Result")
 Step = Callable[[Any, PayStep], Coroutine[Any, Any, Result]]
@@ -83,7 +83,7 @@ class PaymentRun:
         """When a person is told that the hold is about to end."""
         return None if self.lapses_at is None else self.lapses_at - self._journal.order.policy.hold_margin
 
-    async def secure(self, plan: Plan, planned: Callable[[Plan], tuple[PlannedFulfilment, ...]]) -> Plan:
+    async def secure(self, plan: Plan) -> Plan:
         """Authorise, wait for the customer where needed, and make the reservation firm; the plan that stands.
 
         Raises OrderStopped if the order is cancelled or not paid in time.
@@ -94,7 +94,7 @@ class PaymentRun:
         self._state = await self._authorise()
         while True:
             await self._settle()
-            if await self._reservation.commit(planned(plan)):
+            if await self._reservation.commit(fulfilments_of(plan, self._journal.order.id)):
                 return plan
             self._journal.note("reservation_lost", "The reservation had lapsed; the units are reserved anew.")
             plan = await self._reservation.reserve()

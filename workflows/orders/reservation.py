@@ -9,7 +9,7 @@ from temporalio import workflow
 from activities.stock import Commit, Reserve, StockKeeper
 from domain.exceptions import Action, ExceptionKind
 from domain.notifications import NoticeKind
-from domain.orders import OrderStatus
+from domain.orders import OrderStatus, derived_id
 from domain.stock import Plan, PlannedFulfilment
 from domain.stock_queues import Backorder
 from domain.waiting import Party
@@ -29,6 +29,22 @@ AUTHORISING = ("the payment to be authorised", Party.PAYMENT_PROVIDER)
 def booking(parcel: str) -> tuple[str, Party]:
     """What a paid order waits for, and on whom."""
     return f"the carrier's rates and label for {parcel}", Party.CARRIER
+
+
+def fulfilments_of(plan: Plan, order_id: str) -> tuple[PlannedFulfilment, ...]:
+    """Each warehouse's share of an order."""
+    if plan.standing is not None:
+        return plan.standing
+    return tuple(
+        PlannedFulfilment(
+            derived_id(order_id, f"fulfilment:{number}"),
+            number,
+            warehouse,
+            tuple(a for a in plan.allocations if a.warehouse == warehouse),
+            portal=plan.portals.get(warehouse),
+        )
+        for number, warehouse in enumerate(plan.warehouses, start=1)
+    )
 
 
 class ReservationRun:

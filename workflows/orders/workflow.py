@@ -13,7 +13,7 @@ from domain.exceptions import Action, Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import EventTopic, Wake
 from domain.notifications import NoticeKind
-from domain.orders import ENDED, Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, derived_id
+from domain.orders import ENDED, Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder
 from domain.rejections import Rejection
 from domain.stock import Plan, PlannedFulfilment
 from domain.waiting import Party
@@ -21,15 +21,16 @@ from workflows.orders import attributes
 from workflows.orders.changes import ChangeRefused, ChangeRun
 from workflows.orders.desk import Desk, HandOverRefused, OrderStopped
 from workflows.orders.ending import Ending
-from workflows.orders.fulfilment import FulfilmentRun
+from workflows.orders.fulfilment import FulfilmentRun, Team
 from workflows.orders.holds import Holds, listed
 from workflows.orders.journal import Journal
 from workflows.orders.notices import Notices
 from workflows.orders.outside import Outside
+from workflows.orders.parcel import ParcelRun
 from workflows.orders.payment import PaymentRun
 from workflows.orders.recall import Recall
 from workflows.orders.rejection import RejectionRefused, Rerouting
-from workflows.orders.reservation import ReservationRun
+from workflows.orders.reservation import ReservationRun, fulfilments_of
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,17 @@ class OrderWorkflow:
             self._journal, self._desk, self._payment, self._recall, self._shipping, self._verify_address
         )
         self._rerouting = Rerouting(self._journal, self._desk, self._known, self._begin)
+        self._team = Team(
+            self._journal,
+            self._desk,
+            self._outside,
+            self._payment,
+            self._recall,
+            self._holds,
+            self._rerouting,
+            self._changes,
+            self._shipped,
+        )
         self._fulfilments: dict[str, FulfilmentRun] = {}
         self._rejected: set[str] = set()
         self._taken_up = False
@@ -94,7 +106,7 @@ class OrderWorkflow:
             self._desk.check()
             plan = await self._reservation.reserve()
             await self._holds.check_address(self._outside)
-            plan = await self._payment.secure(plan, self._planned)
+            plan = await self._payment.secure(plan)
             self._start_fulfilments(plan)
             self._journal.move_to(OrderStatus.FULFILLING)
             self._tell(NoticeKind.CONFIRMED)
@@ -103,40 +115,16 @@ class OrderWorkflow:
         except OrderStopped as stopped:
             await self._ending.unwind(stopped)
 
-    def _planned(self, plan: Plan) -> tuple[PlannedFulfilment, ...]:
-        if plan.standing is not None:
-            return plan.standing
-        return tuple(
-            PlannedFulfilment(
-                derived_id(self._order.id, f"fulfilment:{number}"),
-                number,
-                warehouse,
-                tuple(a for a in plan.allocations if a.warehouse == warehouse),
-            )
-            for number, warehouse in enumerate(plan.warehouses, start=1)
-        )
-
     def _start_fulfilments(self, plan: Plan) -> None:
         self._taken_up = plan.standing is not None
-        for planned in self._planned(plan):
+        for planned in fulfilments_of(plan, self._order.id):
             self._add(planned)
             self._fulfilments[planned.id].left_before = planned.left or planned.warehouse in plan.left
         self._journal.find_by(attributes.WAREHOUSE.value_set(self._warehouses()))
         self._journal.no_longer_waits()
 
     def _add(self, planned: PlannedFulfilment) -> None:
-        self._fulfilments[planned.id] = FulfilmentRun(
-            planned,
-            self._journal,
-            self._desk,
-            self._outside,
-            self._payment,
-            self._recall,
-            self._holds,
-            self._rerouting,
-            self._changes,
-            self._shipped,
-        )
+        self._fulfilments[planned.id] = ParcelRun(planned, self._team)
 
     def _warehouses(self) -> list[str]:
         ships = (run.planned.warehouse for run in self._shipping().values())
@@ -256,8 +244,8 @@ class OrderWorkflow:
                 "The customer's bank disputes the payment: the parcel must not leave before a person has decided.",
                 type="disputed",
             )
-        if not run.labelled:
-            raise ApplicationError("The parcel has no label yet.", type="too_early")
+        if not run.ready:
+            raise ApplicationError(run.unready, type="too_early")
 
     @workflow.update
     async def hold(self, hold: Hold) -> Answer:
@@ -358,8 +346,7 @@ class OrderWorkflow:
             self._told_of_dispute(wake.disputed)
             return
         for run in self._fulfilments.values():
-            if run.parcel_id == wake.parcel_id:
-                run.tracker.wake(wake.where)
+            run.wake(wake)
 
     def _told_of_dispute(self, disputed: bool) -> None:
         """What has begun goes on; nothing more leaves before a person has decided."""
