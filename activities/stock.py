@@ -1,7 +1,7 @@
 """Stock: reserve, commit, release, ship. Each is one transaction that may be repeated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities import rejections, routing, stock_queues
+from activities.orders import revision_of
 from activities.projections import Entry, Projection, write
 from activities.routing import Prepared
 from activities.stock_queues import Shelf
@@ -34,7 +35,7 @@ _MOST_LOOKS = 3
 class Reserve:
     """Route an order and hold its units until ``expires_at``. ``round`` rises when a lost hold is made anew.
 
-    ``then`` is what holds from ``at`` on if they are held.
+    ``then`` is what holds from ``at`` on if they are held. ``version`` is which one of the order's the workflow knows.
     """
 
     order_id: str
@@ -44,6 +45,7 @@ class Reserve:
     at: datetime
     expires_at: datetime
     then: Projection | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,10 @@ class StockKeeper:
                 plan = await self._take(connection, request, prepared, shelf)
             if plan.allocations and request.then is not None:
                 await write(connection, request.then)
+            if prepared.version != request.version and (
+                order := await order_records.find(connection, request.order_id)
+            ):
+                plan = replace(plan, revision=await revision_of(connection, order))
             return prepared, shelf, plan
 
     async def _take(self, connection: AsyncConnection, request: Reserve, prepared: Prepared, shelf: Shelf) -> Plan:

@@ -184,7 +184,7 @@ def _order_and_rules() -> Statement:
         _active().where(RuleSetRecord.channel.in_([Order.channel, literal(EVERY_CHANNEL)])).limit(1).lateral("rules")
     )
     columns = [column.label(f"rules_{column.name}") for column in rules.c]
-    wanted = (Order.channel, Order.currency, Order.shipping_service, Order.placed_at)
+    wanted = (Order.channel, Order.currency, Order.shipping_service, Order.placed_at, Order.version)
     return Statement(select(*wanted, *columns).outerjoin(rules, text("true")).where(Order.id == bindparam("of")))
 
 

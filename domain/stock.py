@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.orders import Revision
 from domain.stock_queues import Backorder
 
 
@@ -81,7 +82,8 @@ class Plan:
 
     With shortages there are no allocations: an order is reserved whole or not at all. ``left`` are the warehouses whose
     share has left already, where an order is taken up that an earlier run of its workflow had begun. ``backorder`` is
-    what it was promised that holds nothing yet; then it may be that nothing is short, but not out yet.
+    what it was promised that holds nothing yet; then it may be that nothing is short, but not out yet. ``revision`` is
+    what the order is by its record, where its workflow does not know of changes.
     """
 
     allocations: tuple[Allocation, ...]
@@ -90,6 +92,7 @@ class Plan:
     left: tuple[str, ...] = ()
     backorder: Backorder | None = None
     standing: tuple[PlannedFulfilment, ...] | None = None
+    revision: Revision | None = None
 
     @property
     def warehouses(self) -> tuple[str, ...]:
