@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 from sqlalchemy import text
 
+from activities.money_checks import CompareAfter
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import House
@@ -19,6 +20,8 @@ ELSEWHERE = {
     "postal_code": "90277",
     "country": "US",
 }
+
+NOWHERE = {"street1": "1 Unknown Way", "city": "Portland", "state": "ME", "postal_code": "04101", "country": "US"}
 
 
 async def preview(house: House, order: str, **edits: Any) -> dict[str, Any]:
@@ -71,6 +74,8 @@ async def test_one_unit_less_is_one_label_anew_and_a_smaller_capture(house: Hous
     assert await house.stock("MUG") == (9, 0)
     money = (await house.http.get(f"/v1/orders/{order}")).json()["money"]
     assert (money["invoiced"], money["credited"], money["captured"], money["owed"]) == (4100, 2400, 1700, 0)
+    compared = await house.crew.money_checks.compare(CompareAfter("after a change", only=order))
+    assert (compared.at.orders, compared.at.differences) == (1, 0)
 
 
 async def test_another_address_and_a_faster_service_are_a_new_label_and_a_new_promise(house: House) -> None:
@@ -247,3 +252,29 @@ async def test_an_order_ended_after_a_change_is_taken_up_as_it_is_now(house: Hou
     await house.closed(order, OrderStatus.DELIVERED)
     assert (await house.charges(order), len(await house.labels())) == ([1700], 2)
     assert await house.stock("MUG") == (9, 0)
+
+
+async def test_an_address_that_no_carrier_serves_is_corrected_and_nobody_is_asked_any_more(house: House) -> None:
+    await house.receive("MUG", 10)
+    order = await house.place(shipping_address=NOWHERE)
+    await house.exception(order, ExceptionKind.NO_RATE)
+    await change(house, order, shipping_address=ELSEWHERE)
+    await house.labelled(order)
+    assert [e.resolution for e in await house.exceptions(order)] == ["resolved_itself"]
+    assert len(await house.labels()) == 1
+
+
+async def test_where_the_rules_want_it_a_new_address_is_verified_before_a_label_is_bought_for_it(house: House) -> None:
+    await house.receive("MUG", 10)
+    rules = {"rules": [{"kind": "address_unverified", "reason": "address"}]}
+    assert (await house.http.put("/v1/hold-rules", json=rules)).is_success
+    order = await waits_for_the_carrier(house)
+    await change(house, order, shipping_address=NOWHERE)
+    await house.until(order, waiting="the release of the address hold")
+    (label,) = await house.labels()
+    assert label["refund_status"] == "submitted"
+    await change(house, order, shipping_address=ELSEWHERE)
+    (hold,) = await house.holds(order)
+    await house.release(order, hold.id)
+    await house.labelled(order)
+    await house.hand_over(order)
