@@ -14,7 +14,7 @@ from activities import routing
 from activities.refund_grants import refundable
 from activities.rejections import narrowed
 from activities.versions import content_of
-from db import ledger, orders, payments, refunds, rejections, versions
+from db import holds, ledger, orders, payments, refunds, rejections, versions
 from db import stock as stock_records
 from domain.changes.effects import Effects, Facts, Released, effects_of, rerouted, said
 from domain.changes.wish import Basis, Content, Edits, Share, Stage
@@ -102,7 +102,7 @@ async def routing_of(
 async def _routed(connection: AsyncConnection, order: Row[Any], facts: Facts, effects: Effects) -> Effects:
     """The same, with where routing would ship it from.
 
-    It is shipped from there, if nothing of it has a label yet and no units are given up in the same change.
+    It is shipped from there if no parcel has a label or is held, and no units are given up in the same change.
     """
     ships = [a for kept in effects.staying.values() for a in kept]
     if effects.after.shipping_address == effects.before.shipping_address or not ships:
@@ -118,6 +118,8 @@ async def _routed(connection: AsyncConnection, order: Row[Any], facts: Facts, ef
     effects = replace(effects, routed_to=chosen)
     if effects.stock or any(share.stage is not Stage.PLANNED for share in facts.shares):
         return effects
+    if any(hold.fulfilment_id and hold.released_at is None for hold in await holds.of_order(connection, order.id)):
+        return effects  # whoever holds a parcel would otherwise see its goods leave in another one
     promised = routing.promised_for(decision, scene, prepared.since, effects.after.shipping_service)
     return rerouted(effects, facts, decision.allocations, promised)
 

@@ -12,6 +12,7 @@ from temporalio import activity
 
 from activities import routing
 from activities.change_previews import EFFECTS, as_previewed, effects_json, routing_of
+from activities.orders import revision_of
 from activities.refund_grants import grant
 from activities.rejections import hold, standing
 from activities.versions import first_version, version_json
@@ -21,10 +22,10 @@ from db import stock as stock_records
 from db.base import Database
 from db.stock import Change
 from domain.changes.effects import Effects, said
-from domain.changes.wish import Content, OrderChange
+from domain.changes.wish import OrderChange
 from domain.errors import NotFound, OrderMoved, WaybillError
 from domain.ledger import EntryKind, LedgerEntry
-from domain.orders import Address, Line
+from domain.orders import Address, Line, Revision
 from domain.refunds import RefundRequest
 from domain.shipments import FulfilmentStatus
 from domain.stock import LIVE, Allocation, MovementKind, PlannedFulfilment, ReservationStatus
@@ -57,14 +58,9 @@ class Refused:
 
 @dataclass(frozen=True)
 class Changed:
-    """What the order is now; ``promised_at`` if that is another moment than before.
+    """What the order is now. ``staying`` is what each fulfilment still ships that was changed; ``new`` ship instead."""
 
-    ``staying`` is what each fulfilment still ships that was changed; ``new`` are those that ship instead.
-    """
-
-    version: int
-    content: Content
-    promised_at: datetime | None
+    revision: Revision
     said: str
     staying: dict[str, tuple[Allocation, ...]] = field(default_factory=dict)
     new: tuple[PlannedFulfilment, ...] = ()
@@ -89,18 +85,19 @@ class Changes:
                     await _lock_levels(connection, order)
                     await _make(connection, order, step)
                     made = await versions.find_change(connection, step.change.id)
-                return _changed(made, await standing(connection, order.id), step.known)
+                return await _changed(connection, made, step)
         except WaybillError as refusal:
             return Refused(refusal.code, refusal.detail)
 
 
-def _changed(made: Row[Any] | None, ships: Sequence[PlannedFulfilment], known: Sequence[str]) -> Changed:
-    if made is None:
+async def _changed(connection: AsyncConnection, made: Row[Any] | None, step: ApplyChange) -> Changed:
+    order = await orders.find(connection, step.order_id)
+    if made is None or order is None:
         raise LookupError("a change that was made and is not on record")
     effects = EFFECTS.validate_python(made.effects)
-    new = tuple(fulfilment for fulfilment in ships if fulfilment.id not in known) if effects.reserved else ()
-    promised = None if effects.promised_after == effects.promised_before else effects.promised_after
-    return Changed(made.number, effects.after, promised, said(effects), dict(effects.staying), new)
+    ships = await standing(connection, order.id) if effects.reserved else ()
+    new = tuple(fulfilment for fulfilment in ships if fulfilment.id not in step.known)
+    return Changed(await revision_of(connection, order), said(effects), dict(effects.staying), new)
 
 
 async def _lock_levels(connection: AsyncConnection, order: Row[Any]) -> None:

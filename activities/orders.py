@@ -28,6 +28,7 @@ from domain.orders import (
     PaymentSource,
     PlacedOrder,
     Policy,
+    Revision,
     derived_id,
 )
 from domain.waiting import Party, Waiting
@@ -142,18 +143,18 @@ async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Polic
     lines = await order_records.lines(connection, row.id)
     holds = await hold_records.of_order(connection, row.id)
     wanted = None if row.address_hold is None else HOLD_JSON.validate_python(row.address_hold)
-    versions = await version_records.of_order(connection, row.id) if row.version > 1 else []
+    revision = await revision_of(connection, row) if row.version > 1 else None
     return PlacedOrder(
         id=row.id,
         number=row.number,
         placed_at=row.placed_at,
-        request=_request(row, lines),
+        request=request_of(row, lines),
         policy=policy,
         promised_at=row.promised_first,
         holds=tuple(hold_of(hold) for hold in holds if hold.released_at is None),
         address_hold=None if wanted is None or wanted.id in {hold.id for hold in holds} else wanted,
         version=row.version,
-        asked=max((version.content["total"] for version in versions), default=None),
+        asked=None if revision is None else revision.asked,
     )
 
 
@@ -163,7 +164,15 @@ def order_line(row: Row[Any]) -> Line:
     return Line(row.number, row.sku, row.quantity, row.unit_price, row.discount, row.tax, parts)
 
 
-def _request(row: Row[Any], lines: Sequence[Row[Any]]) -> OrderRequest:
+async def revision_of(connection: AsyncConnection, row: Row[Any]) -> Revision:
+    """What an order is by its record, which changes may have made another one."""
+    totals = [version.content["total"] for version in await version_records.of_order(connection, row.id)]
+    request = request_of(row, await order_records.lines(connection, row.id))
+    return Revision(row.version, request, max([*totals, row.total]), row.promised_first)
+
+
+def request_of(row: Row[Any], lines: Sequence[Row[Any]]) -> OrderRequest:
+    """What an order was accepted with, or changed to, as its record tells it."""
     return OrderRequest(
         channel=row.channel,
         external_reference=row.external_reference,

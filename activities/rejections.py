@@ -89,8 +89,10 @@ class Rejections:
 
 
 async def taken_up(connection: AsyncConnection, order_id: str) -> Plan | None:
-    """What an order ships from where, after warehouses have rejected some of it; None if none ever has."""
-    if not await records.any_of(connection, order_id):
+    """What an order ships from where, after a warehouse has rejected some of it, or it was changed; None if neither."""
+    rejected = await records.any_of(connection, order_id)
+    # One that was changed before it was paid has no fulfilments yet: it is as it was reserved.
+    if not rejected and not await records.changed_since(connection, order_id):
         return None
     ships = await standing(connection, order_id)
     return Plan(tuple(a for f in ships for a in f.allocations), (), (), standing=ships)

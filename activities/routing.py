@@ -52,7 +52,7 @@ class Request:
 class Prepared:
     """What is known of an order's routing before the stock is locked; its scene has no units yet.
 
-    ``since`` is the moment from which the order is promised.
+    ``since`` is the moment from which the order is promised, ``version`` which one of its versions is on record.
     """
 
     request: Request
@@ -61,6 +61,7 @@ class Prepared:
     currency: str
     service: str
     since: datetime
+    version: int
 
     def portals(self, warehouses: Iterable[str]) -> dict[str, str]:
         """The suppliers' portals among ``warehouses``, by warehouse."""
@@ -101,7 +102,7 @@ async def prepare(connection: AsyncConnection, request: Request) -> Prepared:
         barred=request.barred,
     )
     since = order.placed_at if request.at - order.placed_at <= _AT_ONCE else request.at
-    return Prepared(request, rules, scene, order.currency, order.shipping_service, since)
+    return Prepared(request, rules, scene, order.currency, order.shipping_service, since, order.version)
 
 
 async def route_order(

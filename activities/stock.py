@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities import rejections, routing, stock_queues
+from activities.orders import revision_of
 from activities.projections import Entry, Projection, write
 from activities.routing import Prepared, Routed
 from activities.stock_queues import Shelf
 from db import catalogue as catalogue_records
+from db import orders as order_records
 from db import reservations as reservation_records
 from db import routing as routing_records
 from db import shipments as shipment_records
@@ -37,7 +39,7 @@ _MOST_LOOKS = 3
 class Reserve:
     """Route an order and hold its units until ``expires_at``. ``round`` rises when a lost hold is made anew.
 
-    ``then`` is what holds from ``at`` on if they are held.
+    ``then`` is what holds from ``at`` on if they are held. ``version`` is which one of the order's the workflow knows.
     """
 
     order_id: str
@@ -47,6 +49,7 @@ class Reserve:
     at: datetime
     expires_at: datetime
     then: Projection | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,10 @@ class StockKeeper:
                 plan = replace(plan, portals=prepared.portals(plan.warehouses))
             if plan.allocations and request.then is not None:
                 await write(connection, request.then)
+            if prepared.version != request.version and (
+                order := await order_records.find(connection, request.order_id)
+            ):
+                plan = replace(plan, revision=await revision_of(connection, order))
             return prepared, shelf, plan
 
     async def _take(self, connection: AsyncConnection, request: Reserve, prepared: Prepared, shelf: Shelf) -> Plan:

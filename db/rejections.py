@@ -80,6 +80,13 @@ async def any_of(connection: AsyncConnection, order_id: str) -> bool:
     return (await connection.execute(query)).first() is not None
 
 
+async def changed_since(connection: AsyncConnection, order_id: str) -> bool:
+    """Whether an order that has fulfilments is not any more what was placed."""
+    has = select(Fulfilment.id).where(Fulfilment.order_id == Order.id).exists()
+    query = select(Order.id).where(Order.id == order_id, Order.version > 1, has)
+    return (await connection.execute(query)).first() is not None
+
+
 async def in_force(connection: AsyncConnection, order_id: str) -> list[tuple[str, str, RejectionReason]]:
     """Warehouse, SKU and reason of every rejection of an order that bars, oldest first."""
     query = (

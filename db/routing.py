@@ -200,7 +200,7 @@ def _known() -> Statement:
         text(f"ARRAY(SELECT s FROM ({SHIPPERS}) s) AS shippers"),  # noqa: S608 - of constants
         text(f"ARRAY(SELECT g FROM ({GOODS}) g) AS goods"),  # noqa: S608
     ]
-    wanted = (Order.currency, Order.shipping_service, Order.placed_at)
+    wanted = (Order.currency, Order.shipping_service, Order.placed_at, Order.version)
     query = select(*wanted, *columns, *beside).select_from(Order).outerjoin(rules, text("true"))
     return Statement(query.where(Order.id == bindparam("of")))
 

@@ -191,6 +191,16 @@ class PlacedOrder:
 
 
 @dataclass(frozen=True)
+class Revision:
+    """What changes have made of an order: ``version`` rises with each; ``asked`` is the most that it ever came to."""
+
+    version: int
+    request: OrderRequest
+    asked: int
+    promised_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class CancelRequest:
     """Somebody wishes the order cancelled."""
 

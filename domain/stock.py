@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from domain.orders import Revision
 from domain.stock_queues import Backorder
 
 
@@ -87,7 +88,8 @@ class Plan:
     With shortages there are no allocations: an order is reserved whole or not at all. ``left`` are the warehouses whose
     share has left already, where an order is taken up that an earlier run of its workflow had begun. ``backorder`` is
     what it was promised that holds nothing yet; then it may be that nothing is short, but not out yet. ``portals`` are
-    those of the warehouses that are suppliers with a portal.
+    those of the warehouses that are suppliers with a portal. ``revision`` is what the order is by its record, where its
+    workflow does not know of changes.
     """
 
     allocations: tuple[Allocation, ...]
@@ -97,6 +99,7 @@ class Plan:
     backorder: Backorder | None = None
     standing: tuple[PlannedFulfilment, ...] | None = None
     portals: Mapping[str, str] = field(default_factory=dict)
+    revision: Revision | None = None
 
     @property
     def warehouses(self) -> tuple[str, ...]:

@@ -63,6 +63,8 @@ class FakeGateway:
     """raised by every start"""
     rejects: Callable[[Rejection], Awaitable[None]] | None = None
     """what a rejection does to the record"""
+    changes: Callable[[str, OrderChange], Awaitable[None]] | None = None
+    """what a change does to the record"""
 
     async def start(self, placed: PlacedOrder) -> None:
         if self.away is not None:
@@ -87,7 +89,10 @@ class FakeGateway:
         return answer
 
     async def change(self, order_id: str, change: OrderChange, *, key: str) -> Answer:
-        return self._answer(order_id, change, key, OrderStatus.FULFILLING)
+        answer = self._answer(order_id, change, key, OrderStatus.FULFILLING)
+        if self.changes is not None:
+            await self.changes(order_id, change)
+        return answer
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         return self._answer(order_id, resolution, key, OrderStatus.FULFILLING)

@@ -237,10 +237,41 @@ async def disputed(house: House) -> str:
     return order
 
 
+async def changed(house: House) -> str:
+    """Sent to another address from another warehouse while it is held, then, labelled, made smaller; delivered."""
+    await house.receive("MUG", 10, at="EAST")
+    order = await house.place({"MUG": 3}, method="pm_card_authenticationRequired")
+    await house.until(order, waiting="confirm the payment with the bank")
+    hold = await house.hold(order)
+    await _change(house, order, shipping_service="express")
+    await house.authenticate(order)
+    await house.until(order, OrderStatus.FULFILLING, waiting="the release of the operator hold")
+    await house.receive("MUG", 10, at="WEST")
+    async with house.database.transaction() as connection:
+        await connection.execute(text("UPDATE warehouses SET priority = 9 WHERE code = 'EAST'"))
+    address = {"name": "Margaret Ellery", "street1": "179 N Harbor Dr", "city": "Redondo Beach"}
+    await _change(house, order, shipping_address={**address, "state": "CA", "postal_code": "90277", "country": "US"})
+    await house.release(order, hold)
+    await house.shipping_from(order, 2)
+    await _change(house, order, lines=[{"line": 1, "quantity": 1}])
+    await house.until(order, waiting="the hand-over")
+    await house.hand_over(order, number=2)
+    await _change(house, order, lines=[{"line": 1, "unit_price": 1000}])
+    await house.advance(order, 9, number=2)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
+
+
+async def _change(house: House, order: str, **edits: Any) -> None:
+    preview = await house.http.post(f"/v1/orders/{order}/changes/preview", json=edits)
+    body = {**edits, "version": preview.raise_for_status().json()["version"]}
+    (await house.http.post(f"/v1/orders/{order}/changes", json=body)).raise_for_status()
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
-        *(rejected, disputed, transfer_received, transfer_late),
+        *(rejected, disputed, changed, transfer_received, transfer_late),
     )
 }

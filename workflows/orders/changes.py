@@ -102,6 +102,7 @@ class ChangeRun:
         self._verify = verify
         self._turn: _Turn | None = None
         self._said: dict[int, str] = {}
+        self._promised = promised_to(journal.order)
 
     def concerns(self, fulfilment_id: str) -> bool:
         """Whether a fulfilment shall stand still now, since the order is being changed."""
@@ -194,27 +195,8 @@ class ChangeRun:
                 self._desk.changing = False
             if isinstance(changed, Refused):
                 raise ChangeRefused(changed.code, changed.detail)
-            self._rewrite(changed)
+            self._journal.revise(changed.revision)
         return changed
-
-    def _rewrite(self, changed: Changed) -> None:
-        """From now on the order is another one, also for its next capture."""
-        order, content = self._journal.order, changed.content
-        request = replace(
-            order.request,
-            lines=content.lines,
-            shipping_address=content.shipping_address,
-            shipping_service=content.shipping_service,
-            shipping_charge=content.shipping_charge,
-            total=content.total,
-        )
-        self._journal.order = replace(
-            order,
-            request=request,
-            version=changed.version,
-            asked=order.asked or order.request.total,
-            promised_at=changed.promised_at or order.promised_at,
-        )
 
     def _take_over(self, changed: Changed, turn: _Turn) -> None:
         """What stands still goes on with what it ships now."""
@@ -222,12 +204,15 @@ class ChangeRun:
             fulfilment = turn.standing[id]
             fulfilment.planned = replace(fulfilment.planned, allocations=kept)
             fulfilment.done = not kept
-        if changed.promised_at is not None:
-            promised = promised_to(self._journal.order)
+            if fulfilment.done:
+                self._journal.no_longer_waits(id)
+        promised = promised_to(self._journal.order)
+        if promised != self._promised:
             for run in self._runs().values():
                 run.promised = promised
             self._journal.find_by(attributes.PROMISED_BY.value_set(promised))
-        self._said[changed.version] = changed.said
+        self._promised = promised
+        self._said[changed.revision.version] = changed.said
         self._journal.show(changed.said)
 
     def _check(self, change: OrderChange) -> None:

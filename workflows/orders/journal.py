@@ -13,7 +13,7 @@ from activities.orders import OrderRecords
 from activities.projections import Agreed, Entry, FulfilmentChange, Projection, Resolved
 from domain.exceptions import Action, ExceptionKind, OrderException, Resolution
 from domain.holds import Hold
-from domain.orders import OrderStatus, PlacedOrder, can_follow, derived_id
+from domain.orders import OrderStatus, PlacedOrder, Revision, can_follow, derived_id
 from domain.shipments import FulfilmentStatus
 from domain.waiting import Party, Waiting
 from workflows.orders import attributes
@@ -98,6 +98,16 @@ class Journal:
         if status is not self.status:
             self.status = status
             self.find_by(attributes.STATUS.value_set(status.value))
+
+    def revise(self, revision: Revision) -> None:
+        """Take note that the order was changed: from now on it is another one, also for its next label and capture."""
+        self.order = replace(
+            self.order,
+            request=revision.request,
+            version=revision.version,
+            asked=revision.asked,
+            promised_at=revision.promised_at,
+        )
 
     def find_by(self, update: SearchAttributeUpdate[Any]) -> None:
         """Give the order a search attribute; it is written with the next `publish`."""

@@ -95,8 +95,11 @@ class ReservationRun:
             at=workflow.now(),
             expires_at=expires_at,
             then=then,
+            version=order.version,
         )
         self._plan = await keep_record(StockKeeper.reserve, request, summary="Route and reserve")
+        if self._plan.revision is not None:  # this run was reset to before a change, or began before it
+            self._journal.revise(self._plan.revision)
         if self._plan.allocations and then is not None:
             self._journal.came_true(then)
         return self._plan
