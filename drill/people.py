@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -131,6 +132,8 @@ class Life:
         self.number, self.shape, self.body = number, shape, body
         self.id = ""
         self.heard: list[Heard] = []
+        self.taken_out = 0
+        """lines that were taken out of the order again"""
         self.trouble = ""
         """why its people could not do what they wanted; empty if all went well"""
         self._desk = desk
@@ -139,6 +142,19 @@ class Life:
     def reference(self) -> str:
         """The shop's own name of the order."""
         return str(self.body["external_reference"])
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """What is wanted: what was ordered, without what was taken out again, the last lines first."""
+        ordered: list[dict[str, Any]] = self.body["lines"]
+        return ordered[: len(ordered) - self.taken_out]
+
+    @property
+    def total(self) -> int:
+        """What that comes to, in minor units."""
+        gone = self.body["lines"][len(self.lines) :]
+        less = sum(int(line["quantity"] * line["unit_price"] + line["tax"]) for line in gone)
+        return int(self.body["total"]) - less
 
     @property
     def mailbox(self) -> str:
@@ -158,6 +174,22 @@ class Life:
     async def cancel(self) -> None:
         """Wish it cancelled."""
         await self._ask("cancel", "POST", f"/v1/orders/{self.id}/cancel", {}, key=f"cancel-{self.reference}")
+
+    async def change(self) -> None:
+        """Take the last line out again; if the order moves meanwhile, look at it again and repeat."""
+        wish = {"lines": [{"line": len(self.body["lines"]), "quantity": 0}], "reason": "one is enough"}
+        path = f"/v1/orders/{self.id}/changes"
+        for attempt in count(1):
+            shown = await self._desk.ask("POST", f"{path}/preview", wish)
+            if not shown.is_success:
+                self._note("change", shown.status_code)
+                return
+            body = {**wish, "version": shown.json()["version"]}
+            answer = await self._ask("change", "POST", path, body, key=f"change-{self.reference}-{attempt}")
+            self.taken_out = int(answer.is_success)
+            if answer.is_success or answer.json()["code"] != "order_moved":
+                return
+            await asyncio.sleep(PAUSE)
 
     async def hand_over(self) -> None:
         """The warehouse scans every parcel out."""

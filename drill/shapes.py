@@ -22,6 +22,9 @@ _COMMON = tuple(sku for sku in SKUS if sku.places == EVERYWHERE and not sku.sku.
 _ONE_EACH = ("COF-GRIND-E", "TEA-POT-IRON")
 """one is in Edison only, the other in Reno only"""
 
+_TOGETHER = tuple(sku.sku for sku in _COMMON[:2])
+"""every warehouse has both"""
+
 Play = Callable[[Life], Awaitable[None]]
 
 
@@ -96,6 +99,18 @@ async def is_handed_over(life: Life) -> None:
         await life.hand_over()
 
 
+async def is_changed(life: Life) -> None:
+    """One thing less, when the label of both is bought."""
+    if await life.until_labelled():
+        await life.change()
+
+
+async def is_changed_and_handed_over(life: Life) -> None:
+    """Desk and warehouse at the same moment."""
+    if await life.until_labelled():
+        await asyncio.gather(life.change(), life.hand_over())
+
+
 async def is_cancelled_and_handed_over(life: Life) -> None:
     """Customer and warehouse at the same moment."""
     if await life.until_labelled():
@@ -152,6 +167,8 @@ SHAPES: Mapping[str, Shape] = {
         Shape(name="cancelled_too_late", weight=2, play=cancels_shipped),
         Shape(name="handed_over", weight=4, play=is_handed_over),
         Shape(name="cancelled_and_handed_over", weight=3, play=is_cancelled_and_handed_over),
+        Shape(name="changed", weight=4, play=is_changed, skus=_TOGETHER),
+        Shape(name="changed_and_handed_over", weight=3, play=is_changed_and_handed_over, skus=_TOGETHER),
         Shape(name="returned", weight=4, play=comes_back, ends=frozenset({"returned", "delivered"})),
     )
 }

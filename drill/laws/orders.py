@@ -15,14 +15,14 @@ OPERATORS = "operators@shop.example"
 
 
 def accepted_orders_are_there(case: Case) -> Iterator[Breach]:
-    """Every order that was answered 202 is on record, once, with the lines that were ordered, and has one workflow."""
+    """Every order that was answered 202 is on record, once, with the lines that are wanted, and has one workflow."""
     law = "accepted orders are there"
     counted = Counter(row["external_reference"] for row in case.books.tables["orders"])
     for order_id, life in case.lives.items():
         if counted[life.reference] != 1:
             yield Breach(law, f"accepted, and on record {counted[life.reference]} times", order_id)
             continue
-        wanted = sorted((line["sku"], line["quantity"]) for line in life.body["lines"])
+        wanted = sorted((line["sku"], line["quantity"]) for line in life.lines)
         kept = sorted((line["sku"], line["quantity"]) for line in case.books.of("order_lines", order_id))
         if kept != wanted:
             yield Breach(law, f"ordered {wanted}, on record {kept}", order_id)

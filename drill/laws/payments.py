@@ -61,6 +61,8 @@ def money_fits_the_end(case: Case) -> Iterator[Breach]:
         kept = sum(case.captures(life.id)) - sum(case.refunds(life.id))
         if row["status"] in SERVED and kept != row["total"]:
             yield Breach(law, f"{row['status']}, its total is {row['total']}, and {kept} was kept", life.id)
+        if row["total"] != life.total:
+            yield Breach(law, f"its total is {row['total']}, and what is wanted comes to {life.total}", life.id)
         if row["status"] in UNSERVED and kept:
             yield Breach(law, f"{row['status']}, and {kept} was kept", life.id)
         held = [intent["id"] for intent in case.intents(life.id) if intent["amount_capturable"]]

@@ -22,12 +22,13 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def life(number: int, shape: str, *heard: tuple[str, int], sku: str = "MUG") -> Life:
+def life(number: int, shape: str, *heard: tuple[str, int], sku: str = "MUG", total: int = 1000) -> Life:
     """An accepted order for one unit, and what its people were answered."""
     body = {
         "external_reference": f"ref-{number}",
         "customer": {"email": f"customer-{number}@example.com"},
-        "lines": [{"sku": sku, "quantity": 1}],
+        "lines": [{"sku": sku, "quantity": 1, "unit_price": 0, "tax": 0}],
+        "total": total,
     }
     made = Life(Desk("http://127.0.0.1:1", "http://127.0.0.1:1", api_key=""), number=number, shape=shape, body=body)
     made.id = f"order-{number}"

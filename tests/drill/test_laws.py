@@ -57,6 +57,16 @@ def a_cancelled_order_left(case: Case) -> Case:
     return replace(case, lives={**case.lives, "order-2": both})
 
 
+def a_change_was_forgotten(case: Case) -> Case:
+    less = life(1, "changed", ("change", 200))
+    less.taken_out = 1  # a gift, so that only the line tells
+    return replace(case, lives={**case.lives, "order-1": less})
+
+
+def a_total_is_not_what_is_wanted(case: Case) -> Case:
+    return replace(case, lives={**case.lives, "order-1": life(1, "single", total=1100)})
+
+
 def nobody_answered(case: Case) -> Case:
     unheard = life(1, "single")
     unheard.trouble = "GaveUp: POST /v1/orders"
@@ -170,6 +180,8 @@ WRONGS: list[tuple[Callable[[Case], Case], str]] = [
     (an_order_is_lost, "accepted orders are all there"),
     (a_workflow_was_never_started, "accepted orders are all there"),
     (a_line_is_lost, "accepted orders are all there"),
+    (a_change_was_forgotten, "accepted orders are all there"),
+    (a_total_is_not_what_is_wanted, "the money fits the end"),
     (it_is_stuck, "each has ended, or waits for somebody who knows"),
     (nobody_was_told, "each has ended, or waits for somebody who knows"),
     (a_cancel_was_forgotten, "each ended as was answered"),
