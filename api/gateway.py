@@ -7,6 +7,7 @@ from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
+from domain.portals import TakeOver
 from domain.rejections import Rejection
 from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
 from workflows.money.refund import PayRefund
@@ -31,6 +32,9 @@ class OrderGateway(Protocol):
 
     async def reject(self, order_id: str, rejection: Rejection, *, key: str) -> Answer:
         """Take units from a fulfilment that its warehouse does not ship, and find another place."""
+
+    async def take_over(self, order_id: str, wish: TakeOver, *, key: str) -> Answer:
+        """Note that a person has ordered a fulfilment with its supplier."""
 
     async def restart(self, placed: PlacedOrder) -> None:
         """Start an order anew whose workflow was ended in Temporal; Conflict if it runs, or ended by itself."""

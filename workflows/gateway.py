@@ -28,6 +28,7 @@ from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, workflow_id
+from domain.portals import TakeOver
 from domain.promises import promised_to
 from domain.rejections import Rejection
 from workflows.orders import attributes
@@ -152,6 +153,10 @@ class OrderGateway:
     async def reject(self, order_id: str, rejection: Rejection, *, key: str) -> Answer:
         """Reject a fulfilment, or some of its units. Raises TooLate, TooEarly, Conflict, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.reject, rejection, key)
+
+    async def take_over(self, order_id: str, wish: TakeOver, *, key: str) -> Answer:
+        """Enter what a person has ordered with a supplier. Raises Conflict, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.take_over, wish, key)
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         """Decide an exception. Raises Conflict, TooLate, NotFound, Unavailable."""

@@ -27,7 +27,7 @@ from integrations.errors import (
 )
 from integrations.portals.evidence import MAX_BYTES, Exhibit, Keep, unkept
 from integrations.portals.marks import Field, Mark, Sheet
-from integrations.portals.portal import Document
+from integrations.portals.portal import Document, Sighting
 
 _ALWAYS_MASKED = "input[type=password], input[autocomplete=one-time-code]"
 _HIDDEN = "•••"
@@ -77,15 +77,6 @@ class Manners:
     login: Sheet
     down: Sequence[Mark] = ()
     closers: Sequence[str] = ("Close",)
-
-
-@dataclass
-class Sighting:
-    """Whether a mark was there when a page was surveyed."""
-
-    step: str
-    mark: str
-    there: bool
 
 
 class Desk:

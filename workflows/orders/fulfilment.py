@@ -21,6 +21,7 @@ from workflows.orders.holds import Holds
 from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.outside import Outside
 from workflows.orders.payment import PaymentRun
+from workflows.orders.portal_calls import PortalCalls
 from workflows.orders.recall import Recall
 from workflows.orders.rejection import RejectionRun, Rerouting
 
@@ -40,6 +41,7 @@ class Team:
     recall: Recall
     holds: Holds
     rerouting: Rerouting
+    calls: PortalCalls
     on_left: Callable[["FulfilmentRun"], None]
 
 
