@@ -82,11 +82,12 @@ async def _work(settings: Settings, traces: Traces, desks: Desks, stop: asyncio.
         return {"database": database, "temporal": temporal, "browser": desks.chromium.alive}
 
     names = [account.name for account in settings.portals]
+    # Before it says that it is ready: who waits for that may want to name the portals.
+    async with desks.database.statement() as connection:
+        await portal_records.attend(connection, names)
     server = health_server(health_app(desks.metrics, ready), host=settings.worker_host, port=settings.worker_port)
     serving = asyncio.create_task(server.serve())
     try:
-        async with desks.database.statement() as connection:
-            await portal_records.attend(connection, names)
         queue, visits = settings.portal_task_queue, settings.portal_visits
         async with portal_worker(client, desks.portals, desks.checks, queue=queue, visits=visits, ids=traces.ids):
             attending = asyncio.create_task(_attend(desks.database, names))
