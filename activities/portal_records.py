@@ -31,12 +31,14 @@ _TRACKING = {
 class PortalStanding:
     """Where a fulfilment stands with its supplier: ``order`` is there, under the reference of ``attempt``.
 
-    Without one, ``attempt`` is the one under which it may be placed. ``evidence`` is where what was seen is listed.
+    Without one, ``attempt`` is the one under which it may be placed, and ``cancelled`` the one before it. ``evidence``
+    is where what was seen is listed.
     """
 
     attempt: int
     evidence: str
     order: AtPortal | None = None
+    cancelled: AtPortal | None = None
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,16 @@ class Withdraw:
 
 @dataclass(frozen=True)
 class ByHand:
-    """A person has ordered with the supplier what would have been ordered under ``reference``."""
+    """A person has ordered with the supplier what would have been ordered under ``reference``.
+
+    ``instead_of`` is the number that was entered before, and is wrong.
+    """
 
     portal: str
     fulfilment_id: str
     reference: str
     number: str
+    instead_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,13 +99,11 @@ class PortalRecords:
         if not rows:
             return PortalStanding(1, evidence)
         last = rows[-1]
+        status = PortalStatus(last.status or PortalStatus.RECEIVED)
+        known = None if last.number is None else AtPortal(last.number, status, last.carrier, last.tracking_code)
         if last.stage == PortalStage.CANCELLED:
-            return PortalStanding(len(rows) + 1, evidence)
-        order = None
-        if last.stage == PortalStage.PLACED:
-            status = PortalStatus(last.status or PortalStatus.RECEIVED)
-            order = AtPortal(last.number, status, last.carrier, last.tracking_code)
-        return PortalStanding(len(rows), evidence, order)
+            return PortalStanding(len(rows) + 1, evidence, cancelled=known)
+        return PortalStanding(len(rows), evidence, known if last.stage == PortalStage.PLACED else None)
 
     @activity.defn(name="withdraw_from_portal")
     async def withdraw(self, step: Withdraw) -> bool:
@@ -126,7 +130,7 @@ class PortalRecords:
         """Write down what a person has ordered; what is on record as placed stays as it is."""
         async with self._database.transaction() as connection:
             row = await records.intend(connection, step.portal, step.reference, step.fulfilment_id)
-            if row.stage == PortalStage.PLACED:
+            if row.stage == PortalStage.PLACED and row.number != step.instead_of:
                 return AtPortal(row.number, PortalStatus(row.status or PortalStatus.RECEIVED))
             await records.take_over(connection, step.portal, step.reference, number=step.number)
         return AtPortal(step.number, PortalStatus.RECEIVED)

@@ -113,11 +113,15 @@ class Desk:
 
     # --- going and looking -------------------------------------------------------------------------------------------
 
-    async def go(self, url: str) -> None:
-        """Open an address. Raises Unreachable, OutcomeUnknown, ProviderDown or Throttled."""
+    async def go(self, url: str) -> bool:
+        """Open an address; False if the portal says that there is no such page.
+
+        Raises Unreachable, OutcomeUnknown, ProviderDown or Throttled.
+        """
         with self._translated():
             response = await self.page.goto(url, wait_until="domcontentloaded", timeout=self._pace.load * 1000)
         self._check(response)
+        return response is None or response.status != 404
 
     async def see(self, sheet: Sheet) -> None:
         """Make sure that ``sheet`` is on screen, whole. Raises PageChanged, SignedOut or ProviderDown."""

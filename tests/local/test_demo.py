@@ -94,7 +94,7 @@ def test_in_every_twenty_orders_one_is_split_and_one_rejected() -> None:
 
 def test_the_story_of_an_order_is_told_by_its_fulfilments() -> None:
     def parts(*of: tuple[str, str], kind: str = "placed") -> dict[str, object]:
-        bare = {"portal": None, "supplier_orders": []}
+        bare: dict[str, object] = {"portal": None, "supplier_orders": []}
         fulfilments = [{"warehouse": warehouse, "status": status, **bare} for warehouse, status in of]
         return {"fulfilments": fulfilments, "timeline": [{"kind": kind}]}
 

@@ -231,6 +231,23 @@ async def test_a_person_orders_by_hand_while_the_portal_is_paused(trade: Trade) 
     assert len(await trade.numbers()) == 1
 
 
+async def test_a_number_that_the_portal_does_not_know_is_entered_again(trade: Trade) -> None:
+    house = trade.house
+    await trade.stocked()
+    order = await house.place(CUP)
+    await house.until(order, waiting="a worker of portals to visit northgate")
+    assert await by_hand(trade, order, "NG-1") == 200
+    await trade.open()
+    exception = await house.exception(order, ExceptionKind.STEP_FAILED, patience=60)
+    assert "it has no order NG-1" in exception.reason
+    other = await house.place(CUP)
+    number = (await trade.ordered(other)).number
+    assert await by_hand(trade, order, number) == 200
+    await trade.ordered(order)
+    (portal,) = (await house.http.get("/v1/portals")).json()["items"]
+    assert portal["failures"] == 0
+
+
 @pytest.mark.parametrize("victim", ["worker", "browser"])
 async def test_a_kill_at_the_button_leaves_one_order_and_one_charge(trade: Trade, tmp_path: Path, victim: str) -> None:
     await trade.stocked()

@@ -2,23 +2,23 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
 
-from activities.failures import PORTAL_WAITS
-from activities.portal_records import ByHand, PortalRecords, SuppliersParcel
-from activities.portals import CANCELLED, AskPortal, AtPortal, PlaceAtPortal, PortalAnswer, PortalOutcome, Portals
+from activities.failures import PORTAL_WAITS, REJECTED
+from activities.portal_records import ByHand, PortalRecords
+from activities.portals import CANCELLED, AskPortal, AtPortal, PortalAnswer, PortalOutcome, Portals
 from domain.exceptions import Action, ExceptionKind
 from domain.inbox import EventTopic, Wake
-from domain.portals import SHIPPED, PortalStatus, TakeOver, portal_lines, portal_reference, portal_service
+from domain.portals import SHIPPED, PortalStatus, TakeOver, portal_reference
 from domain.rejections import Rejection
 from domain.shipments import FulfilmentStatus
 from domain.stock import PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders.desk import OrderStopped
 from workflows.orders.fulfilment import FulfilmentRun, Team
+from workflows.orders.ordering import KINDS, WAYS_OUT, parcel_step, place_step
 from workflows.orders.outside import Refusal
 from workflows.orders.portal_calls import Errand
 from workflows.orders.steps import keep_record
@@ -42,6 +42,8 @@ class PortalRun(FulfilmentRun):
         self._reference = ""
         self._evidence = ""
         self._order: AtPortal | None = None
+        self._unknown = False
+        """the portal does not know the number that is on record"""
         self._unread = False
         self._wished: TakeOver | None = None
         self._refusals: dict[str, str] = {}
@@ -81,7 +83,7 @@ class PortalRun(FulfilmentRun):
         """Why a person cannot take it over; None if he can."""
         if self.left or self.rejection.done:
             return "It has left, or is rejected."
-        if self._order is not None:
+        if self._order is not None and not self._unknown:
             return f"It is ordered at {self._portal} already, as {self._order.number}."
         if self._wished is not None and self._wished != wish:
             return "Somebody is taking it over at this moment."
@@ -118,10 +120,12 @@ class PortalRun(FulfilmentRun):
                 PortalRecords.standing, self.planned.id, summary=f"Is {self._name} ordered with the supplier?"
             )
             self._evidence = standing.evidence
-            self._reference = portal_reference(self._journal.order.number, self.planned.number, standing.attempt)
-            self._order = standing.order
-            if standing.order is not None:
-                self._note_order(standing.order, by="waybill")
+            gone = standing.cancelled if self.left_before else None  # what has left is not ordered anew
+            attempt = standing.attempt - (gone is not None)
+            self._reference = portal_reference(self._journal.order.number, self.planned.number, attempt)
+            self._order = standing.order or gone
+            if self._order is not None:
+                self._note_order(self._order, by="waybill")
                 return True
             await self._payment.undisputed(unless=lambda: self._desk.cancel_wished or self.rejection.wished)
             self._desk.check()
@@ -133,12 +137,13 @@ class PortalRun(FulfilmentRun):
                 await self._visit()
 
     async def _visit(self) -> None:
-        step, summary = self._place_step(), f"Order {self._name} at {self._portal} as {self._reference}"
+        step = place_step(self._journal.order, self.planned, self._portal, self._reference)
+        summary = f"Order {self._name} at {self._portal} as {self._reference}"
         answer = await self._calls.call(Portals.place, step, self._errand, summary=summary, over=self._stopped)
         if answer is None:
             return
         if isinstance(answer, Refusal):
-            kind = _KINDS.get(answer.type, ExceptionKind.STEP_FAILED)
+            kind = KINDS.get(answer.type, ExceptionKind.STEP_FAILED)
             await self._ask_about(kind, f"{self._portal} has not taken {self._name} as it should: {answer.reason}.")
         elif answer.outcome is PortalOutcome.REFUSED and answer.code != CANCELLED:
             reason = f"{self._portal} refuses {self._name}: {answer.reason.rstrip('.')}."
@@ -148,25 +153,15 @@ class PortalRun(FulfilmentRun):
 
     async def _ask_about(self, kind: ExceptionKind, reason: str) -> Action | None:
         """Ask a person what becomes of what is not ordered as it should be."""
-        told = f"{reason} {_WAYS_OUT} Pictures: {self._evidence}"
+        told = f"{reason} {WAYS_OUT} Pictures: {self._evidence}"
         return await self._ask(kind, told, until=lambda: self._wished is not None)
 
-    def _place_step(self) -> PlaceAtPortal:
-        request = self._journal.order.request
-        to = request.shipping_address
-        return PlaceAtPortal(
-            portal=self._portal,
-            fulfilment_id=self.planned.id,
-            reference=self._reference,
-            recipient=replace(to, name=to.name or request.customer.name),
-            lines=portal_lines(self.planned.allocations),
-            service=portal_service(request.shipping_service),
-        )
-
     async def _carry_out_take_over(self, wish: TakeOver) -> None:
-        step = ByHand(self._portal, self.planned.id, self._reference, wish.number)
+        instead_of = self._order.number if self._order is not None else ""
+        step = ByHand(self._portal, self.planned.id, self._reference, wish.number, instead_of)
         order = await keep_record(PortalRecords.take_over, step, summary=f"{self._name} was ordered by hand")
         self._note_order(order, by=wish.by)
+        self._order, self._unknown = order, False
         if order.number == wish.number:
             self._wished = None
         else:
@@ -192,6 +187,8 @@ class PortalRun(FulfilmentRun):
                 await self._pause(lambda: self._refused is not None or self._payment.uncertain)
             if self.rejection.wished and not self.left:
                 continue
+            if self._wished is not None:
+                await self._carry_out_take_over(self._wished)
             self._check_cancel()
             if self.left:
                 return
@@ -244,11 +241,11 @@ class PortalRun(FulfilmentRun):
         if isinstance(answer, Refusal) and answer.type in PORTAL_WAITS:
             return None
         if answer is not None:
-            why = answer.reason.rstrip(".")
-            reason = (
-                f"{self._portal} does not tell of {self._name}: {why}. Retry asks again. Pictures: {self._evidence}"
-            )
-            await self._ask(ExceptionKind.STEP_FAILED, reason, until=lambda: self.left is not left)
+            self._unknown = isinstance(answer, PortalAnswer) or answer.type == REJECTED
+            reason = f"{self._portal} does not tell of {self._name}: {answer.reason.rstrip('.')}. Retry asks again."
+            told = f"{reason} Pictures: {self._evidence}"
+            over = lambda: self.left is not left or self._wished is not None  # noqa: E731
+            await self._ask(ExceptionKind.STEP_FAILED, told, until=over)
             self._unread = True
         return None
 
@@ -267,14 +264,7 @@ class PortalRun(FulfilmentRun):
     async def _note_parcel(self) -> None:
         if self._order is None:
             return
-        step = SuppliersParcel(
-            self.planned.id,
-            self._reference,
-            self.planned.warehouse,
-            portal_service(self._journal.order.request.shipping_service),
-            self.planned.allocations,
-            self._order,
-        )
+        step = parcel_step(self._journal.order, self.planned, self._reference, self._order)
         await keep_record(PortalRecords.note_parcel, step, summary=f"Write {self._name} down as the supplier sends it")
 
     async def _follow(self) -> None:
@@ -380,10 +370,3 @@ class PortalRun(FulfilmentRun):
         until = self._silent_at()
         what = f"the delivery of {self._name}, sent by {self._portal}"
         self._wait(what, Party.SUPPLIER, until=until, then="an operator is told of the silence")
-
-
-_WAYS_OUT = (
-    "Retry looks there again, and orders if there is nothing. Or order it by hand and enter the supplier's number, or "
-    "reject the fulfilment, and it is routed elsewhere."
-)
-_KINDS = {"NotAsAsked": ExceptionKind.PORTAL_DIFFERS, "OrderedTwice": ExceptionKind.PORTAL_DIFFERS}
