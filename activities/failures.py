@@ -21,9 +21,15 @@ from integrations.errors import (
 
 REJECTED = "Rejected"
 KEY_SPENT = "KeySpent"
+CLOSED, PAUSED, BUSY = "PortalClosed", "PortalPaused", "PortalBusy"
+PORTAL_WAITS = frozenset({CLOSED, PAUSED, BUSY})
+"""Types of failure by which a job waits for a portal: out of hours, paused until a person resumes it, or full.
+
+The detail of `CLOSED` is the instant at which it opens, in ISO 8601.
+"""
 _FOR_PEOPLE = (NotAsAsked, OrderedTwice)
 _PASSING = (Unreachable, OutcomeUnknown, Throttled, ProviderDown, PageChanged, SignedOut)
-TOLD = frozenset({REJECTED, KEY_SPENT, *(kind.__name__ for kind in (*_PASSING, *_FOR_PEOPLE))})
+TOLD = frozenset({REJECTED, KEY_SPENT, *PORTAL_WAITS, *(kind.__name__ for kind in (*_PASSING, *_FOR_PEOPLE))})
 """The types of failure whose text was written for people; any other is a failure of our own."""
 
 

@@ -17,7 +17,7 @@ from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
 from domain.notifications import NoticeKind, NotificationStatus, message_id
 from domain.orders import Address, derived_id, workflow_id
-from domain.shipments import GIVEN_BACK, FulfilmentStatus
+from domain.shipments import GIVEN_BACK, UNSENT
 from integrations.errors import OutcomeUnknown, ProviderError, Rejected
 from integrations.mail.mailer import Mail, Mailer
 from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink
@@ -27,7 +27,6 @@ from templates.render import Templates
 _MOST_ATTEMPTS = 2
 """without a person's decision"""
 _FINAL = frozenset({NotificationStatus.SENT, NotificationStatus.REPEATED})
-_TO_COME = (FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED)
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ class Notifications:
         }
         async with self._database.statement() as connection:
             refund = notice.subject if _is_refund(notice) else None
-            found = await records.intend_with_content(connection, values, to_come=_TO_COME, refund=refund)
+            found = await records.intend_with_content(connection, values, to_come=UNSENT, refund=refund)
         if found is None:
             raise LookupError("a notification for an order without a record")
         if found.status in _FINAL or found.attempts >= notice.most_attempts:
@@ -216,14 +215,14 @@ class Notifications:
         rendered = self._templates.operator_mail(
             OperatorMail(
                 shop_name=self._shop_name,
-                number=row.number,
+                number=row.number or row.facts["portal"],
                 kind=ExceptionKind(row.kind),
                 reason=row.reason,
                 actions=tuple(Action(action) for action in row.actions),
                 opened_at=row.opened_at,
-                order_url=self._links.order(row.order_id),
+                order_url=None if row.order_id is None else self._links.order(row.order_id),
                 exception_url=self._links.exception(row.id),
-                temporal_url=self._links.workflow(workflow_id(row.order_id)),
+                temporal_url=None if row.order_id is None else self._links.workflow(workflow_id(row.order_id)),
                 fulfilment=row.fulfilment_id,
             )
         )

@@ -1,8 +1,8 @@
 """Supplier portals: place an order there, follow it, cancel it, fetch its delivery note. Run on the queue of portals.
 
 Every job begins by looking up, so that one that was killed at any point is simply done again. A visit that is not
-possible now fails with one of `PORTAL_WAITS`, which cost an attempt and no event of history: the workflow gives these
-activities a heartbeat timeout, and time enough.
+possible now fails with one of `PORTAL_WAITS` of `activities.failures`; the workflow gives these activities a heartbeat
+timeout, and time enough.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from sqlalchemy import Row
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import provider_failures
+from activities.failures import BUSY, CLOSED, PAUSED, provider_failures
 from activities.portal_visits import Beats, Job, Keeper
 from db import portals as records
 from db.base import Database
@@ -29,9 +29,8 @@ from integrations.portals.account import PortalAccount
 from integrations.portals.clerk import Clerk, Intent
 from integrations.portals.portal import Portal, Visits
 
-CLOSED, PAUSED, BUSY = "PortalClosed", "PortalPaused", "PortalBusy"
-PORTAL_WAITS = frozenset({CLOSED, PAUSED, BUSY})
-"""Types of failure by which a job waits for the portal: out of hours, paused until a person resumes it, or full."""
+CANCELLED = "cancelled"
+"""code of the refusal of what was cancelled under the same reference"""
 
 _LOOK_AGAIN = timedelta(seconds=30)
 _QUEUE_UP = timedelta(seconds=5)
@@ -129,12 +128,15 @@ class Portals:
         async with self._database.transaction() as connection:
             row = await records.intend(connection, step.portal, step.reference, step.fulfilment_id)
         if row.stage == PortalStage.CANCELLED:
-            return PortalAnswer(PortalOutcome.REFUSED, code="cancelled", reason="It was cancelled before.")
+            return PortalAnswer(PortalOutcome.REFUSED, code=CANCELLED, reason="It was cancelled before.")
         request = PortalRequest(
             step.reference, step.recipient, step.lines, step.service, " ".join(step.instructions.split())
         )
 
         async def work(portal: Portal, clerk: Clerk) -> PortalAnswer:
+            known = await self._row(job)
+            if known is not None and known.stage == PortalStage.PLACED and known.number is not None:
+                return await self._answer(job, await portal.read(known.number), found=True)
             intent = await self._intent(job)
             try:
                 placed = await clerk.place(portal, request, intent)
@@ -166,7 +168,8 @@ class Portals:
         """Cancel the order. One that was never placed cannot be placed under this reference any more."""
         job = Job("cancel", step.portal, step.fulfilment_id, step.reference)
         async with self._database.transaction() as connection:
-            await records.intend(connection, step.portal, step.reference, step.fulfilment_id)
+            row = await records.intend(connection, step.portal, step.reference, step.fulfilment_id)
+        differs = row.stage == PortalStage.DIFFERS  # there may be several
 
         async def work(portal: Portal, clerk: Clerk) -> PortalAnswer:
             number = await self._number(portal, clerk, job)
@@ -175,6 +178,8 @@ class Portals:
                 return _NOT_THERE
             try:
                 order = await self._cancelled(portal, number)
+                for other in await portal.find(job.reference) if differs else ():
+                    await self._cancelled(portal, other)
             except Rejected as error:
                 if error.status == 401:
                     raise
@@ -260,9 +265,8 @@ class Portals:
         opens = account.timetable.open_from(now)
         if opens != now:
             wait = _NEVER_OPEN if opens is None else opens - now
-            raise _wait(
-                CLOSED, f"{job.portal} opens at {opens:%Y-%m-%d %H:%M} UTC" if opens else "it never opens", wait
-            )
+            text = f"{job.portal} opens at {opens:%Y-%m-%d %H:%M} UTC" if opens else f"{job.portal} never opens"
+            raise _wait(CLOSED, text, wait, (now + wait).isoformat())
         async with self._database.transaction() as connection:
             await records.introduce(connection, [job.portal])
             row = await records.find_portal(connection, job.portal)
@@ -342,5 +346,5 @@ class Portals:
 _NOT_THERE = PortalAnswer(PortalOutcome.NOT_THERE, code="no_order", reason="The portal has no such order.")
 
 
-def _wait(kind: str, text: str, delay: timedelta) -> ApplicationError:
-    return ApplicationError(text, type=kind, next_retry_delay=delay)
+def _wait(kind: str, text: str, delay: timedelta, *details: str) -> ApplicationError:
+    return ApplicationError(text, *details, type=kind, next_retry_delay=delay)

@@ -27,13 +27,14 @@ WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the timeline. ``key`` is unique within the order."""
+    """A line of the timeline. ``key`` is unique within the order; ``link`` leads to more of it."""
 
     key: str
     at: datetime
     kind: str
     text: str
     actor: str = "waybill"
+    link: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,16 @@ from db.inbox import Settled
 from db.statements import Record
 from domain.inbox import EventTopic, InboxStatus
 from domain.payments import PaymentStatus
-from domain.shipments import ENDING, GIVEN_BACK, NOT_SHIPPING, SCANNED, FulfilmentStatus, Tracking, TrackingStatus
+from domain.shipments import (
+    ENDING,
+    GIVEN_BACK,
+    NOT_SHIPPING,
+    SCANNED,
+    UNSENT,
+    FulfilmentStatus,
+    Tracking,
+    TrackingStatus,
+)
 from integrations.carriers.carrier import Carrier
 from integrations.errors import BadPayload
 
@@ -53,7 +62,7 @@ def ends_wait(parcel: Record, status: TrackingStatus) -> bool:
     told = parcel.woken_status
     if told == status or (told in SCANNED and status not in ENDING):
         return False  # a signal that Temporal has taken is not lost: the order is about to act on it
-    if parcel.fulfilment_status in {FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED}:
+    if parcel.fulfilment_status in UNSENT:
         return status in SCANNED
     return parcel.fulfilment_status == FulfilmentStatus.HANDED_OVER and status in ENDING
 

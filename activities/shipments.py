@@ -11,10 +11,12 @@ from temporalio import activity
 from activities.failures import provider_failures
 from activities.routing import learn_cost
 from db import catalogue as catalogue_records
+from db import portals as portal_records
 from db import shipments as records
 from db.base import Database
 from db.shipments import Intended, Told
 from domain.orders import Address
+from domain.portals import PortalStage
 from domain.shipments import (
     GIVEN_BACK,
     Item,
@@ -87,7 +89,11 @@ class VoidLabel:
 
 @dataclass(frozen=True)
 class Booked:
-    """A parcel for which a label was bought or may have been. ``number`` is its fulfilment's."""
+    """A parcel for which a label was bought or may have been. ``number`` is its fulfilment's.
+
+    With a ``portal`` it is an order with a supplier instead, placed there or about to be, and ``shipment`` is our
+    reference of it.
+    """
 
     parcel_id: str
     fulfilment_id: str
@@ -95,6 +101,7 @@ class Booked:
     provider: str
     shipment: str
     tracker: str | None
+    portal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -183,15 +190,25 @@ class Shipments:
 
     @activity.defn(name="booked_parcels")
     async def booked(self, order_id: str) -> list[Booked]:
-        """The order's parcels that have a shipment at the carrier, from our record; not those given back before."""
+        """The order's parcels that have a shipment at the carrier, from our record; not those given back before.
+
+        And what it has with suppliers that was not cancelled.
+        """
         async with self._database.reading() as connection:
             rows = await records.parcels(connection, order_id)
             numbers = {row.id: row.number for row in await records.fulfilments(connection, order_id)}
-        return [
+            at_portals = await portal_records.of_order(connection, order_id)
+        labelled = [
             Booked(r.id, r.fulfilment_id, numbers[r.fulfilment_id], r.provider, r.shipment, r.tracker)
             for r in rows
-            if r.shipment is not None and r.void_status not in GIVEN_BACK
+            if r.provider in self._carriers and r.shipment is not None and r.void_status not in GIVEN_BACK
         ]
+        ordered = [
+            Booked(r.reference, r.fulfilment_id, r.fulfilment_number, r.portal, r.reference, None, portal=r.portal)
+            for r in at_portals
+            if r.stage != PortalStage.CANCELLED
+        ]
+        return labelled + ordered
 
     @activity.defn(name="track_parcel")
     async def track(self, step: Follow) -> Whereabouts:

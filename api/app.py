@@ -33,6 +33,7 @@ from api import (
     stock_alerts,
     stock_entries,
     stock_queues,
+    take_overs,
     transfers,
     webhooks,
 )
@@ -64,6 +65,7 @@ _ROUTERS = (
     routing.router,
     portals.router,
     evidence.router,
+    take_overs.router,
     identity.router,
     webhooks.router,
     health.router,

@@ -186,7 +186,8 @@ async def _find(wired: Services, exception: str) -> Row[Any]:
         row = await exceptions.find(connection, exception)
     if row is None:
         raise NotFound("exception", exception)
-    concerns(row.order_id, row.number)
+    if row.order_id is not None:
+        concerns(row.order_id, row.number)
     return row
 
 

@@ -8,6 +8,7 @@ from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
+from domain.portals import TakeOver
 from domain.rejections import Rejection
 from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
 from workflows.money.refund import PayRefund
@@ -35,6 +36,9 @@ class OrderGateway(Protocol):
 
     async def change(self, order_id: str, change: OrderChange, *, key: str) -> Answer:
         """Change what was placed, as a preview has shown it."""
+
+    async def take_over(self, order_id: str, wish: TakeOver, *, key: str) -> Answer:
+        """Note that a person has ordered a fulfilment with its supplier."""
 
     async def restart(self, placed: PlacedOrder) -> None:
         """Start an order anew whose workflow was ended in Temporal; Conflict if it runs, or ended by itself."""

@@ -53,10 +53,10 @@ async def hand_over(
     except NotFound as error:
         raise not_running(order.number) from error
     except TooEarly as error:
-        if row.status != FulfilmentStatus.LABELLED:
+        if row.status not in {FulfilmentStatus.LABELLED, FulfilmentStatus.ORDERED}:
             raise
-        # The label is on record and the order is about to know: whoever scans it this very moment may try again.
-        raise Unavailable("The order is taking note of its label; nothing was handed over.") from error
+        # It is on record that it may leave, and the order is about to know: whoever scans it now may try again.
+        raise Unavailable("The order is taking note that it may leave; nothing was handed over.") from error
     return AnswerOut(order_id=order.id, status=answer.status, waiting=answer.waiting)
 
 

@@ -172,16 +172,22 @@ def _fulfilments(view: OrderView) -> list[FulfilmentOut]:
     lines = grouped(view.fulfilment_lines, "fulfilment_id")
     parcels = grouped(view.parcels, "fulfilment_id")
     scans = grouped(view.scans, "parcel_id")
-    return [_fulfilment(row, lines[row.id], parcels[row.id], scans) for row in view.fulfilments]
+    ordered = grouped(view.at_portals, "fulfilment_id")
+    return [_fulfilment(row, lines[row.id], parcels[row.id], scans, ordered[row.id]) for row in view.fulfilments]
 
 
-def _fulfilment(row: Row[Any], lines: Rows, parcels: Rows, scans: dict[str, list[Row[Any]]]) -> FulfilmentOut:
+def _fulfilment(
+    row: Row[Any], lines: Rows, parcels: Rows, scans: dict[str, list[Row[Any]]], ordered: Rows
+) -> FulfilmentOut:
     here = f"/v1/fulfilments/{row.id}"
     values = {
         **row._mapping,
         "lines": lines,
+        "supplier_orders": ordered,
         "parcels": [ParcelOut.model_validate({**p._mapping, "events": scans[p.id]}) for p in parcels],
-        "links": FulfilmentLinksOut(hand_over=f"{here}/hand-over", label=f"{here}/label", reject=f"{here}/reject"),
+        "links": FulfilmentLinksOut(
+            hand_over=f"{here}/hand-over", label=f"{here}/label", reject=f"{here}/reject", evidence=f"{here}/evidence"
+        ),
     }
     return FulfilmentOut.model_validate(values)
 

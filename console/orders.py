@@ -33,9 +33,10 @@ _NOT_FOR_CUSTOMERS = frozenset(
     {
         *("exception", "resolved", "held", "release_agreed", "released"),
         *("rejected", "rejection_refused", "rerouted", "label_voided"),
+        *("ordered", "order_withdrawn", "document"),
     }
 )
-"""entries of the timeline that tell of people's decisions and of warehouses: to the customer nothing has happened"""
+"""entries of the timeline that tell of people's decisions, warehouses and suppliers: customers need none"""
 _LINK_ENDED = """<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
-from domain.exceptions import OPENED_BY_OTHERS, ExceptionKind, ExceptionStatus
+from domain.exceptions import ABOUT_PORTALS, OPENED_BY_OTHERS, ExceptionKind, ExceptionStatus
 
 
 class ExceptionRecord(Base):
@@ -24,7 +24,8 @@ class ExceptionRecord(Base):
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
+    order_id: Mapped[str | None] = mapped_column(ForeignKey("orders.id"))
+    """none where it is about a portal, which `facts` names"""
     fulfilment_id: Mapped[str | None]
     kind: Mapped[str]
     reason: Mapped[str]
@@ -108,7 +109,7 @@ async def claim_not_told(connection: AsyncConnection) -> Row[Any] | None:
     """
     query = (
         select(ExceptionRecord.__table__, Order.number)
-        .join(Order, Order.id == ExceptionRecord.order_id)
+        .outerjoin(Order, Order.id == ExceptionRecord.order_id)
         .where(ExceptionRecord.told_at.is_(None), ExceptionRecord.status == ExceptionStatus.OPEN.value)
         .order_by(ExceptionRecord.opened_at)
         .limit(1)
@@ -121,7 +122,7 @@ async def find(connection: AsyncConnection, exception_id: str) -> Row[Any] | Non
     """An exception by its id, with its order's number and whether that is closed."""
     query = (
         select(ExceptionRecord.__table__, Order.number, Order.closed_at, Order.currency)
-        .join(Order, Order.id == ExceptionRecord.order_id)
+        .outerjoin(Order, Order.id == ExceptionRecord.order_id)
         .where(ExceptionRecord.id == exception_id)
     )
     return (await connection.execute(query)).first()
@@ -148,7 +149,7 @@ async def page(
     """A page of exceptions, oldest first, with their orders' numbers."""
     query = (
         select(ExceptionRecord.__table__, Order.number)
-        .join(Order, Order.id == ExceptionRecord.order_id)
+        .outerjoin(Order, Order.id == ExceptionRecord.order_id)
         .order_by(ExceptionRecord.opened_at, ExceptionRecord.id)
         .limit(limit)
     )
@@ -169,7 +170,17 @@ async def orders_with(connection: AsyncConnection, kind: ExceptionKind, *, limit
         .order_by(ExceptionRecord.opened_at)
         .limit(limit)
     )
-    return list((await connection.execute(query)).scalars())
+    return [order_id for order_id in (await connection.execute(query)).scalars() if order_id is not None]
+
+
+async def about_portals(connection: AsyncConnection) -> list[Row[Any]]:
+    """Open exceptions that are about portals and not about single orders, with the ``portal``."""
+    portal = ExceptionRecord.facts["portal"].astext.label("portal")
+    query = select(ExceptionRecord.__table__, portal).where(
+        ExceptionRecord.status == ExceptionStatus.OPEN.value,
+        ExceptionRecord.kind.in_([kind.value for kind in ABOUT_PORTALS]),
+    )
+    return list(await connection.execute(query))
 
 
 async def count_open(connection: AsyncConnection) -> dict[str, int]:

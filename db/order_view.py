@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import exceptions, holds, ledger, notifications, orders, payments, shipments, stock_queues
+from db import exceptions, holds, ledger, notifications, orders, payments, portals, shipments, stock_queues
 
 Rows = Sequence[Row[Any]]
 
@@ -29,6 +29,7 @@ class OrderView:
     holds: Rows
     notifications: Rows
     waits: Rows
+    at_portals: Rows
     timeline: Rows
 
 
@@ -38,10 +39,12 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
     if order is None:
         return None
     payment = await payments.find(connection, order.id)
+    fulfilments = await shipments.fulfilments(connection, order.id)
+    ordered = any(fulfilment.portal is not None for fulfilment in fulfilments)
     return OrderView(
         order=order,
         lines=await orders.lines(connection, order.id),
-        fulfilments=await shipments.fulfilments(connection, order.id),
+        fulfilments=fulfilments,
         fulfilment_lines=await shipments.fulfilment_lines(connection, order.id),
         parcels=await shipments.parcels(connection, order.id),
         scans=await shipments.events(connection, order.id),
@@ -52,5 +55,6 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
         holds=await holds.of_order(connection, order.id),
         notifications=await notifications.of_order(connection, order.id),
         waits=await stock_queues.of_order(connection, order.id),
+        at_portals=await portals.of_order(connection, order.id) if ordered else [],
         timeline=await orders.timeline(connection, order.id),
     )

@@ -134,6 +134,8 @@ class TimelineEntry(Base):
     kind: Mapped[str]
     text: Mapped[str]
     actor: Mapped[str]
+    link: Mapped[str | None]
+    """where there is more to see of it"""
 
 
 _MARK_STARTED = Statement(
@@ -293,10 +295,10 @@ async def open_after(connection: AsyncConnection, order_id: str, *, limit: int) 
 
 
 ENTRIES = """
-    INSERT INTO timeline (order_id, key, at, kind, text, actor)
+    INSERT INTO timeline (order_id, key, at, kind, text, actor, link)
     SELECT CAST(:order_id AS text), entry.* FROM unnest(
         CAST(:keys AS text[]), CAST(:ats AS timestamptz[]), CAST(:kinds AS text[]), CAST(:texts AS text[]),
-        CAST(:actors AS text[])) AS entry
+        CAST(:actors AS text[]), CAST(:links AS text[])) AS entry
     ON CONFLICT DO NOTHING
 """
 _ADD_ENTRIES = Statement(text(ENTRIES))
@@ -364,5 +366,5 @@ async def add_entries(connection: AsyncConnection, order_id: str, entries: list[
 
 def entry_columns(entries: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Timeline entries as the arrays that `ENTRIES` takes."""
-    names = ("key", "at", "kind", "text", "actor")
-    return {f"{name}s": [entry[name] for entry in entries] for name in names}
+    names = ("key", "at", "kind", "text", "actor", "link")
+    return {f"{name}s": [entry.get(name) for entry in entries] for name in names}

@@ -13,7 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, Database
+from db.catalogue import Warehouse
+from db.orders import Order
+from db.shipments import Fulfilment
 from domain.portals import PAUSE_AFTER, PortalStage
+from domain.shipments import UNSENT, FulfilmentStatus
+
+_NEEDING = [*(status.value for status in UNSENT), FulfilmentStatus.HANDED_OVER.value]
 
 
 class PortalRecord(Base):
@@ -33,6 +39,11 @@ class PortalRecord(Base):
     """who paused or resumed it last"""
     visited_at: Mapped[datetime | None]
     """when a job last succeeded"""
+    attended_at: Mapped[datetime | None]
+    """when a worker that has been given it last said so"""
+    resumed_at: Mapped[datetime | None]
+    woken_at: Mapped[datetime | None]
+    """the resuming of which its orders were told last"""
 
 
 class PortalOrderRecord(Base):
@@ -116,8 +127,57 @@ async def resume(connection: AsyncConnection, name: str, *, by: str) -> None:
     await connection.execute(
         update(PortalRecord)
         .where(PortalRecord.name == name, PortalRecord.paused_at.is_not(None))
-        .values(paused_at=None, reason=None, failures=0, step=None, missing=None, changed_by=by)
+        .values(
+            paused_at=None,
+            reason=None,
+            failures=0,
+            step=None,
+            missing=None,
+            changed_by=by,
+            resumed_at=func.clock_timestamp(),
+        )
     )
+
+
+async def attend(connection: AsyncConnection, names: Sequence[str]) -> None:
+    """A worker that has been given these portals is at work."""
+    rows = [{"name": name, "attended_at": func.now()} for name in names]
+    if rows:
+        statement = insert(PortalRecord).values(rows)
+        await connection.execute(
+            statement.on_conflict_do_update(index_elements=["name"], set_={"attended_at": func.now()})
+        )
+
+
+async def suppliers(connection: AsyncConnection) -> list[str]:
+    """The portals of warehouses that are active."""
+    query = select(Warehouse.portal).where(Warehouse.active, Warehouse.portal.is_not(None)).distinct()
+    return sorted(name for name in (await connection.execute(query)).scalars() if name is not None)
+
+
+async def watch(connection: AsyncConnection) -> list[Row[Any]]:
+    """All portals, with how many open fulfilments ``need`` each, and ``quiet``: for how long no worker has attended."""
+    needs = (
+        select(func.count())
+        .select_from(Fulfilment)
+        .where(Fulfilment.portal == PortalRecord.name, Fulfilment.status.in_(_NEEDING))
+        .scalar_subquery()
+    )
+    quiet = (func.now() - PortalRecord.attended_at).label("quiet")
+    query = select(PortalRecord.__table__, needs.label("need"), quiet).order_by(PortalRecord.name)
+    return list(await connection.execute(query))
+
+
+async def orders_at(connection: AsyncConnection, portal: str) -> list[str]:
+    """The open orders that have something ordered, or to be ordered, at a portal."""
+    there = select(Fulfilment.id).where(Fulfilment.order_id == Order.id, Fulfilment.portal == portal).exists()
+    query = select(Order.id).where(Order.closed_at.is_(None), there).order_by(Order.placed_at, Order.id)
+    return list((await connection.execute(query)).scalars())
+
+
+async def mark_woken(connection: AsyncConnection, portal: str, *, at: datetime) -> None:
+    """Its orders were told of its resuming ``at``."""
+    await connection.execute(update(PortalRecord).where(PortalRecord.name == portal).values(woken_at=at))
 
 
 async def intend(connection: AsyncConnection, portal: str, reference: str, fulfilment_id: str) -> Row[Any]:
@@ -140,18 +200,70 @@ async def find_order(connection: AsyncConnection, portal: str, reference: str) -
 
 
 async def submitting(connection: AsyncConnection, portal: str, reference: str, *, seen: int, at: datetime) -> bool:
-    """Write that the final button will now be pressed; False if that was written by somebody else since ``seen``."""
+    """Write that the final button will now be pressed; False if that was written by somebody else since ``seen``.
+
+    False as well if it must not be pressed any more: the order was cancelled, or is known to be there.
+    """
     statement = (
         update(PortalOrderRecord)
         .where(
             PortalOrderRecord.portal == portal,
             PortalOrderRecord.reference == reference,
             PortalOrderRecord.submissions == seen,
+            PortalOrderRecord.stage.not_in([PortalStage.PLACED.value, PortalStage.CANCELLED.value]),
         )
         .values(submissions=seen + 1, submitted_at=at, stage=PortalStage.SUBMITTING.value)
         .returning(PortalOrderRecord.reference)
     )
     return (await connection.execute(statement)).first() is not None
+
+
+async def of_order(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    """What an order has at portals, by fulfilment and then the oldest first; each with its fulfilment's number."""
+    query = (
+        select(PortalOrderRecord.__table__, Fulfilment.number.label("fulfilment_number"))
+        .join(Fulfilment, Fulfilment.id == PortalOrderRecord.fulfilment_id)
+        .where(Fulfilment.order_id == order_id)
+        .order_by(Fulfilment.number, PortalOrderRecord.intended_at, PortalOrderRecord.reference)
+    )
+    return list(await connection.execute(query))
+
+
+async def of_fulfilment(connection: AsyncConnection, fulfilment_id: str) -> list[Row[Any]]:
+    """What a fulfilment has, or had, at its portal, oldest first."""
+    query = (
+        select(PortalOrderRecord.__table__)
+        .where(PortalOrderRecord.fulfilment_id == fulfilment_id)
+        .order_by(PortalOrderRecord.intended_at, PortalOrderRecord.reference)
+    )
+    return list(await connection.execute(query))
+
+
+async def withdraw(connection: AsyncConnection, portal: str, reference: str) -> bool:
+    """Give up an order for which the final button was never pressed; it cannot be from now on. False if it was."""
+    statement = (
+        update(PortalOrderRecord)
+        .where(
+            PortalOrderRecord.portal == portal,
+            PortalOrderRecord.reference == reference,
+            PortalOrderRecord.submissions == 0,
+            PortalOrderRecord.number.is_(None),
+        )
+        .values(stage=PortalStage.CANCELLED.value)
+        .returning(PortalOrderRecord.reference)
+    )
+    return (await connection.execute(statement)).first() is not None
+
+
+async def take_over(connection: AsyncConnection, portal: str, reference: str, *, number: str) -> None:
+    """A person has ordered it. It counts as pressed: whoever was about to press, and does not know, must not."""
+    await connection.execute(
+        update(PortalOrderRecord)
+        .where(PortalOrderRecord.portal == portal, PortalOrderRecord.reference == reference)
+        .values(
+            stage=PortalStage.PLACED.value, number=number, submissions=PortalOrderRecord.submissions + 1, detail=None
+        )
+    )
 
 
 async def set_order(connection: AsyncConnection, portal: str, reference: str, values: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base
 from db.restores import FORGOTTEN
 from db.statements import Record, Statement, one_of
-from domain.shipments import FulfilmentStatus, TrackingEvent, TrackingStatus, preceding
+from domain.shipments import UNSENT, FulfilmentStatus, TrackingEvent, TrackingStatus, preceding
 
 
 class Fulfilment(Base):
@@ -125,7 +125,7 @@ async def advance(connection: AsyncConnection, fulfilment_id: str, status: Fulfi
 
 async def cancel_fulfilments(connection: AsyncConnection, order_id: str) -> None:
     """Close an order's fulfilments that have not left."""
-    unsent = Fulfilment.status.in_([FulfilmentStatus.PLANNED.value, FulfilmentStatus.LABELLED.value])
+    unsent = Fulfilment.status.in_([status.value for status in UNSENT])
     await connection.execute(
         update(Fulfilment)
         .where(Fulfilment.order_id == order_id, unsent)

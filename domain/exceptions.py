@@ -30,6 +30,11 @@ class ExceptionKind(StrEnum):
     PAYMENT_DISPUTED = "payment_disputed"
     NOTICE_REFUSED = "notice_refused"
     NOTICE_UNCONFIRMED = "notice_unconfirmed"
+    PORTAL_REFUSED = "portal_refused"
+    PORTAL_DIFFERS = "portal_differs"
+    PORTAL_CANCELLED = "portal_cancelled"
+    PORTAL_PAUSED = "portal_paused"
+    PORTAL_UNATTENDED = "portal_unattended"
     STEP_FAILED = "step_failed"
     WORKFLOW_ENDED = "workflow_ended"
     WORKFLOW_RESET = "workflow_reset"
@@ -41,6 +46,8 @@ ABOUT_MONEY = frozenset(
     {_K.MONEY_MOVED_AFTER_CLOSE, _K.MONEY_DIFFERS, _K.REFUND_FAILED, _K.REFUND_UNTOLD, _K.PAYMENT_DISPUTED}
 )
 """Kinds that are decided on the record, whether or not the order's workflow still runs: it does not wait for them."""
+ABOUT_PORTALS = (_K.PORTAL_PAUSED, _K.PORTAL_UNATTENDED)
+"""Kinds that are about a portal, once for all of its orders."""
 OPENED_BY_OTHERS = ABOUT_MONEY | {_K.SHIPPED_AFTER_CANCEL, _K.ORDER_STUCK, _K.WORKFLOW_RESET}
 """Kinds that others may open beside the order's workflow, which therefore does not close them."""
 

@@ -12,6 +12,8 @@ class EventTopic(StrEnum):
     PAYMENT = "payment"
     DISPUTE = "dispute"
     TRACKING = "tracking"
+    PORTAL = "portal"
+    """a supplier's portal may be visited again"""
     OTHER = "other"
 
 

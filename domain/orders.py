@@ -156,8 +156,9 @@ class Policy:
 
     ``payment_window`` is how long the customer may take to pay and stock is held for it; ``check_payment_every`` how
     often the provider is asked when no event comes; ``hold_margin`` how long before a hold lapses a person is told;
-    ``carrier_patience`` how long a carrier may be silent before a person is told; ``check_carrier_every`` how often it
-    is asked when no event comes.
+    ``carrier_patience`` how long a carrier or a supplier may be silent before a person is told; ``check_carrier_every``
+    how often it is asked when no event comes, ``check_portal_every`` how often a supplier's portal is. Portals are
+    visited from ``portal_task_queue``; a job that no worker has taken within ``portal_patience`` says so.
     """
 
     payment_window: timedelta = timedelta(hours=24)
@@ -165,6 +166,9 @@ class Policy:
     hold_margin: timedelta = timedelta(hours=24)
     carrier_patience: timedelta = timedelta(days=7)
     check_carrier_every: timedelta = timedelta(hours=6)
+    check_portal_every: timedelta = timedelta(hours=1)
+    portal_patience: timedelta = timedelta(minutes=5)
+    portal_task_queue: str = "portals"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A portal is a web site made for people. What is said here holds for every one of
 """
 
 import re
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -91,6 +92,29 @@ class PortalOrder:
     shown: PortalRequest
     carrier: str | None = None
     tracking_code: str | None = None
+
+
+@dataclass(frozen=True)
+class TakeOver:
+    """Somebody has ordered a fulfilment's units with its supplier himself, who calls the order ``number``."""
+
+    fulfilment_id: str
+    number: str
+    by: str
+
+
+SHIPPED = frozenset({PortalStatus.DISPATCHED, PortalStatus.DELIVERED})
+"""Statuses in which an order has left the supplier."""
+
+
+def trouble_id(portal: str, since: str) -> str:
+    """The id of the exception about a portal that cannot be visited: the same as long as it is the same trouble."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"waybill portal {portal} {since}"))
+
+
+def portal_service(shipping_service: str) -> str:
+    """How a supplier is asked to ship what the customer ordered with a shipping service."""
+    return "express" if shipping_service in {"express", "overnight"} else "standard"
 
 
 def portal_reference(order_number: str, fulfilment: int, attempt: int) -> str:

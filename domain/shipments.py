@@ -14,6 +14,8 @@ class FulfilmentStatus(StrEnum):
 
     PLANNED = "planned"
     LABELLED = "labelled"
+    ORDERED = "ordered"
+    """at its supplier"""
     HANDED_OVER = "handed_over"
     DELIVERED = "delivered"
     RETURNED = "returned"
@@ -22,10 +24,13 @@ class FulfilmentStatus(StrEnum):
     """by its warehouse, whole: other fulfilments ship its units"""
 
 
-_PACKING = frozenset({FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED})
+UNSENT = (FulfilmentStatus.PLANNED, FulfilmentStatus.LABELLED, FulfilmentStatus.ORDERED)
+"""Statuses in which a fulfilment is still to leave."""
+_PACKING = frozenset(UNSENT)
 _PRECEDING: dict[FulfilmentStatus, frozenset[FulfilmentStatus]] = {
     FulfilmentStatus.PLANNED: frozenset(),
     FulfilmentStatus.LABELLED: frozenset({FulfilmentStatus.PLANNED}),
+    FulfilmentStatus.ORDERED: frozenset({FulfilmentStatus.PLANNED}),
     FulfilmentStatus.HANDED_OVER: _PACKING,
     FulfilmentStatus.DELIVERED: _PACKING | {FulfilmentStatus.HANDED_OVER},
     FulfilmentStatus.RETURNED: _PACKING | {FulfilmentStatus.HANDED_OVER},

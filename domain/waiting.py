@@ -13,6 +13,7 @@ class Party(StrEnum):
     PAYMENT_PROVIDER = "payment_provider"
     CARRIER = "carrier"
     WAREHOUSE = "warehouse"
+    SUPPLIER = "supplier"
     OPERATOR = "operator"
     NOBODY = "nobody"
 
@@ -51,6 +52,7 @@ _WHO = {
     Party.PAYMENT_PROVIDER: "the payment provider",
     Party.CARRIER: "the carrier",
     Party.WAREHOUSE: "the warehouse",
+    Party.SUPPLIER: "the supplier",
     Party.OPERATOR: "an operator",
     Party.NOBODY: "nobody",
 }

@@ -19,6 +19,7 @@ import httpx2
 from rich.console import Console
 from rich.live import Live
 
+from local import supplier
 from local.board import Seen, final_table, live_view, summary
 from local.demo_stories import NOTE, REASON, DemoOrder, Story, demo_orders, told
 from local.ports import Ports
@@ -58,14 +59,17 @@ async def main() -> int:
     count = wanted_orders(os.environ)
     ends_by_itself = os.environ.get("EXIT", "") not in {"", "0"} or not sys.stdout.isatty()
     console = Console(highlight=False)
-    stack = Stack(FOLDER, ports=Ports.from_environment(os.environ), say=console.print)
+    lacking = supplier.missing()
+    stack = Stack(FOLDER, ports=Ports.from_environment(os.environ), say=console.print, supplied=not lacking)
     stack.check_ports()
     clear(FOLDER)
     async with AsyncExitStack() as exits:
         with console.status(STARTING):
             await exits.enter_async_context(stack)
         exits.callback(console.print, "Stopping …")
-        result = await play(stack, console, count)
+        if lacking:
+            console.print(f"No order goes through a supplier's portal: {lacking} is missing (docs/portals.md).")
+        result = await play(stack, console, count, supplied=not lacking)
         if not ends_by_itself:
             console.print("It keeps running; Ctrl-C stops it.")
             await until_told()
@@ -100,13 +104,15 @@ def clear(folder: Path) -> None:
         release()
 
 
-async def play(stack: Stack, console: Console, count: int) -> Result:
+async def play(stack: Stack, console: Console, count: int, *, supplied: bool = False) -> Result:
     """Loads the shop, places the orders, follows them to their ends and shows what came of it."""
     async with Shop(stack.addresses.web, api_key=stack.secrets.api_key) as shop:
         await quicken(stack.addresses.sandbox)
         with console.status("Loading the sample catalogue …"):
             await shop.load_catalogue()
-        watch = Watch(console)
+            if supplied:
+                await shop.load_supplier()
+        watch = Watch(console, supplied=supplied)
         placing = asyncio.create_task(watch.place(shop, count))
         try:
             await watch.follow(shop, count, placing)
@@ -114,9 +120,11 @@ async def play(stack: Stack, console: Console, count: int) -> Result:
             placing.cancel()
             await asyncio.gather(placing, return_exceptions=True)
         stories = await watch.told(shop)
+        seen = await watch.keep_pictures(shop, stack.folder / "pictures")
     console.print(final_table(watch.orders, stories))
     watch.explain_the_rest()
     page = {"An order's page": watch.page} if watch.page else {}
+    page |= {"Pictures of the portal": shown(stack.folder / "pictures")} if seen else {}
     show(
         console,
         summary(watch.orders, seconds=watch.seconds),
@@ -126,15 +134,17 @@ async def play(stack: Stack, console: Console, count: int) -> Result:
 
 
 async def quicken(sandbox: str) -> None:
-    """Makes the sandbox's parcels travel in seconds."""
+    """Makes the sandbox's parcels travel in seconds, also the supplier's."""
     async with httpx2.AsyncClient(base_url=sandbox, timeout=10, trust_env=False) as client:
         (await client.put("/control/dials/easypost", json=QUICK_TRACKING)).raise_for_status()
+        (await client.put("/control/dials/portal", json=supplier.QUICK)).raise_for_status()
 
 
 class Watch:
     """Places orders and keeps looking at them."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, supplied: bool = False) -> None:
+        self._supplied = supplied
         self.orders: list[Seen] = []
         self.page = ""  # of the order placed last
         self._special: list[str] = []
@@ -154,7 +164,7 @@ class Watch:
     async def place(self, shop: Shop, count: int) -> None:
         """All orders, several at a time. Raises RefusedError."""
         async with asyncio.TaskGroup() as group:
-            for order in demo_orders(count, batch=f"demo-{self._began_at:%Y%m%d-%H%M%S}"):
+            for order in demo_orders(count, batch=f"demo-{self._began_at:%Y%m%d-%H%M%S}", supplied=self._supplied):
                 group.create_task(self._place(shop, order))
 
     async def _place(self, shop: Shop, order: DemoOrder) -> None:
@@ -172,6 +182,14 @@ class Watch:
         """What befell the orders that have a story, by their ids."""
         found = await asyncio.gather(*(shop.order(id) for id in self._special))
         return {order["id"]: told(order) for order in found}
+
+    async def keep_pictures(self, shop: Shop, folder: Path) -> int:
+        """Pictures of the visits for the first order that a supplier has shipped; how many there are."""
+        for id in self._special:
+            order = await shop.order(id)
+            if any(part["supplier_orders"] for part in order["fulfilments"]):
+                return await shop.keep_pictures(order, folder)
+        return 0
 
     async def follow(self, shop: Shop, count: int, placing: "asyncio.Task[None]") -> None:
         """Looks until all orders have ended, or none has changed for ten minutes. Raises what placing raised."""

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
 import httpx2
 
+from local import supplier
 from local.board import Seen
 from local.catalogue import CURRENCY, ON_ITS_WAY, SKUS, WAREHOUSES, SampleSku, SampleWarehouse
 from local.processes import LocalError
@@ -58,6 +60,19 @@ class Shop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._client.aclose()
+
+    async def load_supplier(self) -> None:
+        """The supplier with a portal, and what only he has."""
+        house, sku = supplier.NORTHGATE, supplier.SUPPLIED
+        await self._put(f"/v1/warehouses/{house.code}", {**warehouse_body(house), "portal": supplier.PORTAL})
+        await self._put(f"/v1/skus/{sku.sku}", sku_body(sku))
+        lines = [{"sku": sku.sku, "quantity": UNITS_EACH}]
+        receipt = {"warehouse": house.code, "reference": "sample-supplier", "lines": lines}
+        await self._post("/v1/stock/receipts", receipt)
+
+    async def keep_pictures(self, order: dict[str, Any], folder: Path) -> int:
+        """Pictures of the visits that an order has cost, as files; how many there are."""
+        return await supplier.pictures(self._client, order, folder)
 
     async def load_catalogue(self) -> None:
         """Warehouses and SKUs, then stock. Loading the same again changes nothing."""

@@ -21,7 +21,8 @@ from typing import Self
 from urllib.parse import urlencode
 
 from api.first_key import store_first_key
-from local.ports import LOOPBACK, Ports
+from local import supplier
+from local.ports import LOOPBACK, Ports, free_port
 from local.postgres import Postgres
 from local.processes import LocalError, Ready, Say, Service, Supervisor, answers, run_to_end, shown
 from local.secrets import Secrets
@@ -64,7 +65,7 @@ class Stack:
     """Everything Waybill needs on one machine, with its data under `folder`.
 
     `say` gets one line for whatever a person should know while it runs. `durable=False` is for tests. The programs run
-    from the sources in `source`.
+    from the sources in `source`. `supplied`: a worker visits a supplier's portal.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class Stack:
         environment: Mapping[str, str] | None = None,
         durable: bool = True,
         source: Path = ROOT,
+        supplied: bool = False,
     ) -> None:
         self.folder = folder.resolve()
         self.source = source
         self.ports = ports
         self.environment = dict(os.environ if environment is None else environment)
         self._durable = durable
+        self._supplied = supplied
         self._exits = AsyncExitStack()
         self.supervisor = Supervisor(self.folder / "pids.json", say)
 
@@ -222,7 +225,7 @@ class Stack:
 
     async def _programs(self) -> list[Service]:
         """Waybill itself, which comes last."""
-        return [self._worker(), self._web()]
+        return [self._worker(), self._web(), *([self._portal_worker()] if self._supplied else ())]
 
     def _worker(self) -> Service:
         return self._python(
@@ -232,15 +235,26 @@ class Stack:
             ready=lambda: answers(f"{_at(self.ports.worker)}/readyz"),
         )
 
+    def _portal_worker(self) -> Service:
+        port = free_port()
+        return self._python(
+            "portals",
+            *("worker.py", "--queue", "portals"),
+            environment={**self.settings(), "WORKER_PORT": str(port)},
+            ready=lambda: answers(f"{_at(port)}/readyz"),
+        )
+
     def _web(self) -> Service:
         return self._python(
             "web", "server.py", environment=self.settings(), ready=lambda: answers(f"{_at(self.ports.web)}/healthz")
         )
 
     def settings(self) -> dict[str, str]:
-        """The environment of web and worker, beyond what this process has. Holds secrets."""
+        """The environment of web and workers, beyond what this process has. Holds secrets."""
         web, given = _at(self.ports.web), self.environment
+        sessions = self.folder / "portals"
         return {
+            **(supplier.settings(_at(self.ports.sandbox), sessions) if self._supplied else {}),
             "DATABASE_URL": self.database_url,
             "TEMPORAL_ADDRESS": given.get("TEMPORAL_ADDRESS") or f"{LOOPBACK}:{self.ports.temporal}",
             "TEMPORAL_NAMESPACE": given.get("TEMPORAL_NAMESPACE", NAMESPACE),

@@ -7,19 +7,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.portal_checks import PortalChecks
 from activities.portals import Portals
 from db import portals as portal_records
 from db.base import Database
+from db.faults import FAULTS
 from integrations.portals.browser import BrowserMissing, Chromium, find_chromium
 from integrations.portals.office import Office
 from integrations.portals.sessions import Sessions
 from runtime.health import WorkerMetrics, health_app, health_server
-from runtime.logs import NamedInLogs
+from runtime.logs import Also, NamedInLogs
 from runtime.settings import Settings, SettingsError, Switch
 from runtime.traces import Traces
 from runtime.worker import reach_temporal, temporal_answers
+
+_ATTENDS_EVERY_SECONDS = 10
 
 
 @dataclass
@@ -30,6 +36,7 @@ class Desks:
     chromium: Chromium
     office: Office
     portals: Portals
+    checks: PortalChecks
     metrics: WorkerMetrics
 
 
@@ -46,7 +53,8 @@ def open_desks(settings: Settings, traces: Traces) -> Desks:
         office = Office(chromium, settings.portals, sessions, observe=observe)
     except (BrowserMissing, ValueError) as error:
         raise SettingsError(str(error)) from error
-    return Desks(database, chromium, office, Portals(database, office, now=_now), metrics)
+    portals, checks = Portals(database, office, now=_now), PortalChecks(database, office, now=_now)
+    return Desks(database, chromium, office, portals, checks, metrics)
 
 
 async def run_portals(settings: Settings, traces: Traces) -> None:
@@ -73,32 +81,47 @@ async def _work(settings: Settings, traces: Traces, desks: Desks, stop: asyncio.
         database, temporal = await asyncio.gather(desks.database.answers(), temporal_answers(client))
         return {"database": database, "temporal": temporal, "browser": desks.chromium.alive}
 
+    names = [account.name for account in settings.portals]
+    # Before it says that it is ready: who waits for that may want to name the portals.
+    async with desks.database.statement() as connection:
+        await portal_records.attend(connection, names)
     server = health_server(health_app(desks.metrics, ready), host=settings.worker_host, port=settings.worker_port)
     serving = asyncio.create_task(server.serve())
     try:
-        async with desks.database.statement() as connection:
-            await portal_records.introduce(connection, [account.name for account in settings.portals])
-        worker = Worker(
-            client,
-            task_queue=settings.portal_task_queue,
-            activities=[
-                desks.portals.place,
-                desks.portals.status,
-                desks.portals.cancel,
-                desks.portals.download,
-            ],
-            interceptors=[NamedInLogs(traces.ids)],
-            max_concurrent_activities=settings.portal_visits,
-            # Whatever is not finished by then is broken off, and looked up by the next worker.
-            graceful_shutdown_timeout=timedelta(seconds=20),
-            max_heartbeat_throttle_interval=timedelta(seconds=1),
-        )
-        async with worker:
+        queue, visits = settings.portal_task_queue, settings.portal_visits
+        async with portal_worker(client, desks.portals, desks.checks, queue=queue, visits=visits, ids=traces.ids):
+            attending = asyncio.create_task(_attend(desks.database, names))
             await stop.wait()
+            attending.cancel()
     finally:
         server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):
             await serving
+
+
+async def _attend(database: Database, names: list[str]) -> None:
+    """Say again and again that a worker is there, for those who watch the portals."""
+    while True:
+        await asyncio.sleep(_ATTENDS_EVERY_SECONDS)
+        with contextlib.suppress(*FAULTS, SQLAlchemyError):
+            async with database.statement() as connection:
+                await portal_records.attend(connection, names)
+
+
+def portal_worker(
+    client: Client, portals: Portals, checks: PortalChecks, *, queue: str, visits: int, ids: Also = dict
+) -> Worker:
+    """The Temporal worker that does ``visits`` jobs at a time; ``ids`` are named in its log lines."""
+    return Worker(
+        client,
+        task_queue=queue,
+        activities=[portals.place, portals.status, portals.cancel, portals.download, checks.check],
+        interceptors=[NamedInLogs(ids)],
+        max_concurrent_activities=visits,
+        # Whatever is not finished by then is broken off, and looked up by the next worker.
+        graceful_shutdown_timeout=timedelta(seconds=20),
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+    )
 
 
 def _now() -> datetime:

@@ -20,12 +20,14 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from workflows.money.check import MoneyCheckSoFar, MoneyCheckWorkflow
+from workflows.portals.check import PortalCheckWorkflow, PortalRound
 from workflows.stock.check import CheckSoFar, StockCheckWorkflow
 
 log = structlog.get_logger("worker")
 
 _STOCK_HOUR = 2
 _MONEY_HOUR = 3
+_PORTAL_HOUR = 4
 """UTC"""
 _JITTER = timedelta(minutes=30)
 _LATE = timedelta(hours=12)
@@ -42,7 +44,12 @@ def money_check_id(task_queue: str) -> str:
     return f"money-check-{task_queue}"
 
 
-async def ensure_schedules(client: Client, *, task_queue: str) -> int:
+def portal_check_id(task_queue: str) -> str:
+    """The schedule's id of the daily look at suppliers' portals."""
+    return f"portal-check-{task_queue}"
+
+
+async def ensure_schedules(client: Client, *, task_queue: str, portal_task_queue: str) -> int:
     """Create the schedules; how many there were not. One that an operator has paused or changed stays as it is.
 
     Raises RPCError or RuntimeError if Temporal does not answer.
@@ -62,7 +69,14 @@ async def ensure_schedules(client: Client, *, task_queue: str) -> int:
         static_summary="The orders' ledgers are compared with their providers",
         **common,
     )
-    nightly = ((_STOCK_HOUR, stock), (_MONEY_HOUR, money))
+    portals = ScheduleActionStartWorkflow(
+        PortalCheckWorkflow.run,
+        PortalRound(portal_task_queue),
+        id=portal_check_id(task_queue),
+        static_summary="Suppliers' portals are looked at",
+        **common,
+    )
+    nightly = ((_STOCK_HOUR, stock), (_MONEY_HOUR, money), (_PORTAL_HOUR, portals))
     return sum([await _ensure(client, hour=hour, action=action) for hour, action in nightly])
 
 
@@ -80,11 +94,11 @@ async def _ensure(client: Client, *, hour: int, action: ScheduleActionStartWorkf
     return True
 
 
-async def keep_schedules(client: Client, *, task_queue: str, stop: asyncio.Event) -> None:
+async def keep_schedules(client: Client, *, task_queue: str, portal_task_queue: str, stop: asyncio.Event) -> None:
     """Create the schedules, however long Temporal takes to answer; give up if the worker is told to stop meanwhile."""
     while not stop.is_set():
         try:
-            await ensure_schedules(client, task_queue=task_queue)
+            await ensure_schedules(client, task_queue=task_queue, portal_task_queue=portal_task_queue)
         except (RPCError, RuntimeError) as error:
             log.warning("schedules_not_created", error=type(error).__name__)
         else:

@@ -177,6 +177,8 @@ class Settings(TemporalSettings, PortalSettings):
     hold_margin: Patience = Policy.hold_margin
     carrier_patience: Patience = Policy.carrier_patience
     check_carrier_every: Patience = Policy.check_carrier_every
+    check_portal_every: Patience = Policy.check_portal_every
+    portal_patience: Patience = Policy.portal_patience
     alert_webhook_url: str = ""
     alert_webhook_secret: Secret = ""
     low_stock_at: int = Field(0, ge=0)
@@ -301,6 +303,9 @@ class Settings(TemporalSettings, PortalSettings):
             hold_margin=self.hold_margin,
             carrier_patience=self.carrier_patience,
             check_carrier_every=self.check_carrier_every,
+            check_portal_every=self.check_portal_every,
+            portal_patience=self.portal_patience,
+            portal_task_queue=self.portal_task_queue,
         )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
@@ -19,6 +20,8 @@ from activities.money_checks import MoneyChecks
 from activities.notifications import Links, Notifications
 from activities.orders import OrderRecords
 from activities.payments import Payments
+from activities.portal_records import PortalRecords
+from activities.portal_watch import PortalWatch
 from activities.refunds import Refunds
 from activities.rejections import Rejections
 from activities.shipments import Shipments
@@ -48,6 +51,7 @@ from workflows.money.check import MoneyCheckWorkflow
 from workflows.money.gateway import MoneyGateway
 from workflows.money.refund import RefundWorkflow
 from workflows.orders.workflow import OrderWorkflow
+from workflows.portals.check import PortalCheckWorkflow
 from workflows.stock.check import StockCheckWorkflow
 from workflows.stock.gateway import TransferGateway
 from workflows.stock.transfer import TransferWorkflow
@@ -73,6 +77,7 @@ class Crew:
     refunds: Refunds
     shipments: Shipments
     notifications: Notifications
+    portal_records: PortalRecords
     relay: Relay
     metrics: WorkerMetrics
     traces: Traces
@@ -82,7 +87,14 @@ class Crew:
         return Worker(
             client or self.client,
             task_queue=settings.temporal_task_queue,
-            workflows=[OrderWorkflow, StockCheckWorkflow, TransferWorkflow, MoneyCheckWorkflow, RefundWorkflow],
+            workflows=[
+                OrderWorkflow,
+                StockCheckWorkflow,
+                TransferWorkflow,
+                MoneyCheckWorkflow,
+                RefundWorkflow,
+                PortalCheckWorkflow,
+            ],
             activities=[
                 self.orders.record,
                 self.stock.reserve,
@@ -107,6 +119,11 @@ class Crew:
                 self.shipments.void,
                 self.shipments.track,
                 self.notifications.notify,
+                self.portal_records.suppliers,
+                self.portal_records.standing,
+                self.portal_records.withdraw,
+                self.portal_records.take_over,
+                self.portal_records.note_parcel,
             ],
             interceptors=[Heartbeats(), NamedInLogs(self.traces.ids)],
             # A killed worker's cached workflows go to another one after this long.
@@ -157,6 +174,7 @@ async def crew(
             *_stock_chores(settings, database, outside, gateway, mailer, templates),
             *_transfer_chores(database, TransferGateway(client, task_queue=settings.temporal_task_queue)),
             Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
+            Chore("watch_portals", 2.0, PortalWatch(database, gateway.wake).look),
             Chore("sweep_evidence", 600.0, EvidenceSweep(database, settings.portal_evidence_kept).sweep),
         ),
     )
@@ -175,6 +193,7 @@ async def crew(
         Refunds(database, outside.payments),
         Shipments(database, outside.carriers),
         notifications,
+        PortalRecords(database, evidence=_evidence(settings)),
         relay,
         metrics,
         traces,
@@ -235,7 +254,8 @@ async def run_worker(settings: Settings, traces: Traces = UNTRACED) -> None:
         client = await reach_temporal(settings, traces, stop)
         if client is not None:
             async with parts.worker(settings, client=client):
-                await keep_schedules(client, task_queue=settings.temporal_task_queue, stop=stop)
+                queues = {"task_queue": settings.temporal_task_queue, "portal_task_queue": settings.portal_task_queue}
+                await keep_schedules(client, **queues, stop=stop)
                 await stop.wait()
     finally:
         relaying.cancel()
@@ -279,6 +299,12 @@ def _links(settings: Settings) -> Links:
         exception=lambda exception_id: f"{base}/v1/exceptions/{quote(exception_id)}",
         workflow=lambda name: f"{ui}/{quote(name)}",
     )
+
+
+def _evidence(settings: Settings) -> Callable[[str], str]:
+    """Where the evidence of a fulfilment is listed."""
+    base = f"{settings.public_url.rstrip('/')}/v1/fulfilments"
+    return lambda fulfilment: f"{base}/{quote(fulfilment)}/evidence"
 
 
 def _stock_links(settings: Settings) -> StockLinks:

@@ -75,10 +75,10 @@ class OrderMail:
 
 @dataclass(frozen=True)
 class OperatorMail:
-    """An e-mail to the operators: an order needs a decision.
+    """An e-mail to the operators: an order needs a decision, or a portal somebody's care.
 
-    ``order_url`` is its page in the console, ``exception_url`` the exception in the API, ``temporal_url`` the workflow
-    in Temporal's UI.
+    ``number`` is the order's, or the portal's name. ``order_url`` is the order's page in the console, ``exception_url``
+    the exception in the API, ``temporal_url`` the workflow in Temporal's UI; a portal has neither page nor workflow.
     """
 
     shop_name: str
@@ -87,9 +87,9 @@ class OperatorMail:
     reason: str
     actions: tuple[Action, ...]
     opened_at: datetime
-    order_url: str
+    order_url: str | None
     exception_url: str
-    temporal_url: str
+    temporal_url: str | None
     fulfilment: str | None = None
 
 

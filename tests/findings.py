@@ -36,7 +36,13 @@ class Findings:
     # --- what became of it -------------------------------------------------------------------------------------------
 
     async def until(
-        self, order: str, status: OrderStatus | None = None, *, waiting: str | None = None, closed: bool | None = None
+        self,
+        order: str,
+        status: OrderStatus | None = None,
+        *,
+        waiting: str | None = None,
+        closed: bool | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> Row[Any]:
         """The order's record, once it has this status, a waiting sentence with these words, or is closed."""
 
@@ -46,23 +52,23 @@ class Findings:
             return row if right and (closed is None or (row.closed_at is not None) is closed) else None
 
         wanted = " ".join(str(w) for w in (status, waiting, "closed" if closed else None) if w)
-        found: Row[Any] = await self._until(so, lambda: self._story(order, wanted))
+        found: Row[Any] = await self._until(so, lambda: self._story(order, wanted), patience)
         return found
 
-    async def closed(self, order: str, status: OrderStatus) -> Row[Any]:
+    async def closed(self, order: str, status: OrderStatus, *, patience: float = PATIENCE_SECONDS) -> Row[Any]:
         """The order's record once it has closed, and its workflow has ended; it must have ended so."""
-        row = await self.until(order, closed=True)
+        row = await self.until(order, closed=True, patience=patience)
         assert row.status == status, await self._story(order, status)
         await asyncio.wait_for(self.handle(order).result(), PATIENCE_SECONDS)
         return row
 
-    async def exception(self, order: str, kind: ExceptionKind) -> Row[Any]:
+    async def exception(self, order: str, kind: ExceptionKind, *, patience: float = PATIENCE_SECONDS) -> Row[Any]:
         """The order's open exception of this kind, once there is one."""
 
         async def there() -> Row[Any] | None:
             return next((e for e in await self.exceptions(order) if (e.kind, e.status) == (kind, "open")), None)
 
-        found: Row[Any] = await self._until(there, lambda: self._story(order, f"an exception {kind}"))
+        found: Row[Any] = await self._until(there, lambda: self._story(order, f"an exception {kind}"), patience)
         return found
 
     async def record(self, order: str) -> Row[Any]:
@@ -251,8 +257,13 @@ class Findings:
         found: list[dict[str, Any]] = response.raise_for_status().json()["data"]
         return found
 
-    async def _until(self, so: Callable[[], Awaitable[Any]], story: Callable[[], Awaitable[str]]) -> Any:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+    async def _until(
+        self,
+        so: Callable[[], Awaitable[Any]],
+        story: Callable[[], Awaitable[str]],
+        patience: float = PATIENCE_SECONDS,
+    ) -> Any:
+        deadline = time.monotonic() + patience
         while not (found := await so()):
             assert time.monotonic() < deadline, await story()
             await asyncio.sleep(_LOOK_EVERY)

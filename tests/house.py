@@ -31,8 +31,7 @@ from tests.ground import Ground
 from tests.street import EASYPOST_KEY, EASYPOST_SECRET, KEY_RING_SETTING, STRIPE_KEY, STRIPE_SECRET, Street
 from workflows.gateway import OrderGateway
 
-_MOST_SECONDS = 120
-"""in which time must have passed for an order"""
+_MOST_SECONDS = 120  # in which time must have passed for an order
 _PLACES = {
     "EAST": {"street1": "417 Montgomery St", "city": "San Francisco", "state": "CA", "postal_code": "94104"},
     "WEST": {"street1": "179 N Harbor Dr", "city": "Redondo Beach", "state": "CA", "postal_code": "90277"},
@@ -395,4 +394,7 @@ def _settings(street: Street, database_url: str) -> Settings:
         # Every timer that time passes over costs a second, so nobody asks more often than a test needs.
         check_payment_every=timedelta(hours=12),
         check_carrier_every=timedelta(days=3),
+        portal_task_queue=f"portals-{uuid.uuid4().hex[:8]}",
+        check_portal_every=timedelta(seconds=1),
+        portal_patience=timedelta(seconds=3),
     )

@@ -43,6 +43,7 @@ from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, workflow_id
+from domain.portals import TakeOver
 from domain.promises import promised_to
 from domain.rejections import Rejection
 from workflows.orders import attributes
@@ -171,6 +172,10 @@ class OrderGateway:
     async def change(self, order_id: str, change: OrderChange, *, key: str) -> Answer:
         """Change what was placed. Raises OrderMoved or another Conflict, InvalidChange, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.change, change, key)
+
+    async def take_over(self, order_id: str, wish: TakeOver, *, key: str) -> Answer:
+        """Enter what a person has ordered with a supplier. Raises Conflict, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.take_over, wish, key)
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         """Decide an exception. Raises Conflict, TooLate, NotFound, Unavailable."""

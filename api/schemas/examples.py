@@ -76,6 +76,8 @@ _FULFILMENT_VIEW: dict[str, Any] = {
     "status": "labelled",
     "handed_over_at": None,
     "delivered_at": None,
+    "portal": None,
+    "supplier_orders": [],
     "lines": [{"line": 1, "sku": "COF-KETTLE-09", "quantity": 1}],
     "parcels": [
         {
@@ -100,6 +102,7 @@ _FULFILMENT_VIEW: dict[str, Any] = {
         "hand_over": f"/v1/fulfilments/{FULFILMENT_ID}/hand-over",
         "reject": f"/v1/fulfilments/{FULFILMENT_ID}/reject",
         "label": f"/v1/fulfilments/{FULFILMENT_ID}/label",
+        "evidence": f"/v1/fulfilments/{FULFILMENT_ID}/evidence",
     },
 }
 
@@ -189,6 +192,7 @@ ORDER: dict[str, Any] = {
             "kind": "placed",
             "text": "The order was accepted from webshop.",
             "actor": "api:shop",
+            "link": None,
         }
     ],
     "placed_at": _PLACED,

@@ -34,8 +34,8 @@ class ExceptionOut(Output):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXCEPTION]})
 
     id: str
-    order_id: str
-    order_number: str
+    order_id: str | None = Field(description="Null where it is about a portal, which `facts` names.")
+    order_number: str | None
     fulfilment_id: str | None
     kind: ExceptionKind
     reason: str

@@ -1,11 +1,11 @@
 """Supplier portals, and the evidence of visits to them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import Input, Note, Output
+from api.schemas.base import Input, Note, Output, Word
 from domain.portals import EvidenceKind
 
 _PORTAL: dict[str, Any] = {
@@ -17,6 +17,7 @@ _PORTAL: dict[str, Any] = {
     "missing": 'button "Place order"',
     "changed_by": "waybill",
     "visited_at": "2024-05-02T07:12:09Z",
+    "attended_at": "2024-05-02T08:03:10Z",
 }
 _PIECE: dict[str, Any] = {
     "id": "6a1c6b1f4c1e4c55a6b7a2d0a8f3b0f1",
@@ -47,6 +48,7 @@ class PortalOut(Output):
     missing: str | None = Field(description="What that page did not have.")
     changed_by: str | None = Field(description="Who paused or resumed it last.")
     visited_at: datetime | None = Field(description="When a job last went through.")
+    attended_at: datetime | None = Field(description="When a worker that has been given it last said so.")
 
 
 class PortalListOut(Output):
@@ -64,6 +66,14 @@ class PauseIn(Input):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "They move to another system today."}]})
 
     reason: Note = Field(min_length=1)
+
+
+class TakeOverIn(Input):
+    """What a person has ordered with a supplier."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"number": "NG-100017"}]})
+
+    number: Annotated[Word, Field(min_length=1, max_length=64)] = Field(description="The supplier's number of it.")
 
 
 class EvidenceOut(Output):

@@ -12,6 +12,7 @@ from domain.exceptions import Action, ExceptionKind, ExceptionStatus
 from domain.notifications import NoticeKind, NotificationStatus
 from domain.orders import OrderStatus
 from domain.payments import PaymentStatus
+from domain.portals import PortalStage, PortalStatus
 from domain.promises import Standing
 from domain.shipments import FulfilmentStatus, TrackingStatus
 from domain.stock_queues import QueueName
@@ -224,12 +225,26 @@ class FulfilmentLineOut(Output):
     quantity: int
 
 
+class SupplierOrderOut(Output):
+    """An order with a supplier, in his portal."""
+
+    reference: str = Field(description="Ours, under which it is found there.")
+    stage: PortalStage
+    number: str | None = Field(description="The supplier's; null until it is placed.")
+    status: PortalStatus | None = Field(description="What the portal said last.")
+    carrier: str | None
+    tracking_code: str | None
+    detail: str | None = Field(description="Why it was refused, or which fields differ.")
+    checked_at: datetime | None = Field(description="When the portal was last asked.")
+
+
 class FulfilmentLinksOut(Output):
-    """What can be done with a fulfilment."""
+    """What can be done with a fulfilment, and what was seen of it in a portal."""
 
     hand_over: str
     label: str
     reject: str
+    evidence: str
 
 
 class FulfilmentOut(Output):
@@ -241,6 +256,8 @@ class FulfilmentOut(Output):
     status: FulfilmentStatus
     handed_over_at: datetime | None
     delivered_at: datetime | None
+    portal: str | None = Field(description="The supplier's portal in which it is ordered; null where we pack it.")
+    supplier_orders: list[SupplierOrderOut] = Field(description="Oldest first; several where it was ordered anew.")
     lines: list[FulfilmentLineOut]
     parcels: list[ParcelOut]
     links: FulfilmentLinksOut
@@ -276,6 +293,7 @@ class EntryOut(Output):
     kind: str
     text: str
     actor: str
+    link: str | None = Field(description="Where there is more to see of it, such as the pictures of a portal.")
 
 
 class OrderOut(Output):

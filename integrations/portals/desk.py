@@ -27,7 +27,7 @@ from integrations.errors import (
 )
 from integrations.portals.evidence import MAX_BYTES, Exhibit, Keep, unkept
 from integrations.portals.marks import Field, Mark, Sheet
-from integrations.portals.portal import Document
+from integrations.portals.portal import Document, Sighting
 
 _ALWAYS_MASKED = "input[type=password], input[autocomplete=one-time-code]"
 _HIDDEN = "•••"
@@ -79,15 +79,6 @@ class Manners:
     closers: Sequence[str] = ("Close",)
 
 
-@dataclass
-class Sighting:
-    """Whether a mark was there when a page was surveyed."""
-
-    step: str
-    mark: str
-    there: bool
-
-
 class Desk:
     """One page of one context. ``provider`` is the portal's name in errors; ``secrets`` are kept out of evidence."""
 
@@ -122,11 +113,15 @@ class Desk:
 
     # --- going and looking -------------------------------------------------------------------------------------------
 
-    async def go(self, url: str) -> None:
-        """Open an address. Raises Unreachable, OutcomeUnknown, ProviderDown or Throttled."""
+    async def go(self, url: str) -> bool:
+        """Open an address; False if the portal says that there is no such page.
+
+        Raises Unreachable, OutcomeUnknown, ProviderDown or Throttled.
+        """
         with self._translated():
             response = await self.page.goto(url, wait_until="domcontentloaded", timeout=self._pace.load * 1000)
         self._check(response)
+        return response is None or response.status != 404
 
     async def see(self, sheet: Sheet) -> None:
         """Make sure that ``sheet`` is on screen, whole. Raises PageChanged, SignedOut or ProviderDown."""

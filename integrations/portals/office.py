@@ -12,9 +12,9 @@ from integrations.errors import OutcomeUnknown, ProviderError, SignedOut
 from integrations.observing import Observe, observed, unobserved
 from integrations.portals.account import PortalAccount
 from integrations.portals.browser import Chromium
-from integrations.portals.desk import USUAL, Desk, Pace, Sighting
+from integrations.portals.desk import USUAL, Desk, Pace
 from integrations.portals.evidence import Keep, unkept
-from integrations.portals.portal import Portal
+from integrations.portals.portal import Portal, Sighting
 from integrations.portals.registry import adapter
 from integrations.portals.sessions import Sessions, State
 
@@ -70,8 +70,10 @@ class Office:
                         raise
             raise AssertionError("the second round returns or raises")
 
-    async def survey(self, portal: str, *, sku: str | None, keep: Keep = unkept) -> tuple[list[Sighting], str]:
-        """Look at every page that can be seen without ordering: what was there, and why it ended early, if it did.
+    async def survey(
+        self, portal: str, *, sku: str | None, keep: Keep = unkept
+    ) -> tuple[list[Sighting], ProviderError | None]:
+        """Fits `integrations.portals.portal.Surveys`: look at every page that can be seen without ordering.
 
         It logs in anew, so that the log-in is looked at as well.
         """
@@ -81,8 +83,8 @@ class Office:
                 await visitor.log_in()
                 await visitor.survey(sku)
         except ProviderError as error:
-            return sightings, str(error)
-        return sightings, ""
+            return sightings, error
+        return sightings, None
 
     async def _logged_in(self, account: PortalAccount, *, keep: Keep, on_step: Callable[[str], None]) -> State:
         async with self._sessions.lock(account.name):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from domain.portals import PortalOrder, PortalRequest
+from integrations.errors import ProviderError
 from integrations.portals.account import PortalAccount
 from integrations.portals.evidence import Keep
 
@@ -21,6 +22,15 @@ class Document:
     name: str
     media_type: str
     content: bytes
+
+
+@dataclass
+class Sighting:
+    """Whether a mark was there when a page was surveyed."""
+
+    step: str
+    mark: str
+    there: bool
 
 
 class Portal(Protocol):
@@ -57,6 +67,16 @@ class Portal(Protocol):
 
     async def survey(self, sku: str | None) -> None:
         """Walk through the pages and press nothing that orders or changes. With a ``sku`` up to the summary."""
+
+
+class Surveys(Protocol):
+    """Looks at portals without ordering."""
+
+    def account(self, portal: str) -> PortalAccount:
+        """As `Visits` has it."""
+
+    async def survey(self, portal: str, *, sku: str | None) -> tuple[list[Sighting], ProviderError | None]:
+        """What of the pages is there, and why the survey ended early, if it did."""
 
 
 class Visits(Protocol):

@@ -26,6 +26,7 @@ from domain.holds import Hold, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, Policy
+from domain.portals import TakeOver
 from domain.rejections import Rejection
 from domain.shipments import LabelFormat
 from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
@@ -93,6 +94,9 @@ class FakeGateway:
         if self.changes is not None:
             await self.changes(order_id, change)
         return answer
+
+    async def take_over(self, order_id: str, wish: TakeOver, *, key: str) -> Answer:
+        return self._answer(order_id, wish, key, OrderStatus.FULFILLING)
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
         return self._answer(order_id, resolution, key, OrderStatus.FULFILLING)

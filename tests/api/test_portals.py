@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from db import evidence, portals, shipments
+from db import evidence, exceptions, portals, shipments
+from domain.errors import Conflict
 from domain.identity import Scope
+from domain.portals import TakeOver
 from tests.api.conftest import Api
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -149,3 +152,47 @@ async def test_a_type_that_a_portal_made_up_is_not_repeated(api: Api) -> None:
     await keep(api, ours, 1, kind="document", media_type="text/x-evil")
     piece = await api.http.get(f"/v1/fulfilments/{ours}/evidence/p1")
     assert piece.headers["content-type"] == "application/octet-stream"
+
+
+async def at_portal(api: Api) -> str:
+    part = await fulfilment(api)
+    async with api.database.transaction() as connection:
+        await connection.execute(text("UPDATE fulfilments SET portal = 'northgate'"))
+    return part
+
+
+async def test_what_a_person_has_ordered_reaches_the_order(api: Api) -> None:
+    part = await at_portal(api)
+    path = f"/v1/fulfilments/{part}/supplier-order"
+    assert (await api.http.post(path, json={"number": "NG-17"})).status_code == 200
+    ((_, wish, key),) = api.gateway.asked
+    assert (wish, key) == (TakeOver(part, "NG-17", "api:test shop"), f"take-over:{part}:NG-17")
+    api.gateway.refusals.append(Conflict("It is ordered at northgate already, as NG-1."))
+    refused = await api.http.post(path, json={"number": "NG-18"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert (await api.http.post(path, json={"number": ""})).status_code == 422
+
+
+async def test_what_a_warehouse_packs_is_not_ordered_by_hand(api: Api) -> None:
+    part = await fulfilment(api)
+    response = await api.http.post(f"/v1/fulfilments/{part}/supplier-order", json={"number": "NG-17"})
+    assert response.status_code == 409 and "its warehouse packs it" in response.json()["detail"]
+
+
+async def test_an_exception_about_a_portal_has_no_order(api: Api) -> None:
+    row: dict[str, Any] = {
+        "id": "e-1",
+        "order_id": None,
+        "kind": "portal_paused",
+        "reason": "The portal northgate is paused.",
+        "actions": [],
+        "facts": {"portal": "northgate"},
+        "opened_at": NOON,
+    }
+    async with api.database.transaction() as connection:
+        await exceptions.open_exception(connection, row)
+    (item,) = (await api.http.get("/v1/exceptions")).json()["items"]
+    assert (item["order_id"], item["order_number"], item["facts"]) == (None, None, {"portal": "northgate"})
+    assert (await api.http.get("/v1/exceptions/e-1")).json() == item
+    refused = await api.http.post("/v1/exceptions/e-1/resolve", json={"action": "retry"})
+    assert refused.status_code == 409

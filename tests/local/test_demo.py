@@ -12,6 +12,7 @@ from local.demo import Result, clear, wanted_orders
 from local.demo_stories import Story, demo_orders, told
 from local.processes import LocalError
 from local.stack import hold
+from local.supplier import SUPPLIED
 
 PLACED = datetime(2024, 2, 29, 12, tzinfo=UTC)
 
@@ -93,13 +94,27 @@ def test_in_every_twenty_orders_one_is_split_and_one_rejected() -> None:
 
 def test_the_story_of_an_order_is_told_by_its_fulfilments() -> None:
     def parts(*of: tuple[str, str], kind: str = "placed") -> dict[str, object]:
-        fulfilments = [{"warehouse": warehouse, "status": status} for warehouse, status in of]
+        bare: dict[str, object] = {"portal": None, "supplier_orders": []}
+        fulfilments = [{"warehouse": warehouse, "status": status, **bare} for warehouse, status in of]
         return {"fulfilments": fulfilments, "timeline": [{"kind": kind}]}
 
     assert told(parts(("EDI", "delivered"))) == ""
     assert told(parts(("EDI", "delivered"), ("RNO", "delivered"))) == "split: EDI + RNO"
     assert told(parts(("EDI", "rejected"), ("RNO", "shipped"))) == "EDI rejected: RNO"
     assert told(parts(("EDI", "delivered"), kind="backordered")) == "backordered: EDI"
+
+
+def test_an_order_of_a_supplier_is_told_by_his_number() -> None:
+    part = {"warehouse": "NGT", "status": "delivered", "portal": "northgate", "supplier_orders": [{"number": "NG-1"}]}
+    assert told({"fulfilments": [part], "timeline": []}) == "northgate NG-1: NGT"
+
+
+def test_without_a_supplier_no_order_is_his() -> None:
+    alone, with_him = (list(demo_orders(20, batch="b", supplied=supplied)) for supplied in (False, True))
+    assert Story.SUPPLIED not in {order.story for order in alone}
+    (his,) = [order for order in with_him if order.story is Story.SUPPLIED]
+    assert SUPPLIED.sku in {line["sku"] for line in his.body["lines"]}
+    assert [a.body for a, b in zip(alone, with_him, strict=True) if a.body != b.body] != []
 
 
 def test_the_last_line_is_json() -> None:

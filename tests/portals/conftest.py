@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from integrations.portals.browser import Chromium, find_chromium
-from integrations.portals.desk import Pace
 from integrations.portals.office import Office
 from integrations.portals.sessions import Sessions
 from tests.activities.world import database, shop_url, world
+from tests.ground import Ground
+from tests.house import open_house
+from tests.portals.trade import QUICK, Trade, open_trade
+from tests.street import Street
 from tests.supplier import Supplier, open_supplier
 
 __all__ = ["database", "shop_url", "world"]
@@ -22,11 +25,15 @@ DAILY = frozenset(
         "test_an_unreadable_answer_after_the_deed_is_looked_up",
         "test_what_was_ordered_before_is_found_and_not_ordered_again",
         "test_a_cancelled_order_is_cancelled_at_the_portal_and_cannot_come_back",
+        "test_an_order_goes_through_the_portal_to_the_door",
+        "test_a_paused_portal_holds_its_orders_and_resuming_continues_them",
+        "test_without_a_worker_the_order_says_so_and_is_cancelled_without_one",
+        "test_a_portal_of_which_parts_are_missing_is_paused_and_people_are_told",
+        "test_a_person_orders_by_hand_while_the_portal_is_paused",
         "test_a_check_names_every_part_that_is_there_and_every_one_that_is_not",
     }
 )
 """what every run looks at; a job in a browser takes seconds, and the others are left to `make fuzz`"""
-QUICK = Pace(load=20, appear=1, act=6)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,6 +70,13 @@ async def chromium() -> AsyncIterator[Chromium]:
 def office(chromium: Chromium, supplier: Supplier) -> Office:
     """Visits to the portal, with a log-in of this test's own."""
     return Office(chromium, [supplier.account], Sessions(), pace=QUICK)
+
+
+@pytest.fixture
+async def trade(street: Street, ground: Ground, chromium: Chromium) -> AsyncIterator[Trade]:
+    """A house with a supplier; no worker of portals yet."""
+    async with open_house(street, ground) as house, open_trade(house, chromium) as trade:
+        yield trade
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ from integrations.portals.browser import Chromium
 from integrations.portals.office import Office
 from integrations.portals.sessions import Sessions
 from tests.activities.world import World
-from tests.portals.conftest import QUICK
 from tests.portals.errands import place_step
+from tests.portals.trade import QUICK
 from tests.supplier import Supplier, needs_chromium
 
 pytestmark = needs_chromium

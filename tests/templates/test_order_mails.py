@@ -188,7 +188,16 @@ def test_operators_learn_what_happened_and_what_they_can_decide(templates: Templ
         assert "Try the step again." in body
         assert "Go on without this step." not in body
         for url in (operator_mail().order_url, operator_mail().exception_url, operator_mail().temporal_url):
-            assert url in body
+            assert url is not None and url in body
+
+
+def test_of_a_portal_operators_are_told_without_an_order(templates: Templates) -> None:
+    told = replace(operator_mail(), kind=ExceptionKind.PORTAL_PAUSED, number="northgate", actions=(), fulfilment=None)
+    made = templates.operator_mail(replace(told, order_url=None, temporal_url=None))
+    assert made.subject == "northgate needs a look: A supplier's portal is paused"
+    for body in (made.text, made.html):
+        assert "Portal" in body and "Its orders go on by themselves" in body
+        assert operator_mail().exception_url in body and "None" not in body
 
 
 def test_where_nothing_can_be_decided_the_operators_are_asked_for_nothing(templates: Templates) -> None:
@@ -198,7 +207,7 @@ def test_where_nothing_can_be_decided_the_operators_are_asked_for_nothing(templa
         assert "There is nothing to decide." in body
         assert "What you can decide" not in body
         assert "until somebody decides" not in body
-        assert operator_mail().temporal_url in body
+        assert str(operator_mail().temporal_url) in body
 
 
 @pytest.mark.parametrize("kind", ExceptionKind)

@@ -13,7 +13,9 @@ from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
 from domain.rejections import RejectedLine, RejectionReason
 from domain.transfers import workflow_id
+from integrations.portals.browser import Chromium, find_chromium
 from tests.house import House
+from tests.portals.trade import open_trade
 
 Story = Callable[[House], Awaitable[str]]
 """tells its story; the id of the order, or of the workflow where it is no order's"""
@@ -268,10 +270,41 @@ async def _change(house: House, order: str, **edits: Any) -> None:
     (await house.http.post(f"/v1/orders/{order}/changes", json=body)).raise_for_status()
 
 
+async def supplied(house: House) -> str:
+    """Ordered at a supplier's portal, which was paused at first and refuses once, then shipped and delivered."""
+    async with Chromium(find_chromium(), sandbox=False) as chromium, open_trade(house, chromium) as trade:
+        await trade.stocked()
+        await trade.supplier.turn(out_of_stock=["MUG-01"])
+        await trade.pause()
+        await trade.open()
+        order = await house.place({"MUG-01": 2})
+        await house.until(order, waiting="northgate to be resumed")
+        await trade.resume()
+        await house.exception(order, ExceptionKind.PORTAL_REFUSED, patience=60)
+        await trade.supplier.turn(out_of_stock=[])
+        await house.resolve(order, ExceptionKind.PORTAL_REFUSED, Action.RETRY)
+        await trade.ordered(order)
+        await trade.to_the_door(order)
+    return order
+
+
+async def withdrawn(house: House) -> str:
+    """Waited for a worker of portals, was ordered, and cancelled in the portal."""
+    async with Chromium(find_chromium(), sandbox=False) as chromium, open_trade(house, chromium) as trade:
+        await trade.stocked()
+        order = await house.place({"MUG-01": 1})
+        await house.until(order, waiting="a worker of portals to visit northgate")
+        await trade.open()
+        await trade.ordered(order)
+        await house.cancel(order)
+        await house.closed(order, OrderStatus.CANCELLED, patience=60)
+    return order
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
-        *(rejected, disputed, changed, transfer_received, transfer_late),
+        *(rejected, disputed, changed, supplied, withdrawn, transfer_received, transfer_late),
     )
 }

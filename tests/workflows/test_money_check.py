@@ -7,7 +7,7 @@ from tests.house import House
 
 
 async def test_a_comparison_by_hand_finds_a_refund_that_somebody_made_at_the_provider(house: House) -> None:
-    await ensure_schedules(house.client, task_queue=house.settings.temporal_task_queue)
+    await ensure_schedules(house.client, task_queue=house.settings.temporal_task_queue, portal_task_queue="portals")
     await house.receive("MUG", 10)
     order = await house.place()
     await house.labelled(order)

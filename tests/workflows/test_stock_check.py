@@ -33,8 +33,10 @@ async def test_the_check_looks_at_every_level_and_tells_the_operators_of_a_drift
 
 async def test_the_schedule_is_created_once_and_never_overlaps(house: House) -> None:
     queue = house.settings.temporal_task_queue
-    made = await asyncio.gather(*(ensure_schedules(house.client, task_queue=queue) for _ in range(3)))
-    assert sum(made) == 2
+    made = await asyncio.gather(
+        *(ensure_schedules(house.client, task_queue=queue, portal_task_queue="portals") for _ in range(3))
+    )
+    assert sum(made) == 3
     handle = house.client.get_schedule_handle(stock_check_id(queue))
     kept = (await handle.describe()).schedule
     assert kept.policy.overlap is ScheduleOverlapPolicy.SKIP

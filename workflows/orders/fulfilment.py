@@ -22,6 +22,7 @@ from workflows.orders.holds import Holds
 from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.outside import Outside
 from workflows.orders.payment import PaymentRun
+from workflows.orders.portal_calls import PortalCalls
 from workflows.orders.recall import Recall
 from workflows.orders.rejection import RejectionRun, Rerouting
 
@@ -38,6 +39,7 @@ class Team:
     holds: Holds
     rerouting: Rerouting
     changes: ChangeRun
+    calls: PortalCalls
     on_left: Callable[["FulfilmentRun"], None]
 
 

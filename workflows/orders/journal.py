@@ -113,15 +113,18 @@ class Journal:
         """Give the order a search attribute; it is written with the next `publish`."""
         self._findable[update.key.name] = update
 
-    def note(self, kind: str, text: str, *, actor: str = "waybill", once: str | None = None) -> None:
+    def note(
+        self, kind: str, text: str, *, actor: str = "waybill", once: str | None = None, link: str | None = None
+    ) -> None:
         """Add a line to the timeline; it is written with the next `publish`.
 
-        ``once`` names what can happen once only, so that a run which starts anew does not tell it again.
+        ``once`` names what can happen once only, so that a run which starts anew does not tell it again. ``link`` leads
+        to more of it.
         """
         key = f"{int(workflow.now().timestamp() * 1000):013d}-{len(self._lines) + 1:04d}"
-        entry = Entry(once or key, workflow.now(), kind, text, actor)
+        entry = Entry(once or key, workflow.now(), kind, text, actor, link)
         self._entries.append(entry)
-        self.show(text)
+        self.show(f"{text} [More]({link})" if link else text)
 
     def show(self, text: str) -> None:
         """Add a line to what the Temporal UI shows. The step that it tells of has written its own entry."""
@@ -282,6 +285,7 @@ _ACTS_FIRST = (
     Party.WAREHOUSE,
     Party.PAYMENT_PROVIDER,
     Party.WAYBILL,
+    Party.SUPPLIER,
     Party.CARRIER,
     Party.NOBODY,
 )

@@ -60,7 +60,7 @@ class Outside:
         except ActivityError as error:
             if error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:
                 return _refusal(error)
-            reason = _failure(error)
+            reason = failure_of(error)
         until = workflow.now() + PATIENCE
         self._journal.hold_up(summary, f"an answer to “{summary}” ({reason})", on, until=until)
         await self._journal.publish()
@@ -105,11 +105,12 @@ def _refusal(error: ActivityError) -> Refusal:
     if isinstance(error.cause, ApplicationError):
         return Refusal(error.cause.type or "ApplicationError", error.cause.message)
     if isinstance(error.cause, ActivityTimedOut):
-        return Refusal("Timeout", f"it did not succeed within {PATIENCE}; the last failure was: {_failure(error)}")
+        return Refusal("Timeout", f"it did not succeed within {PATIENCE}; the last failure was: {failure_of(error)}")
     raise error
 
 
-def _failure(error: ActivityError) -> str:
+def failure_of(error: ActivityError) -> str:
+    """Why an activity failed last, fit for an operator."""
     cause: BaseException | None = error.cause
     if isinstance(cause, ActivityTimedOut) and cause.cause is not None:
         cause = cause.cause

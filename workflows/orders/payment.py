@@ -101,6 +101,18 @@ class PaymentRun:
             self._journal.move_to(OrderStatus.AWAITING_PAYMENT)
             await self.inspect()
 
+    def told_of_dispute(self, disputed: bool) -> bool:
+        """What has begun goes on; nothing more leaves before a person has decided. Whether that is news."""
+        if disputed is self.disputed:
+            return False
+        self.disputed = disputed
+        if disputed:
+            what = "a decision about the payment, which the customer's bank disputes"
+            self._journal.hold_up("dispute", what, Party.OPERATOR)
+        else:
+            self._journal.let_go("dispute")
+        return True
+
     async def undisputed(self, *, unless: Callable[[], bool]) -> None:
         """Wait as long as a dispute waits for a person's decision."""
         if self.disputed:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from temporalio import workflow
 
@@ -182,11 +183,12 @@ class RejectionRun:
         name = f"parcel {self.planned.number}"
         self._journal.wait_for(f"{name} to be taken back", Party.WAYBILL, part=self.planned.id)
         await self._journal.publish()
-        if await self._recall.fulfilment(self.planned.id):
-            self.refuse(f"The carrier has {name} already; it has left.")
+        left = await self._recall.fulfilment(self.planned.id)
+        if left is not None:
+            self.refuse(left)
             return False
         kept = await self._rerouting.reject(rejection, self.planned.number)
-        self.planned = PlannedFulfilment(self.planned.id, self.planned.number, self.planned.warehouse, kept)
+        self.planned = replace(self.planned, allocations=kept)
         self.done = not kept
         self._wished = None  # nothing is awaited after this, until the fulfilment knows that it has no label
         return True

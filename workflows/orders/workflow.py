@@ -14,9 +14,9 @@ from domain.holds import Hold, ReleaseHold
 from domain.inbox import EventTopic, Wake
 from domain.notifications import NoticeKind
 from domain.orders import ENDED, Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder
+from domain.portals import TakeOver
 from domain.rejections import Rejection
 from domain.stock import Plan, PlannedFulfilment
-from domain.waiting import Party
 from workflows.orders import attributes
 from workflows.orders.changes import ChangeRefused, ChangeRun
 from workflows.orders.desk import Desk, HandOverRefused, OrderStopped
@@ -28,6 +28,8 @@ from workflows.orders.notices import Notices
 from workflows.orders.outside import Outside
 from workflows.orders.parcel import ParcelRun
 from workflows.orders.payment import PaymentRun
+from workflows.orders.portal import PortalRun, TakeOverRefused
+from workflows.orders.portal_calls import PortalCalls
 from workflows.orders.recall import Recall
 from workflows.orders.rejection import RejectionRefused, Rerouting
 from workflows.orders.reservation import ReservationRun, fulfilments_of
@@ -57,7 +59,8 @@ class OrderWorkflow:
         self._outside = Outside(self._journal)
         self._reservation = ReservationRun(self._journal, self._desk, self._tell)
         self._payment = PaymentRun(self._journal, self._desk, self._outside, self._reservation)
-        self._recall = Recall(self._journal, self._desk, self._outside)
+        self._calls = PortalCalls(self._journal)
+        self._recall = Recall(self._journal, self._desk, self._outside, self._calls)
         self._holds = Holds(self._journal)
         self._changes = ChangeRun(
             self._journal, self._desk, self._payment, self._recall, self._shipping, self._verify_address
@@ -72,6 +75,7 @@ class OrderWorkflow:
             self._holds,
             self._rerouting,
             self._changes,
+            self._calls,
             self._shipped,
         )
         self._fulfilments: dict[str, FulfilmentRun] = {}
@@ -124,7 +128,8 @@ class OrderWorkflow:
         self._journal.no_longer_waits()
 
     def _add(self, planned: PlannedFulfilment) -> None:
-        self._fulfilments[planned.id] = ParcelRun(planned, self._team)
+        kind = ParcelRun if planned.portal is None else PortalRun
+        self._fulfilments[planned.id] = kind(planned, self._team)
 
     def _warehouses(self) -> list[str]:
         ships = (run.planned.warehouse for run in self._shipping().values())
@@ -320,6 +325,27 @@ class OrderWorkflow:
             raise ApplicationError(refusal[1], type=refusal[0])
 
     @workflow.update
+    async def take_over(self, wish: TakeOver) -> Answer:
+        """Note that a person has ordered a fulfilment with its supplier, and under which number."""
+        run = self._fulfilments[wish.fulfilment_id]
+        if isinstance(run, PortalRun):
+            try:
+                await run.take_over(wish)
+            except TakeOverRefused as refused:
+                raise ApplicationError(str(refused), type="too_late") from None
+        return self._answer()
+
+    @take_over.validator
+    def _may_take_over(self, wish: TakeOver) -> None:
+        run = self._fulfilments.get(wish.fulfilment_id)
+        if not isinstance(run, PortalRun):
+            raise ApplicationError("The order has no such fulfilment at a supplier's portal.", type="too_early")
+        if self._desk.cancel_wished:
+            raise ApplicationError("The order is being cancelled: it must not be ordered.", type="too_late")
+        if (refusal := run.refusal(wish)) is not None:
+            raise ApplicationError(refusal, type="conflict")
+
+    @workflow.update
     async def resolve(self, resolution: Resolution) -> Answer:
         """Take a person's decision about an open exception."""
         if resolution.action is Action.CANCEL:  # at once, so that no hand-over comes between
@@ -343,22 +369,11 @@ class OrderWorkflow:
             self._payment.news = True
             return
         if wake.topic is EventTopic.DISPUTE:
-            self._told_of_dispute(wake.disputed)
+            if self._payment.told_of_dispute(wake.disputed):
+                self._background.append(asyncio.create_task(self._journal.publish()))
             return
         for run in self._fulfilments.values():
             run.wake(wake)
-
-    def _told_of_dispute(self, disputed: bool) -> None:
-        """What has begun goes on; nothing more leaves before a person has decided."""
-        if disputed is self._payment.disputed:
-            return
-        self._payment.disputed = disputed
-        if disputed:
-            what = "a decision about the payment, which the customer's bank disputes"
-            self._journal.hold_up("dispute", what, Party.OPERATOR)
-        else:
-            self._journal.let_go("dispute")
-        self._background.append(asyncio.create_task(self._journal.publish()))
 
     @workflow.signal
     def stock_arrived(self) -> None:

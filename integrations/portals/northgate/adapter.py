@@ -122,7 +122,8 @@ class Northgate:
         await self._desk.press(at.VERIFY)
 
     async def _open(self, number: str) -> None:
-        await self._desk.go(f"{self._url}/orders/{number}")
+        if not await self._desk.go(f"{self._url}/orders/{number}"):
+            raise Rejected(self._account.name, f"it has no order {number}", status=404, code="no_order")
         await self._desk.see(at.order_sheet(number))
 
     async def _fill_in(self, request: PortalRequest) -> None:

@@ -1,0 +1,1 @@
+"""Workflows of portals beside orders."""
