@@ -47,7 +47,7 @@ WritesFulfilments = Annotated[Caller, Security(caller, scopes=[Scope.FULFILMENTS
 ReadsExceptions = Annotated[Caller, Security(caller, scopes=[Scope.EXCEPTIONS_READ])]
 WritesExceptions = Annotated[Caller, Security(caller, scopes=[Scope.EXCEPTIONS_WRITE])]
 WritesHolds = Annotated[Caller, Security(caller, scopes=[Scope.HOLDS_WRITE])]
-WritesHoldRules = Annotated[Caller, Security(caller, scopes=[Scope.RULES_WRITE])]
+WritesRules = Annotated[Caller, Security(caller, scopes=[Scope.RULES_WRITE])]
 ReadsCatalogue = Annotated[Caller, Security(caller, scopes=[Scope.CATALOGUE_READ])]
 WritesCatalogue = Annotated[Caller, Security(caller, scopes=[Scope.CATALOGUE_WRITE])]
 ReadsStock = Annotated[Caller, Security(caller, scopes=[Scope.STOCK_READ])]

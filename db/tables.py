@@ -19,6 +19,7 @@ from db.portals import PortalOrderRecord, PortalRecord
 from db.refunds import Refund
 from db.rejections import RejectionLine, RejectionRecord
 from db.restores import Restore
+from db.return_rules import ReturnRuleVersion
 from db.routing import LabelCost, PostalRegion, Routed, RoutingDecision, RuleSetRecord
 from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
 from db.stock import Movement, Reservation, Sale, StockLevel
@@ -61,6 +62,7 @@ __all__ = [
     "RejectionRecord",
     "Reservation",
     "Restore",
+    "ReturnRuleVersion",
     "Routed",
     "RoutingDecision",
     "RuleSetRecord",
