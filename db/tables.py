@@ -20,6 +20,7 @@ from db.refunds import Refund
 from db.rejections import RejectionLine, RejectionRecord
 from db.restores import Restore
 from db.return_rules import ReturnRuleVersion
+from db.returns import Return, ReturnEvent, ReturnLine
 from db.routing import LabelCost, PostalRegion, Routed, RoutingDecision, RuleSetRecord
 from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
 from db.stock import Movement, Reservation, Sale, StockLevel
@@ -62,6 +63,9 @@ __all__ = [
     "RejectionRecord",
     "Reservation",
     "Restore",
+    "Return",
+    "ReturnEvent",
+    "ReturnLine",
     "ReturnRuleVersion",
     "Routed",
     "RoutingDecision",

@@ -20,6 +20,8 @@ from activities.orders import OrderRecords
 from activities.payments import Payments
 from activities.refunds import Refunds
 from activities.rejections import Rejections
+from activities.return_sweep import ReturnSweep
+from activities.returns import Returns
 from activities.shipments import Shipments
 from activities.stock import StockKeeper
 from activities.stock_check import StockCheck
@@ -47,6 +49,8 @@ from workflows.money.check import MoneyCheckWorkflow
 from workflows.money.gateway import MoneyGateway
 from workflows.money.refund import RefundWorkflow
 from workflows.orders.workflow import OrderWorkflow
+from workflows.returns.gateway import ReturnGateway
+from workflows.returns.workflow import ReturnWorkflow
 from workflows.stock.check import StockCheckWorkflow
 from workflows.stock.gateway import TransferGateway
 from workflows.stock.transfer import TransferWorkflow
@@ -66,6 +70,7 @@ class Crew:
     rejections: Rejections
     stock_check: StockCheck
     transfers: Transfers
+    returns: Returns
     money_checks: MoneyChecks
     payments: Payments
     refunds: Refunds
@@ -80,7 +85,10 @@ class Crew:
         return Worker(
             client or self.client,
             task_queue=settings.temporal_task_queue,
-            workflows=[OrderWorkflow, StockCheckWorkflow, TransferWorkflow, MoneyCheckWorkflow, RefundWorkflow],
+            workflows=[
+                *(OrderWorkflow, StockCheckWorkflow, TransferWorkflow, ReturnWorkflow),
+                *(MoneyCheckWorkflow, RefundWorkflow),
+            ],
             activities=[
                 self.orders.record,
                 self.stock.reserve,
@@ -90,6 +98,7 @@ class Crew:
                 self.rejections.reroute,
                 self.stock_check.check,
                 *self.transfers.activities,
+                *self.returns.activities,
                 self.money_checks.compare,
                 self.payments.authorise,
                 self.payments.inspect,
@@ -153,6 +162,7 @@ async def crew(
         more=(
             *_stock_chores(settings, database, outside, gateway, mailer, templates),
             *_transfer_chores(database, TransferGateway(client, task_queue=settings.temporal_task_queue)),
+            *_return_chores(database, ReturnGateway(client, task_queue=settings.temporal_task_queue)),
             Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
             Chore("sweep_evidence", 600.0, EvidenceSweep(database, settings.portal_evidence_kept).sweep),
         ),
@@ -166,6 +176,7 @@ async def crew(
         Rejections(database),
         StockCheck(database),
         Transfers(database),
+        Returns(database),
         MoneyChecks(database, outside.payments, gateway.wake),
         Payments(database, outside.payments),
         Refunds(database, outside.payments),
@@ -213,6 +224,14 @@ def _transfer_chores(database: Database, gateway: TransferGateway) -> tuple[Chor
     return (
         Chore("start_transfers", 2.0, sweep.start_accepted),
         Chore("transfer_roll_call", 60.0, sweep.call_roll),
+    )
+
+
+def _return_chores(database: Database, gateway: ReturnGateway) -> tuple[Chore, ...]:
+    sweep = ReturnSweep(database, gateway)
+    return (
+        Chore("start_returns", 2.0, sweep.start_accepted),
+        Chore("return_roll_call", 60.0, sweep.call_roll),
     )
 
 
