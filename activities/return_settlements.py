@@ -5,10 +5,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.orders import order_line
 from activities.refund_grants import ask_to_pay, given_before, grant, refundable
 from activities.return_records import Case
-from db import orders, payments
+from db import orders, payments, return_labels
 from domain.money import Money
 from domain.refunds import RefundRequest
 from domain.settlements import Settlement, settle
+from domain.shipments import SCANNED
 
 BY_RULE = "return rules"
 """who has refunds paid that need no person's word"""
@@ -43,4 +44,8 @@ async def give_back(connection: AsyncConnection, case: Case) -> tuple[Settlement
 
 
 async def _postage(connection: AsyncConnection, case: Case) -> Money | None:
-    return None
+    """The price of the label under which it came; None if it came without one."""
+    label = await return_labels.bought(connection, case.row.id)
+    if label is None or label.tracking_status not in SCANNED:
+        return None
+    return Money(label.price, label.currency)

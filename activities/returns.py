@@ -14,7 +14,7 @@ from activities.refunds import open_about
 from activities.refusals import Refusal, refusal_of
 from activities.return_records import Case, find_case, move, trouble, write
 from activities.return_settlements import give_back
-from db import exceptions, orders
+from db import exceptions, orders, return_labels
 from db import returns as records
 from db import stock as stock_records
 from db.base import Database
@@ -25,6 +25,7 @@ from domain.notifications import NoticeKind
 from domain.orders import derived_id
 from domain.return_units import Inspection, ReturnReceipt, Turn, give_up, inspect, receive
 from domain.returns import ENDED, ON_THE_WAY, LabelState, ReturnStatus, Standing
+from domain.shipments import SCANNED
 from domain.stock import MovementKind
 
 RECEIPT: TypeAdapter[ReturnReceipt] = TypeAdapter(ReturnReceipt)
@@ -94,7 +95,7 @@ class Returns:
         """All of them, for a worker."""
         return (
             *(self.approve, self.refuse, self.withdraw, self.expire, self.receive, self.inspect, self.settle),
-            *(self.decide, self.tell_late, self.told),
+            *(self.decide, self.tell_late, self.told, self.leave_label),
         )
 
     @activity.defn(name="approve_return")
@@ -199,9 +200,23 @@ class Returns:
             settlement, refund_id = await give_back(connection, case)
             event = _event("settled", step, f"It is settled: {settlement.words}.")
             values: dict[str, Any] = {"settlement": asdict(settlement), "refund_id": refund_id}
+            label = await return_labels.bought(connection, case.row.id)
+            if label is None or label.tracking_status not in SCANNED:  # it came without its label
+                values |= _unwanted(case)
             await move(connection, case, _S.CLOSED, event, letter=NoticeKind.RETURN_SETTLED, **values)
 
         return await self._once(step.return_id, pay_back)
+
+    @activity.defn(name="leave_return_label")
+    async def leave_label(self, step: Step) -> Outcome:
+        """Note that the carrier does not give a label's price back: that is all that is lost by it."""
+
+        async def leave(connection: AsyncConnection, case: Case) -> None:
+            if case.row.label == LabelState.UNWANTED:
+                event = _event("label kept", step, f"Its label could not be given back: {step.why}.")
+                await write(connection, case, {"label": LabelState.BOUGHT.value}, event)
+
+        return await self._once(step.return_id, leave)
 
     @activity.defn(name="decide_return")
     async def decide(self, step: Decide) -> Outcome:

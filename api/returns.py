@@ -29,13 +29,14 @@ from api.schemas.returns import (
     ReturnLineOut,
     ReturnListOut,
     ReturnOut,
+    ReturnParcelOut,
     ReturnReceiptIn,
     ReturnSummaryOut,
     ReturnWhyIn,
 )
 from api.services import Services, Wired
 from api.viewing import waiting_out
-from db import orders
+from db import orders, return_labels
 from db import returns as records
 from db.returns import ReturnFilter
 from domain.errors import Forbidden, NotFound, TooLate
@@ -305,7 +306,10 @@ async def _view(wired: Services, name: str) -> ReturnOut:
     async with wired.database.reading() as connection:
         lines = await records.lines(connection, row.id)
         events = await records.events(connection, row.id)
+        labels = await return_labels.of_return(connection, row.id)
+    parcel = next((label for label in labels if label.bought_at is not None), None)
     values = {
+        "parcel": parcel and ReturnParcelOut.model_validate(parcel),
         **_columns(row),
         "lines": [ReturnLineOut.model_validate({**vars(line), "line": line.number}) for line in lines],
         "events": [ReturnEventOut.model_validate(event) for event in events],

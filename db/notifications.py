@@ -61,7 +61,9 @@ _CONTENT = Statement(
         EXISTS (SELECT FROM stock_waits w WHERE w.order_id = o.id AND w.promised AND w.pre_order) AS pre_order,
         (SELECT r.amount FROM refunds r WHERE r.id = CAST(:refund AS text)) AS refund_amount,
         (SELECT jsonb_build_object('number', r.number, 'send_by', r.send_by, 'refusal', r.refusal,
-                'settlement', r.settlement, 'send_to', w.address, 'units', (
+                'settlement', r.settlement, 'send_to', w.address, 'label_url', (
+                    SELECT b.label_url FROM return_labels b WHERE b.return_id = r.id AND b.bought_at IS NOT NULL
+                        AND b.void_status IS NULL ORDER BY b.attempt DESC LIMIT 1), 'units', (
                     SELECT jsonb_agg(jsonb_build_object('name', l.name, 'quantity', n.quantity) ORDER BY n.number)
                     FROM return_lines n JOIN order_lines l ON l.order_id = r.order_id AND l.number = n.number
                     WHERE n.return_id = r.id))

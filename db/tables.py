@@ -19,6 +19,7 @@ from db.portals import PortalOrderRecord, PortalRecord
 from db.refunds import Refund
 from db.rejections import RejectionLine, RejectionRecord
 from db.restores import Restore
+from db.return_labels import ReturnLabel
 from db.return_rules import ReturnRuleVersion
 from db.returns import Return, ReturnEvent, ReturnLine
 from db.routing import LabelCost, PostalRegion, Routed, RoutingDecision, RuleSetRecord
@@ -65,6 +66,7 @@ __all__ = [
     "Restore",
     "Return",
     "ReturnEvent",
+    "ReturnLabel",
     "ReturnLine",
     "ReturnRuleVersion",
     "Routed",

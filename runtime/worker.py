@@ -20,6 +20,7 @@ from activities.orders import OrderRecords
 from activities.payments import Payments
 from activities.refunds import Refunds
 from activities.rejections import Rejections
+from activities.return_labels import ReturnLabels
 from activities.return_sweep import ReturnSweep
 from activities.returns import Returns
 from activities.shipments import Shipments
@@ -71,6 +72,7 @@ class Crew:
     stock_check: StockCheck
     transfers: Transfers
     returns: Returns
+    return_labels: ReturnLabels
     money_checks: MoneyChecks
     payments: Payments
     refunds: Refunds
@@ -99,6 +101,7 @@ class Crew:
                 self.stock_check.check,
                 *self.transfers.activities,
                 *self.returns.activities,
+                *self.return_labels.activities,
                 self.money_checks.compare,
                 self.payments.authorise,
                 self.payments.inspect,
@@ -148,7 +151,8 @@ async def crew(
         operators=settings.operators_email,
     )
     gateway = OrderGateway(client, task_queue=settings.temporal_task_queue)
-    inbox = Inbox(database, outside.payments, outside.carriers, gateway.wake, traces.continued)
+    returns = ReturnGateway(client, task_queue=settings.temporal_task_queue)
+    inbox = Inbox(database, outside.payments, outside.carriers, gateway.wake, returns.news, traces.continued)
     records = OrderRecords(database)
     relay = Relay(
         database,
@@ -162,7 +166,7 @@ async def crew(
         more=(
             *_stock_chores(settings, database, outside, gateway, mailer, templates),
             *_transfer_chores(database, TransferGateway(client, task_queue=settings.temporal_task_queue)),
-            *_return_chores(database, ReturnGateway(client, task_queue=settings.temporal_task_queue)),
+            *_return_chores(database, returns),
             Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
             Chore("sweep_evidence", 600.0, EvidenceSweep(database, settings.portal_evidence_kept).sweep),
         ),
@@ -177,6 +181,7 @@ async def crew(
         StockCheck(database),
         Transfers(database),
         Returns(database),
+        ReturnLabels(database, outside.carriers),
         MoneyChecks(database, outside.payments, gateway.wake),
         Payments(database, outside.payments),
         Refunds(database, outside.payments),

@@ -20,15 +20,19 @@ UNCONFIRMED = "the mail server was given the e-mail twice and confirmed neither,
 
 
 async def patiently(
-    method: Callable[[Any, Input], Coroutine[Any, Any, Result]], argument: Input, summary: str
+    method: Callable[[Any, Input], Coroutine[Any, Any, Result]],
+    argument: Input,
+    summary: str,
+    *,
+    within: timedelta = PATIENCE,
 ) -> Result:
-    """Run an activity until it succeeds, is refused for good, or `PATIENCE` ends. Raises ActivityError."""
+    """Run an activity until it succeeds, is refused for good, or ``within`` ends. Raises ActivityError."""
     return await workflow.execute_activity_method(
         method,
         argument,
         start_to_close_timeout=timedelta(seconds=40),
         heartbeat_timeout=timedelta(seconds=3),  # the worker beats by itself: a killed one is missed this soon
-        schedule_to_close_timeout=PATIENCE,
+        schedule_to_close_timeout=within,
         retry_policy=PATIENTLY,
         summary=summary,
     )

@@ -13,6 +13,7 @@ from domain.return_requests import ReturnRequest, WantedLine
 from domain.return_rules import ReturnReason
 from domain.return_units import Arrived, Condition, Inspected, Inspection, ReturnReceipt
 from domain.returns import LabelState, ReturnStatus
+from domain.shipments import TrackingStatus
 
 MAX_LINES = 1000
 LineNumber = Annotated[int, Field(strict=True, ge=1, le=10_000, description="The number of the order's line.")]
@@ -72,6 +73,18 @@ _SUMMARY: dict[str, Any] = {
     "closed_at": "2024-05-16T10:12:01Z",
 }
 _SETTLEMENT: dict[str, Any] = {"currency": "USD", "worth": 13800, "fee": 1380, "label": 820, "amount": 11600}
+_PARCEL: dict[str, Any] = {
+    "carrier": "USPS",
+    "service": "GroundAdvantage",
+    "price": 820,
+    "currency": "USD",
+    "tracking_code": "9400100105440018529316",
+    "tracking_url": "https://track.example/9400100105440018529316",
+    "tracking_status": "delivered",
+    "label_url": "https://labels.example/9400100105440018529316.png",
+    "bought_at": "2024-05-09T09:00:04Z",
+    "void_status": None,
+}
 _EVENT: dict[str, Any] = {
     "at": "2024-05-16T09:30:00Z",
     "kind": "receipt",
@@ -203,6 +216,21 @@ class SettlementOut(Output):
     amount: int
 
 
+class ReturnParcelOut(Output):
+    """The label under which a return travels. `price` is in minor units of `currency`."""
+
+    carrier: str
+    service: str
+    price: int
+    currency: str
+    tracking_code: str
+    tracking_url: str | None
+    tracking_status: TrackingStatus
+    label_url: str
+    bought_at: datetime
+    void_status: str | None = Field(description="What the carrier says to its being given back.")
+
+
 class ReturnEventOut(Output):
     """Something that happened to a return."""
 
@@ -262,6 +290,7 @@ class ReturnOut(_Return, Output):
                         "send_days": 14,
                         "pay": False,
                     },
+                    "parcel": _PARCEL,
                     "settlement": _SETTLEMENT,
                     "events": [_EVENT],
                 }
@@ -272,6 +301,7 @@ class ReturnOut(_Return, Output):
     lines: list[ReturnLineOut]
     rules_version: int
     rule: ReturnRuleOut
+    parcel: ReturnParcelOut | None
     settlement: SettlementOut | None
     events: list[ReturnEventOut]
 

@@ -92,6 +92,17 @@ class ReturnGateway:
         """Pass a person's decision on. Raises TooLate, NotFound, Unavailable."""
         return await self._ask(return_id, ReturnWorkflow.decide, decision, key)
 
+    async def news(self, return_id: str) -> bool:
+        """Tell a return that the carrier has said something; False if it has ended. Raises Unavailable."""
+        handle = self._client.get_workflow_handle(workflow_id(return_id))
+        try:
+            await handle.signal(ReturnWorkflow.news, rpc_timeout=START_PATIENCE)
+        except (RPCError, RuntimeError) as error:
+            if not_found(error):
+                return False
+            raise unavailable(error) from error
+        return True
+
     async def _ask(self, return_id: str, update: Any, argument: Any, key: str) -> Standing:
         handle = self._client.get_workflow_handle(workflow_id(return_id))
         standing: Standing = await ask(

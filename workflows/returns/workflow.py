@@ -10,6 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.notifications import Notice, Notifications
+from activities.return_labels import LabelStep, ReturnLabels
 from activities.returns import Decide, Inspect, Outcome, Receive, Returns, Step, Told
 from domain.errors import Conflict
 from domain.exceptions import Resolution
@@ -18,6 +19,7 @@ from domain.return_units import Inspection, ReturnReceipt
 from domain.returns import (
     TRANSITIONS,
     Deed,
+    LabelState,
     OpenReturn,
     ReturnStatus,
     ReturnWish,
@@ -25,6 +27,7 @@ from domain.returns import (
     check_follows,
 )
 from workflows.orders import attributes
+from workflows.orders.labelling import CARRIER_SYSTEM
 from workflows.orders.steps import keep_record
 from workflows.patience import UNCONFIRMED, patiently, reason_of
 
@@ -33,6 +36,8 @@ Input = TypeVar("Input")
 _TEMPORAL = "an operator in Temporal"
 _WAYBILL = "waybill"
 _NOTHING_LEFT = timedelta(0)
+_A_LOOK = timedelta(minutes=10)
+"""how long the carrier may take to say where it is"""
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,11 @@ class ReturnResult:
 class ReturnWorkflow:
     """One return as one durable workflow.
 
-    Updates: `approve`, `refuse`, `withdraw`, `receive`, `inspect`, `decide`. Its record in the database is what holds:
-    every step is one transaction there and answers where the return stands after it, and what is to be done next
-    follows from that alone. So a run that was ended from outside can be followed by another at any point. The customer
-    is written to beside the story, so that a mail server which is away holds nothing up. Temporal's own cancellation is
-    a wish to withdraw, as long as nothing was sent.
+    Updates: `approve`, `refuse`, `withdraw`, `receive`, `inspect`, `decide`; signal: `news`. Its record in the database
+    is what holds: every step is one transaction there and answers where the return stands after it, and what is to be
+    done next follows from that alone. So a run that was ended from outside can be followed by another at any point. The
+    customer is written to beside the story, so that a mail server which is away holds nothing up. Temporal's own
+    cancellation is a wish to withdraw, as long as nothing was sent.
     """
 
     @workflow.init
@@ -59,6 +64,7 @@ class ReturnWorkflow:
         self._standing = opened.standing
         self._one_step = asyncio.Lock()
         self._withdraw_wished = False
+        self._news = False
 
     @workflow.run
     async def run(self, opened: OpenReturn) -> ReturnResult:
@@ -84,16 +90,54 @@ class ReturnWorkflow:
                 await self._act(self._standing.deed)
             elif not await self._moves_in_time():
                 await self._too_late()
+            elif self._news:
+                await self._look()
             elif self._withdraw_wished:
                 self._withdraw_wished = False
                 if ReturnStatus.WITHDRAWN in TRANSITIONS[self._standing.status]:
                     await self._do(Returns.withdraw, self._step(_TEMPORAL), summary="Withdraw")
 
     async def _act(self, deed: Deed) -> None:
-        await self._do(Returns.settle, self._step(_WAYBILL), summary="Grant the refund")
+        match deed:
+            case Deed.SETTLE:
+                await self._do(Returns.settle, self._step(_WAYBILL), summary="Grant the refund")
+            case Deed.LABEL:
+                await self._label()
+            case Deed.VOID:
+                await self._void()
+
+    async def _label(self) -> None:
+        try:
+            booking = await patiently(ReturnLabels.book, self._label_step(), "Buy the return's label")
+            self._take(booking.outcome)
+            problem = booking.problem
+        except ActivityError as error:
+            problem = reason_of(error)
+        if problem:
+            await self._do(ReturnLabels.refuse, self._label_step(problem), summary="Have a person see to the label")
+
+    async def _void(self) -> None:
+        try:
+            self._take(await patiently(ReturnLabels.void, self._label_step(), "Give the label back"))
+        except ActivityError as error:
+            await self._do(Returns.leave_label, self._step(_WAYBILL, reason_of(error)), summary="Note that it is lost")
+
+    async def _look(self) -> bool:
+        """Ask the carrier where it is; False if he does not answer in time."""
+        self._news = False
+        try:
+            self._take(await patiently(ReturnLabels.track, self._label_step(), "Where is it?", within=_A_LOOK))
+        except ActivityError as error:
+            reason_of(error)  # passes a cancellation on
+            return False
+        return True
 
     async def _too_late(self) -> None:
-        if self._standing.expires:
+        before = self._standing
+        asked = before.label is not LabelState.BOUGHT or await self._look()
+        if self._standing.status is not before.status:
+            return  # the carrier has it, or somebody does
+        if before.expires and asked:
             await self._do(Returns.expire, self._step(_WAYBILL), summary="Nothing was sent: expire")
         else:
             await self._do(Returns.tell_late, self._step(_WAYBILL), summary="Tell operators that it waits too long")
@@ -106,7 +150,7 @@ class ReturnWorkflow:
             return False
         try:
             await workflow.wait_condition(
-                lambda: self._standing != seen or self._withdraw_wished or self._leaving,
+                lambda: self._standing != seen or self._news or self._withdraw_wished or self._leaving,
                 timeout=left,
                 timeout_summary="Until it has waited too long",
             )
@@ -182,6 +226,11 @@ class ReturnWorkflow:
         )
         return await self._do(Returns.decide, step, summary=f"Decided: {decision.action}")
 
+    @workflow.signal
+    async def news(self) -> None:
+        """The carrier has said something about it: he is to be asked."""
+        self._news = True
+
     async def _do(
         self, method: Callable[[Any, Input], Coroutine[Any, Any, Outcome]], argument: Input, *, summary: str
     ) -> Standing:
@@ -197,6 +246,9 @@ class ReturnWorkflow:
     def _take(self, outcome: Outcome) -> None:
         self._standing = outcome.standing
         self._show()
+
+    def _label_step(self, why: str = "") -> LabelStep:
+        return LabelStep(self._return.id, workflow.now(), _WAYBILL, why, CARRIER_SYSTEM)
 
     def _step(self, by: str, why: str = "") -> Step:
         return Step(self._return.id, workflow.now(), by, why)
