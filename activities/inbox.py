@@ -17,6 +17,7 @@ from db import exceptions as exception_records
 from db import inbox as records
 from db import orders as order_records
 from db import payments as payment_records
+from db import return_labels
 from db import shipments as shipment_records
 from db.base import Database
 from db.inbox import Settled
@@ -45,6 +46,7 @@ class Inbox:
         providers: Mapping[str, PaymentProvider],
         carriers: Mapping[str, Carrier],
         wake: Callable[[str, Wake], Awaitable[bool]],
+        wake_return: Callable[[str], Awaitable[bool]],
         within: Callable[[str | None], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """``within`` is where an event is applied: in the trace of the request that brought it."""
@@ -52,6 +54,7 @@ class Inbox:
         self._providers = providers
         self._carriers = carriers
         self._wake = wake
+        self._wake_return = wake_return
         self._within = within
 
     async def apply_due(self, *, limit: int = 50) -> int:
@@ -175,7 +178,7 @@ class Inbox:
             tracking_code=tracking.tracking_code,
         )
         if parcel is None:
-            await _park(connection, row)
+            await self._apply_to_return(connection, row, tracking)
             return
         if parcel.bought_at is None:
             await _soon(connection, row, note="the label's own step is running")
@@ -202,6 +205,31 @@ class Inbox:
             await self._open(connection, parcel.order_id, f"scan:{parcel.id}", kind, reason)
             note = "scanned although cancelled: an operator is told"
         await _settle(connection, row, InboxStatus.APPLIED, order_id=parcel.order_id, note=note)
+
+    async def _apply_to_return(self, connection: AsyncConnection, row: Record, tracking: Tracking) -> None:
+        label = await return_labels.find_tracked(
+            connection,
+            row.provider,
+            tracker=tracking.tracker,
+            shipment=tracking.shipment,
+            tracking_code=tracking.tracking_code,
+        )
+        if label is None:
+            await _park(connection, row)
+        elif label.bought_at is None:
+            await _soon(connection, row, note="the label's own step is running")
+        elif label.tracking_status == tracking.status:
+            await _settle(connection, row, InboxStatus.APPLIED, order_id=label.order_id, note="nothing waited for it")
+        else:
+            woken = await self._wake_return(label.return_id)
+            note = "the return was told" if woken else "the return had ended"
+            if not woken and label.void_status is not None and tracking.status in SCANNED:
+                reason = (
+                    f"The carrier scanned return parcel {tracking.tracking_code} although its label was given back."
+                )
+                kind = ExceptionKind.SHIPPED_AFTER_CANCEL
+                await self._open(connection, label.order_id, f"scan:{label.id}", kind, reason)
+            await _settle(connection, row, InboxStatus.APPLIED, order_id=label.order_id, note=note)
 
     async def _ask(self, carrier: Carrier, parcel: Record) -> Tracking | None:
         """What the carrier himself says; None if he does not answer now: the order will ask, and say that it waits."""

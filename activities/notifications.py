@@ -15,12 +15,12 @@ from db.base import Database
 from db.statements import Record
 from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
-from domain.notifications import NoticeKind, NotificationStatus, message_id
+from domain.notifications import ABOUT_RETURNS, NoticeKind, NotificationStatus, message_id
 from domain.orders import Address, derived_id, workflow_id
 from domain.shipments import GIVEN_BACK, UNSENT
 from integrations.errors import OutcomeUnknown, ProviderError, Rejected
 from integrations.mail.mailer import Mail, Mailer
-from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink
+from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink, ReturnedUnits, ReturnNote
 from templates.parts import PricedLine
 from templates.render import Templates
 
@@ -122,7 +122,10 @@ class Notifications:
         }
         async with self._database.statement() as connection:
             refund = notice.subject if _is_refund(notice) else None
-            found = await records.intend_with_content(connection, values, to_come=UNSENT, refund=refund)
+            of_return = notice.subject if notice.kind in ABOUT_RETURNS else None
+            found = await records.intend_with_content(
+                connection, values, to_come=UNSENT, refund=refund, of_return=of_return
+            )
         if found is None:
             raise LookupError("a notification for an order without a record")
         if found.status in _FINAL or found.attempts >= notice.most_attempts:
@@ -178,7 +181,7 @@ class Notifications:
 
     def _compose(self, notice: Notice, order: Record) -> Mail:
         about = []
-        if not _is_refund(notice):
+        if not _is_refund(notice) and notice.kind not in ABOUT_RETURNS:
             about = [p for p in order.parcels or () if p["tracking_code"] and _is_about(notice, p)]
         content = OrderMail(
             shop_name=self._shop_name,
@@ -199,6 +202,7 @@ class Notifications:
             leaves_at=order.leaves_at,
             pre_order=order.pre_order,
             refunded=None if order.refund_amount is None else Money(order.refund_amount, order.currency),
+            returned=None if order.returned is None else _return_note(order.returned, order.currency),
         )
         rendered = self._templates.order_mail(content)
         return Mail(
@@ -260,6 +264,22 @@ def _parcel_link(parcel: Mapping[str, Any]) -> ParcelLink:
         tracking_code=parcel["tracking_code"],
         url=parcel["tracking_url"],
         estimated_delivery=None if estimated is None else datetime.fromisoformat(estimated),
+    )
+
+
+def _return_note(returned: Mapping[str, Any], currency: str) -> ReturnNote:
+    settlement = returned["settlement"] or {"amount": 0, "fee": 0, "label": 0}
+    send_by = returned["send_by"]
+    return ReturnNote(
+        number=returned["number"],
+        units=tuple(ReturnedUnits(unit["name"], unit["quantity"]) for unit in returned["units"]),
+        send_to=Address(**returned["send_to"]),
+        send_by=None if send_by is None else datetime.fromisoformat(send_by),
+        refusal=returned["refusal"],
+        label_url=returned["label_url"],
+        amount=Money(settlement["amount"], currency),
+        fee=Money(settlement["fee"], currency),
+        label=Money(settlement["label"], currency),
     )
 
 

@@ -79,6 +79,15 @@ async def refundable(connection: AsyncConnection, payment: Row[Any], *, but: str
     return max(0, int(min(now.captured, payment.captured)) - int(back) - promised)
 
 
+async def given_before(connection: AsyncConnection, order_id: str) -> Given:
+    """What earlier refunds of an order were for, those included that are only granted."""
+    before = [row for row in await records.of_order(connection, order_id) if row.status in _GIVEN]
+    units: dict[int, int] = {}
+    for line in (line for row in before for line in row.lines):
+        units[line["line"]] = units.get(line["line"], 0) + line["quantity"]
+    return Given(units, any(row.shipping for row in before))
+
+
 async def ask_to_pay(connection: AsyncConnection, refund_id: str, *, actor: str) -> Row[Any]:
     """Decide that a refund is paid. One that is being paid, or was, stays as it is.
 
@@ -148,11 +157,7 @@ def failure_id(row: Row[Any]) -> str:
 async def _amount(connection: AsyncConnection, order: Row[Any], request: RefundRequest) -> int:
     rows = await orders.lines(connection, order.id)
     lines = [Line(r.number, r.sku, r.quantity, r.unit_price, r.discount, r.tax) for r in rows]
-    before = [row for row in await records.of_order(connection, order.id) if row.status in _GIVEN]
-    units: dict[int, int] = {}
-    for line in (line for row in before for line in row.lines):
-        units[line["line"]] = units.get(line["line"], 0) + line["quantity"]
-    given = Given(units, any(row.shipping for row in before))
+    given = await given_before(connection, order.id)
     return amount_of(request, lines=lines, shipping_charge=order.shipping_charge, currency=order.currency, given=given)
 
 

@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.projections import waiting_json
+from activities.refusals import Refusal, refusal_of
 from db import stock as stock_records
 from db import stock_alerts as alert_records
 from db import transfers as records
 from db.base import Database
 from db.stock import Change
-from domain.errors import Conflict, KeyReused, MoreThanSent, NotEnoughUnits, TooLate
+from domain.errors import Conflict, KeyReused, TooLate
 from domain.stock_alerts import AlertKind
 from domain.transfers import (
     ENDED,
@@ -80,16 +81,6 @@ class Cancel(Step):
 
     reason: str = ""
     rest: Rest | None = None
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a step was not made: the error's code and text, its field, and what is wrong where."""
-
-    code: str
-    text: str
-    field: str | None = None
-    faults: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -276,7 +267,7 @@ class Transfers:
             async with self._database.transaction() as connection:
                 await do(connection, await _case(connection, transfer_id, lock=True))
         except Conflict as error:  # an answer; nothing is written
-            refusal = Refusal(error.code, error.detail, error.field, _faults(error))
+            refusal = refusal_of(error)
         async with self._database.reading() as connection:
             case = await _case(connection, transfer_id)
         return Outcome(case.standing, refusal)
@@ -379,12 +370,6 @@ def _told(receipt: Receipt, destination: str, left: int) -> str:
 
 def _units(count: int) -> str:
     return "1 unit" if count == 1 else f"{count} units"
-
-
-def _faults(error: Conflict) -> tuple[tuple[str, str], ...]:
-    if isinstance(error, NotEnoughUnits):
-        return tuple((f"lines[{index}]", text) for index, text in error.lines)
-    return error.faults if isinstance(error, MoreThanSent) else ()
 
 
 _RESTS = {

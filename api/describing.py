@@ -29,11 +29,11 @@ TAGS = [
     {"name": "orders", "description": "Place orders, follow them, cancel them."},
     {"name": "ledger", "description": "The money of orders: entries, comparison with the provider."},
     {"name": "refunds", "description": "Money given back: granted, then paid."},
-    {"name": "fulfilments", "description": "What a warehouse does: print the label, hand the parcel over."},
     {
         "name": "fulfilments",
         "description": "What a warehouse does: print labels, hand parcels over, reject what it cannot ship.",
     },
+    {"name": "returns", "description": "What customers send back: by which rules, what came, what becomes of it."},
     {"name": "exceptions", "description": "What waits for a person, and the decision."},
     {"name": "holds", "description": "Stop an order until somebody has looked, by hand or by rules."},
     {"name": "catalogue", "description": "SKUs and warehouses."},

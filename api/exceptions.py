@@ -18,6 +18,7 @@ from api.headers import IdempotencyKey
 from api.keys import Caller
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
 from api.refunds import pay_now
+from api.returns import pass_on
 from api.schemas.base import Instant, Word
 from api.schemas.exceptions import ExceptionListOut, ExceptionOut, ResolveIn
 from api.schemas.views import AnswerOut
@@ -25,7 +26,15 @@ from api.services import Services, Wired
 from api.viewing import WAITING
 from db import disputes, exceptions, orders
 from domain.errors import Conflict, Forbidden, NotFound
-from domain.exceptions import ABOUT_MONEY, OPENED_BY_OTHERS, Action, ExceptionKind, ExceptionStatus, Resolution
+from domain.exceptions import (
+    ABOUT_MONEY,
+    ABOUT_RETURNS,
+    OPENED_BY_OTHERS,
+    Action,
+    ExceptionKind,
+    ExceptionStatus,
+    Resolution,
+)
 from domain.identity import Scope
 from domain.inbox import EventTopic, Wake
 from domain.orders import CancelRequest
@@ -90,7 +99,9 @@ async def resolve(
     decision = Resolution(exception, body.action, caller.actor, body.note)
     if row.kind in ABOUT_MONEY:
         return await _about_money(wired, row, decision, caller)
-    if row.closed_at is not None:
+    if row.kind in ABOUT_RETURNS - {ExceptionKind.RETURN_UNTOLD}:
+        return await _about_return(wired, row, decision)
+    if row.closed_at is not None or row.kind in ABOUT_RETURNS:
         return await _resolve_record(wired, row, decision)
     if row.kind == ExceptionKind.WORKFLOW_ENDED:
         return await _start_anew(wired, row, decision)
@@ -130,6 +141,13 @@ async def _resolve_record(wired: Services, row: Row[Any], decision: Resolution) 
     """Close an exception that no workflow waits for: nobody but the order's record is to be told."""
     async with wired.database.transaction() as connection:
         await _close(connection, row, decision, wired.now())
+    return await _standing(wired, row.order_id)
+
+
+async def _about_return(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
+    """Pass a decision on to the return's workflow, whether or not the order's still runs."""
+    key = f"decide:{row.id}:{decision.action}"
+    await pass_on(wired, row.facts["return"], lambda found: wired.returns.decide(found.id, decision, key=key))
     return await _standing(wired, row.order_id)
 
 

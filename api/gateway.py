@@ -10,6 +10,9 @@ from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
 from domain.portals import TakeOver
 from domain.rejections import Rejection
+from domain.return_units import Inspection, ReturnReceipt
+from domain.returns import OpenReturn, ReturnWish
+from domain.returns import Standing as ReturnStanding
 from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
 from workflows.money.refund import PayRefund
 
@@ -83,6 +86,35 @@ class TransferGateway(Protocol):
 
     async def expect(self, transfer_id: str, wish: ExpectWish, *, key: str) -> Standing:
         """Expect its goods at another moment."""
+
+
+class ReturnGateway(Protocol):
+    """Starts returns and passes people's wishes on to them.
+
+    ``key`` names the wish, as with orders. All raise Unavailable where nobody answers in time; wishes raise NotFound
+    where no such return runs, and InvalidReturn, Conflict or its kinds where the return refuses.
+    """
+
+    async def start(self, opened: OpenReturn) -> None:
+        """Start a return; one that runs stays as it is."""
+
+    async def approve(self, return_id: str, wish: ReturnWish, *, key: str) -> ReturnStanding:
+        """Take it."""
+
+    async def refuse(self, return_id: str, wish: ReturnWish, *, key: str) -> ReturnStanding:
+        """Do not take it."""
+
+    async def withdraw(self, return_id: str, wish: ReturnWish, *, key: str) -> ReturnStanding:
+        """The customer keeps everything."""
+
+    async def receive(self, return_id: str, receipt: ReturnReceipt, *, key: str) -> ReturnStanding:
+        """Book what arrived."""
+
+    async def inspect(self, return_id: str, inspection: Inspection, *, key: str) -> ReturnStanding:
+        """Book what was found."""
+
+    async def decide(self, return_id: str, decision: Resolution, *, key: str) -> ReturnStanding:
+        """Pass on what a person decided about an exception of it."""
 
 
 class MoneyGateway(Protocol):

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from activities.holds import RULES_JSON, facts_at_placement
-from api.auth import ReadsOrders, WritesHoldRules
+from api.auth import ReadsOrders, WritesRules
 from api.describing import problems
 from api.errors import Fault, InvalidRequest
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
@@ -43,7 +43,7 @@ async def show(caller: ReadsOrders, wired: Wired) -> HoldRulesOut:
 
 
 @router.put("", response_model=HoldRulesOut, summary="Replace the hold rules", responses=problems(409, body=True))
-async def replace(body: HoldRulesIn, caller: WritesHoldRules, wired: Wired) -> HoldRulesOut:
+async def replace(body: HoldRulesIn, caller: WritesRules, wired: Wired) -> HoldRulesOut:
     """Put another version of the rules in force. Orders that were placed before stay as they are."""
     rules = _checked(body.rules)
     async with wired.database.transaction() as connection:

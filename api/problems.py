@@ -13,7 +13,15 @@ from starlette.exceptions import HTTPException
 
 from api.errors import Fault, InvalidJson, InvalidRequest, OfHttp, UnsupportedMediaType
 from db.faults import FAULTS, is_away
-from domain.errors import MoreThanSent, NotEnoughUnits, PayloadTooLarge, Unauthorised, Unavailable, WaybillError
+from domain.errors import (
+    MoreThanDelivered,
+    MoreThanSent,
+    NotEnoughUnits,
+    PayloadTooLarge,
+    Unauthorised,
+    Unavailable,
+    WaybillError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = "waybill.request_id"
@@ -97,7 +105,7 @@ def problem_response(
 def _faults(error: WaybillError) -> Sequence[Fault]:
     if isinstance(error, NotEnoughUnits):
         return [Fault(f"lines[{index}]", text, error.code) for index, text in error.lines]
-    if isinstance(error, MoreThanSent):
+    if isinstance(error, MoreThanSent | MoreThanDelivered):
         return [Fault(where, text, error.code) for where, text in error.faults]
     return error.faults if isinstance(error, InvalidRequest) else ()
 

@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 from temporalio.api.common.v1 import Payload
 
-from api.gateway import MoneyGateway, OrderGateway, TransferGateway
+from api.gateway import MoneyGateway, OrderGateway, ReturnGateway, TransferGateway
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from db.base import Database
@@ -46,6 +46,7 @@ class Services:
     database: Database
     gateway: OrderGateway
     transfers: TransferGateway
+    returns: ReturnGateway
     money: MoneyGateway
     keys: ApiKeys
     links: Links

@@ -59,7 +59,15 @@ _CONTENT = Statement(
         ARRAY(SELECT f.id FROM fulfilments f WHERE f.order_id = o.id AND f.status = ANY(:to_come)) AS to_come,
         (SELECT min(w.expected_at) FROM stock_waits w WHERE w.order_id = o.id) AS leaves_at,
         EXISTS (SELECT FROM stock_waits w WHERE w.order_id = o.id AND w.promised AND w.pre_order) AS pre_order,
-        (SELECT r.amount FROM refunds r WHERE r.id = CAST(:refund AS text)) AS refund_amount
+        (SELECT r.amount FROM refunds r WHERE r.id = CAST(:refund AS text)) AS refund_amount,
+        (SELECT jsonb_build_object('number', r.number, 'send_by', r.send_by, 'refusal', r.refusal,
+                'settlement', r.settlement, 'send_to', w.address, 'label_url', (
+                    SELECT b.label_url FROM return_labels b WHERE b.return_id = r.id AND b.bought_at IS NOT NULL
+                        AND b.void_status IS NULL ORDER BY b.attempt DESC LIMIT 1), 'units', (
+                    SELECT jsonb_agg(jsonb_build_object('name', l.name, 'quantity', n.quantity) ORDER BY n.number)
+                    FROM return_lines n JOIN order_lines l ON l.order_id = r.order_id AND l.number = n.number
+                    WHERE n.return_id = r.id))
+            FROM returns r JOIN warehouses w ON w.code = r.warehouse WHERE r.id = CAST(:of_return AS text)) AS returned
     FROM intended CROSS JOIN orders o LEFT JOIN payments p ON p.order_id = o.id
     WHERE o.id = CAST(:order_id AS text)
     """)
@@ -77,14 +85,26 @@ _BEGIN_ATTEMPT = Statement(
 
 
 async def intend_with_content(
-    connection: AsyncConnection, values: dict[str, Any], *, to_come: Sequence[str], refund: str | None
+    connection: AsyncConnection,
+    values: dict[str, Any],
+    *,
+    to_come: Sequence[str],
+    refund: str | None,
+    of_return: str | None,
 ) -> Record | None:
     """Record that an e-mail is about to be handed in (once); how it stands, and all that it can tell of its order.
 
     ``lines`` and ``parcels`` are JSON, None where there are none; ``to_come`` are the ids of the fulfilments with one
-    of those statuses, ``refund`` is the id of the refund that is told of. None where there is no such order.
+    of those statuses, ``refund`` and ``of_return``
+    are the ids of the refund or return that is told of. None where there is no such order.
     """
-    given = {**values, "intended": NotificationStatus.INTENDED.value, "to_come": list(to_come), "refund": refund}
+    given = {
+        **values,
+        "intended": NotificationStatus.INTENDED.value,
+        "to_come": list(to_come),
+        "refund": refund,
+        "of_return": of_return,
+    }
     return await _CONTENT.first(connection, **given)
 
 

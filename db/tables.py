@@ -19,6 +19,9 @@ from db.portals import PortalOrderRecord, PortalRecord
 from db.refunds import Refund
 from db.rejections import RejectionLine, RejectionRecord
 from db.restores import Restore
+from db.return_labels import ReturnLabel
+from db.return_rules import ReturnRuleVersion
+from db.returns import Return, ReturnEvent, ReturnLine
 from db.routing import LabelCost, PostalRegion, Routed, RoutingDecision, RuleSetRecord
 from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
 from db.stock import Movement, Reservation, Sale, StockLevel
@@ -63,6 +66,11 @@ __all__ = [
     "RejectionRecord",
     "Reservation",
     "Restore",
+    "Return",
+    "ReturnEvent",
+    "ReturnLabel",
+    "ReturnLine",
+    "ReturnRuleVersion",
     "Routed",
     "RoutingDecision",
     "RuleSetRecord",

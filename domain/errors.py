@@ -8,6 +8,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   └── UnknownCurrency
 ├── InvalidRefund           422  the refund says something impossible
 ├── InvalidChange           422  the change of an order says something impossible, or nothing
+├── InvalidReturn           422  the return says something impossible
 ├── NotFound                404  no such order, fulfilment, exception, SKU, warehouse
 ├── Conflict                409
 │   ├── AlreadyPlaced            same channel and reference, another body
@@ -15,7 +16,10 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── TooLate                  the order's stage no longer allows it
 │   ├── OnHold                   a hold stands: nothing leaves before it is released
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
-│   ├── MoreThanSent             a receipt of a transfer has more than is on the way
+│   ├── MoreThanSent             a receipt of a transfer or return has more than is on the way
+│   ├── MoreThanDelivered        a return has more than was delivered and not returned
+│   ├── NotReturnable            the rules do not take this SKU back
+│   ├── WindowOver               it was delivered too long ago to be returned
 │   ├── CannotBeBundle           a SKU that has stock, is waited for, or is a part of a bundle
 │   ├── OrderMoved               the order is not what a preview of its change rested on
 │   ├── ChangeCosts              the order would cost more
@@ -101,6 +105,14 @@ class InvalidChange(WaybillError):
     code = "invalid_change"
     status = 422
     title = "The change is not valid"
+
+
+class InvalidReturn(WaybillError):
+    """The return says something impossible."""
+
+    code = "invalid_return"
+    status = 422
+    title = "The return is not valid"
 
 
 class NotFound(WaybillError):
@@ -201,7 +213,7 @@ class NotEnoughUnits(Conflict):
 
 
 class MoreThanSent(Conflict):
-    """A receipt has more than is on the way. ``faults`` has the field and the reason of each."""
+    """A receipt has more than is on the way, an inspection more than is there. ``faults``: field and reason of each."""
 
     code = "more_than_sent"
     title = "More was received than is on the way"
@@ -209,6 +221,31 @@ class MoreThanSent(Conflict):
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
         super().__init__(faults[0][1], field=faults[0][0])
         self.faults = tuple(faults)
+
+
+class MoreThanDelivered(Conflict):
+    """More is to be returned than was delivered and not returned. ``faults`` has the field and the reason of each."""
+
+    code = "more_than_delivered"
+    title = "More is to be returned than was delivered"
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__(faults[0][1], field=faults[0][0])
+        self.faults = tuple(faults)
+
+
+class NotReturnable(Conflict):
+    """The channel's rules do not take this SKU back."""
+
+    code = "not_returnable"
+    title = "This cannot be returned"
+
+
+class WindowOver(Conflict):
+    """It was delivered too long ago to be returned."""
+
+    code = "return_window_over"
+    title = "It is too late to return this"
 
 
 class CannotBeBundle(Conflict):

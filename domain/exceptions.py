@@ -28,6 +28,10 @@ class ExceptionKind(StrEnum):
     REFUND_FAILED = "refund_failed"
     REFUND_UNTOLD = "refund_untold"
     PAYMENT_DISPUTED = "payment_disputed"
+    RETURN_LABEL_FAILED = "return_label_failed"
+    RETURN_LATE = "return_late"
+    RETURN_LOST = "return_lost"
+    RETURN_UNTOLD = "return_untold"
     NOTICE_REFUSED = "notice_refused"
     NOTICE_UNCONFIRMED = "notice_unconfirmed"
     PORTAL_REFUSED = "portal_refused"
@@ -48,7 +52,9 @@ ABOUT_MONEY = frozenset(
 """Kinds that are decided on the record, whether or not the order's workflow still runs: it does not wait for them."""
 ABOUT_PORTALS = (_K.PORTAL_PAUSED, _K.PORTAL_UNATTENDED)
 """Kinds that are about a portal, once for all of its orders."""
-OPENED_BY_OTHERS = ABOUT_MONEY | {_K.SHIPPED_AFTER_CANCEL, _K.ORDER_STUCK, _K.WORKFLOW_RESET}
+ABOUT_RETURNS = frozenset({_K.RETURN_LABEL_FAILED, _K.RETURN_LATE, _K.RETURN_LOST, _K.RETURN_UNTOLD})
+"""Kinds that are decided by the return's workflow."""
+OPENED_BY_OTHERS = ABOUT_MONEY | ABOUT_RETURNS | {_K.SHIPPED_AFTER_CANCEL, _K.ORDER_STUCK, _K.WORKFLOW_RESET}
 """Kinds that others may open beside the order's workflow, which therefore does not close them."""
 
 

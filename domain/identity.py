@@ -25,6 +25,8 @@ class Scope(StrEnum):
     LEDGER_WRITE = "ledger:write"
     REFUNDS_GRANT = "refunds:grant"
     REFUNDS_PAY = "refunds:pay"
+    RETURNS_WRITE = "returns:write"
+    RETURNS_OVERRIDE = "returns:override"
     PORTALS_READ = "portals:read"
     PORTALS_WRITE = "portals:write"
     KEYS_WRITE = "keys:write"

@@ -13,6 +13,15 @@ class NoticeKind(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     REFUNDED = "refunded"
+    RETURN_APPROVED = "return_approved"
+    RETURN_REFUSED = "return_refused"
+    RETURN_RECEIVED = "return_received"
+    RETURN_SETTLED = "return_settled"
+    RETURN_EXPIRED = "return_expired"
+
+
+ABOUT_RETURNS = frozenset(kind for kind in NoticeKind if kind.value.startswith("return_"))
+"""Those about a return; its id is the subject."""
 
 
 class NotificationStatus(StrEnum):

@@ -63,12 +63,7 @@ def amount_of(
         if not request.amount:
             raise InvalidRefund("Say what is refunded: lines, shipping, or an amount.", field="amount")
         return request.amount
-    if len({wanted.line for wanted in request.lines}) < len(request.lines):
-        raise InvalidRefund("A line is named twice.", field="lines")
-    worth = sum(
-        _share(wanted, index, lines, already=given.units.get(wanted.line, 0))
-        for index, wanted in enumerate(request.lines)
-    )
+    worth = worth_of(request.lines, lines=lines, given=given)
     if request.shipping:
         if given.shipping:
             raise RefundTooLarge("The shipping charge was refunded before.", field="shipping")
@@ -80,6 +75,13 @@ def amount_of(
     if amount <= 0:
         raise InvalidRefund("That comes to nothing: there is nothing to give back.", field="amount")
     return amount
+
+
+def worth_of(wanted: Sequence[RefundLine], *, lines: Sequence[Line], given: Given) -> int:
+    """What units are worth, in minor units. Raises InvalidRefund, or RefundTooLarge for what was given before."""
+    if len({one.line for one in wanted}) < len(wanted):
+        raise InvalidRefund("A line is named twice.", field="lines")
+    return sum(_share(one, index, lines, already=given.units.get(one.line, 0)) for index, one in enumerate(wanted))
 
 
 def _share(wanted: RefundLine, index: int, lines: Sequence[Line], *, already: int) -> int:

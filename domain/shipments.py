@@ -172,13 +172,17 @@ SERVICE_DAYS: dict[str, int | None] = {"economy": None, "standard": 7, "express"
 
 @dataclass(frozen=True)
 class ShipmentRequest:
-    """What a carrier is asked to price. ``reference`` is the parcel's id, by which the shipment is found again."""
+    """What a carrier is asked to price. ``reference`` is the parcel's id, by which the shipment is found again.
+
+    ``is_return``: it travels back, from ``recipient`` to ``sender``.
+    """
 
     reference: str
     sender: Address
     recipient: Address
     parcel: ParcelSize
     invoice_number: str
+    is_return: bool = False
 
 
 @dataclass(frozen=True)

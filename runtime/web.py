@@ -28,6 +28,7 @@ from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
 from workflows.gateway import OrderGateway
 from workflows.money.gateway import MoneyGateway
+from workflows.returns.gateway import ReturnGateway
 from workflows.stock.gateway import TransferGateway
 
 _TEMPORAL_WITHIN = timedelta(seconds=1)
@@ -54,6 +55,7 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
             database=database,
             gateway=OrderGateway(client, task_queue=settings.temporal_task_queue),
             transfers=TransferGateway(client, task_queue=settings.temporal_task_queue),
+            returns=ReturnGateway(client, task_queue=settings.temporal_task_queue),
             money=MoneyGateway(
                 client,
                 task_queue=settings.temporal_task_queue,

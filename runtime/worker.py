@@ -24,6 +24,9 @@ from activities.portal_records import PortalRecords
 from activities.portal_watch import PortalWatch
 from activities.refunds import Refunds
 from activities.rejections import Rejections
+from activities.return_labels import ReturnLabels
+from activities.return_sweep import ReturnSweep
+from activities.returns import Returns
 from activities.shipments import Shipments
 from activities.stock import StockKeeper
 from activities.stock_check import StockCheck
@@ -52,6 +55,8 @@ from workflows.money.gateway import MoneyGateway
 from workflows.money.refund import RefundWorkflow
 from workflows.orders.workflow import OrderWorkflow
 from workflows.portals.check import PortalCheckWorkflow
+from workflows.returns.gateway import ReturnGateway
+from workflows.returns.workflow import ReturnWorkflow
 from workflows.stock.check import StockCheckWorkflow
 from workflows.stock.gateway import TransferGateway
 from workflows.stock.transfer import TransferWorkflow
@@ -72,6 +77,8 @@ class Crew:
     changes: Changes
     stock_check: StockCheck
     transfers: Transfers
+    returns: Returns
+    return_labels: ReturnLabels
     money_checks: MoneyChecks
     payments: Payments
     refunds: Refunds
@@ -88,12 +95,8 @@ class Crew:
             client or self.client,
             task_queue=settings.temporal_task_queue,
             workflows=[
-                OrderWorkflow,
-                StockCheckWorkflow,
-                TransferWorkflow,
-                MoneyCheckWorkflow,
-                RefundWorkflow,
-                PortalCheckWorkflow,
+                *(OrderWorkflow, StockCheckWorkflow, TransferWorkflow, ReturnWorkflow),
+                *(MoneyCheckWorkflow, RefundWorkflow, PortalCheckWorkflow),
             ],
             activities=[
                 self.orders.record,
@@ -105,6 +108,8 @@ class Crew:
                 self.changes.apply,
                 self.stock_check.check,
                 *self.transfers.activities,
+                *self.returns.activities,
+                *self.return_labels.activities,
                 self.money_checks.compare,
                 self.payments.authorise,
                 self.payments.inspect,
@@ -159,7 +164,8 @@ async def crew(
         operators=settings.operators_email,
     )
     gateway = OrderGateway(client, task_queue=settings.temporal_task_queue)
-    inbox = Inbox(database, outside.payments, outside.carriers, gateway.wake, traces.continued)
+    returns = ReturnGateway(client, task_queue=settings.temporal_task_queue)
+    inbox = Inbox(database, outside.payments, outside.carriers, gateway.wake, returns.news, traces.continued)
     records = OrderRecords(database)
     relay = Relay(
         database,
@@ -173,6 +179,7 @@ async def crew(
         more=(
             *_stock_chores(settings, database, outside, gateway, mailer, templates),
             *_transfer_chores(database, TransferGateway(client, task_queue=settings.temporal_task_queue)),
+            *_return_chores(database, returns),
             Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
             Chore("watch_portals", 2.0, PortalWatch(database, gateway.wake).look),
             Chore("sweep_evidence", 600.0, EvidenceSweep(database, settings.portal_evidence_kept).sweep),
@@ -188,6 +195,8 @@ async def crew(
         Changes(database),
         StockCheck(database),
         Transfers(database),
+        Returns(database),
+        ReturnLabels(database, outside.carriers),
         MoneyChecks(database, outside.payments, gateway.wake),
         Payments(database, outside.payments),
         Refunds(database, outside.payments),
@@ -236,6 +245,14 @@ def _transfer_chores(database: Database, gateway: TransferGateway) -> tuple[Chor
     return (
         Chore("start_transfers", 2.0, sweep.start_accepted),
         Chore("transfer_roll_call", 60.0, sweep.call_roll),
+    )
+
+
+def _return_chores(database: Database, gateway: ReturnGateway) -> tuple[Chore, ...]:
+    sweep = ReturnSweep(database, gateway)
+    return (
+        Chore("start_returns", 2.0, sweep.start_accepted),
+        Chore("return_roll_call", 60.0, sweep.call_roll),
     )
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
-from domain.notifications import NoticeKind
+from domain.notifications import ABOUT_RETURNS, NoticeKind
 from domain.orders import Address
 from domain.stock_alerts import AlertKind
 from templates.language import Language
@@ -36,13 +36,42 @@ class ParcelLink:
 
 
 @dataclass(frozen=True)
+class ReturnedUnits:
+    """Units of one line that are sent back."""
+
+    name: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class ReturnNote:
+    """What an e-mail about a return tells of it.
+
+    ``send_to`` and ``send_by`` are where and until when the ``units`` may be sent; without a ``label_url`` the customer
+    brings or sends them himself. ``refusal`` is why it was refused. ``amount`` is given back, ``fee`` and ``label``
+    are taken off.
+    """
+
+    number: str
+    units: tuple[ReturnedUnits, ...]
+    send_to: Address
+    amount: Money
+    fee: Money
+    label: Money
+    send_by: datetime | None = None
+    label_url: str | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
 class OrderMail:
     """An e-mail to the customer of an order.
 
     ``locale`` is the customer's BCP 47 tag. ``order_url`` is the signed link to the order's page. ``parcels`` are those
-    that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation and
-    ``refunded`` for a refund, and required there. ``leaves_at`` is when an order that waits for units should leave, if
-    that is known, and ``pre_order`` whether it waits for something that is not out yet. Instants are aware UTC.
+    that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation,
+    ``refunded`` for a refund, ``returned`` for a return, and required there. ``leaves_at`` is when an order that waits
+    for units should leave, if that is known, and ``pre_order`` whether it waits for something that is not out yet.
+    Instants are aware UTC.
     """
 
     shop_name: str
@@ -62,6 +91,7 @@ class OrderMail:
     leaves_at: datetime | None = None
     pre_order: bool = False
     refunded: Money | None = None
+    returned: ReturnNote | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError if the e-mail could not say what it must."""
@@ -69,6 +99,8 @@ class OrderMail:
             raise ValueError("a cancellation must say what happens with the money")
         if self.kind is NoticeKind.REFUNDED and self.refunded is None:
             raise ValueError("an e-mail about a refund must say how much it is")
+        if self.kind in ABOUT_RETURNS and self.returned is None:
+            raise ValueError("an e-mail about a return must say of which")
         if self.kind is NoticeKind.SHIPPED and not self.parcels:
             raise ValueError("an e-mail about shipping needs at least one parcel")
 

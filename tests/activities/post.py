@@ -37,6 +37,11 @@ class Orders:
         return not self.ended
 
 
+async def no_return(return_id: str) -> bool:
+    """The returns' workflows, of which there are none."""
+    return False
+
+
 @dataclass
 class Post:
     """The inbox, with a pen to write into it."""
@@ -80,7 +85,7 @@ def post_office(world: World, *, stripe: PaymentProvider | None = None, easypost
     orders = Orders()
     providers = {"stripe": stripe} if stripe else {}
     carriers = {"easypost": easypost} if easypost else {}
-    return Post(world, orders, Inbox(world.database, providers, carriers, orders.wake))
+    return Post(world, orders, Inbox(world.database, providers, carriers, orders.wake, no_return))
 
 
 def tracker(

@@ -16,6 +16,7 @@ from domain.errors import NotFound
 from domain.inbox import Wake
 from domain.ledger import Balance
 from integrations.payments.stripe.adapter import Stripe
+from tests.activities.post import no_return
 from tests.activities.till import of
 from tests.activities.world import World
 from tests.sandbox.servers import RunningSandbox
@@ -34,7 +35,7 @@ class Desk:
 
     def __init__(self, database: Database, stripe: Stripe) -> None:
         self.told: list[bool] = []
-        self.inbox = Inbox(database, {"stripe": stripe}, {}, self._wake)
+        self.inbox = Inbox(database, {"stripe": stripe}, {}, self._wake, no_return)
         self._world = World(database)
         self._events = 0
 

@@ -39,6 +39,7 @@ from domain.payments import PaymentState, PaymentStatus
 from domain.refunds import GrantStatus, RefundRequest
 from integrations.http import new_client
 from integrations.payments.stripe.adapter import Stripe
+from tests.activities.post import no_return
 from tests.activities.test_money_checks import awake
 from tests.activities.world import World
 from tests.sandbox.servers import KEY, RunningSandbox
@@ -336,7 +337,7 @@ class Day(RuleBasedStateMachine):
         async def wake(*_: object) -> bool:
             return True
 
-        await Inbox(self._database, {"stripe": self._stripe()}, {}, wake).apply_due()
+        await Inbox(self._database, {"stripe": self._stripe()}, {}, wake, no_return).apply_due()
 
     async def _money(self) -> Balance:
         async with self._database.reading() as connection:

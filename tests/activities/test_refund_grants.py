@@ -25,6 +25,7 @@ from domain.money import Money
 from domain.payments import PaymentStatus
 from domain.refunds import GrantStatus, RefundLine, RefundRequest
 from integrations.payments.stripe.adapter import Stripe
+from tests.activities.post import no_return
 from tests.activities.test_money_checks import awake
 from tests.activities.till import of, step_for, sums
 from tests.activities.world import World
@@ -275,7 +276,7 @@ def inbox(database: Database, stripe: Stripe) -> Inbox:
     async def wake(*_: object) -> bool:
         return True
 
-    return Inbox(database, {"stripe": stripe}, {}, wake)
+    return Inbox(database, {"stripe": stripe}, {}, wake, no_return)
 
 
 async def event(world: World, name: str, reference: str | None) -> None:

@@ -14,6 +14,7 @@ from domain.errors import WaybillError
 from domain.exceptions import ExceptionKind
 from domain.identity import Scope
 from domain.orders import TRANSITIONS, OrderStatus
+from domain.returns import TRANSITIONS as RETURN_TRANSITIONS
 from domain.shipments import SERVICE_DAYS
 from domain.stock_alerts import AlertKind
 from domain.transfers import TRANSITIONS as TRANSFER_TRANSITIONS
@@ -48,6 +49,7 @@ def _diagram(transitions: Mapping[Any, Collection[Any]]) -> str:
 def test_the_diagram_shows_the_transitions_that_the_rules_allow() -> None:
     assert blocks(section(read(), "## Statuses"), "mermaid") == [_diagram(TRANSITIONS)]
     assert blocks(section(read(), "## Transfers"), "mermaid") == [_diagram(TRANSFER_TRANSITIONS)]
+    assert blocks(section(read(), "## Returns"), "mermaid") == [_diagram(RETURN_TRANSITIONS)]
 
 
 def test_every_alert_and_every_discrepancy_is_explained() -> None:

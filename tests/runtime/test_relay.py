@@ -20,7 +20,7 @@ from domain.orders import PlacedOrder, Policy
 from integrations.mail.mailer import AboutTo, Mail, at_once
 from runtime.relay import Relay
 from templates.render import Templates
-from tests.activities.post import Post, post_office
+from tests.activities.post import Post, no_return, post_office
 from tests.activities.world import World, reserve_for
 from workflows.gateway import Ended, Failing, OrderGateway
 
@@ -206,7 +206,7 @@ async def test_an_inbox_that_fails_holds_up_no_order(world: World, hire: Hire) -
             raise Unavailable("Temporal does not answer right now.")
 
     await world.order("1", placed_at=LONG_AGO)
-    worker = hire(inbox=Lost(world.database, {}, {}, Gateway().wake))
+    worker = hire(inbox=Lost(world.database, {}, {}, Gateway().wake, no_return))
     async with at_work(worker):
         await until(lambda: asyncio.sleep(0, worker.gateway.started))
 

@@ -8,15 +8,25 @@ import pytest
 
 from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
-from domain.notifications import NoticeKind
+from domain.notifications import ABOUT_RETURNS, NoticeKind
 from domain.orders import Address
 from templates.language import Language
-from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink
+from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink, ReturnedUnits, ReturnNote
 from templates.parts import PricedLine
 from templates.render import Templates
 
 TRACKING = "https://track.example.com/?code=JD0002&lang=en"
 LOCALES = ["en-GB", "zh-CN"]
+RETURNED = ReturnNote(
+    "RT-100007",
+    (ReturnedUnits("Espresso cups", 1),),
+    Address("Am Speicher 3", "Hamburg", "20457", "DE", name="Nordlicht Supply"),
+    amount=Money(2610, "EUR"),
+    fee=Money(320, "EUR"),
+    label=Money(270, "EUR"),
+    send_by=datetime(2025, 12, 8, 8, 0, tzinfo=UTC),
+    refusal="Das Siegel ist gebrochen.",
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +53,7 @@ def mail(kind: NoticeKind, locale: str = "en-GB") -> OrderMail:
         parcels=(ParcelLink("DHL", "Paket", "JD0002", TRACKING, datetime(2025, 11, 24, tzinfo=UTC)),),
         money_note=MoneyNote.NOTHING_CHARGED if kind is NoticeKind.CANCELLED else None,
         refunded=Money(2990, "EUR") if kind is NoticeKind.REFUNDED else None,
+        returned=RETURNED if kind in ABOUT_RETURNS else None,
     )
 
 

@@ -1,5 +1,6 @@
-"""Shapes of orders and transfers, told to a house: what `record` keeps histories of."""
+"""Shapes of orders, transfers and returns, told to a house: what `record` keeps histories of."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -12,6 +13,7 @@ from domain.errors import NotPaid
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
 from domain.rejections import RejectedLine, RejectionReason
+from domain.returns import workflow_id as return_workflow_id
 from domain.transfers import workflow_id
 from integrations.portals.browser import Chromium, find_chromium
 from tests.house import House
@@ -201,6 +203,75 @@ async def transfer_late(house: House) -> str:
     return handle.id
 
 
+async def _return(house: House, **more: Any) -> str:
+    """Two mugs were delivered, and are to come back; the return's id."""
+    order = await delivered(house)
+    body = {"reference": "r", "reason": "changed_mind", "lines": [{"line": 1, "quantity": 2}], **more}
+    made = await house.http.post(f"/v1/orders/{order}/returns", json=body)
+    back: str = made.raise_for_status().json()["id"]
+    return back
+
+
+async def _about_return(house: House, back: str, what: str, **body: Any) -> None:
+    (await house.http.post(f"/v1/returns/{back}/{what}", json=body or None)).raise_for_status()
+
+
+async def return_settled(house: House) -> str:
+    """Approved by a person, labelled after a refusal, followed, received in two parts, inspected, settled."""
+    back = await _return(house, reason="other")
+    await house.easypost(fail_next=[{"operation": "shipments.buy", "status": 422}])
+    await _about_return(house, back, "approve")
+    order = (await house.http.get(f"/v1/returns/{back}")).json()["order_id"]
+    exception = await house.exception(order, ExceptionKind.RETURN_LABEL_FAILED)
+    (await house.http.post(f"/v1/exceptions/{exception.id}/resolve", json={"action": "retry"})).raise_for_status()
+    tracked = await _until_return(house, back, "labelled")
+    control = f"/control/easypost/trackers/{tracked['parcel']['tracking_code']}/advance"
+    (await house.street.sandbox.post(control, json={"steps": 2})).raise_for_status()
+    await _until_return(house, back, "in_transit")
+    for dock in ("1", "2"):
+        await _about_return(house, back, "receipts", reference=dock, lines=[{"line": 1, "quantity": 1}])
+    units = [{"line": 1, "condition": condition, "quantity": 1} for condition in ("resaleable", "damaged")]
+    await _about_return(house, back, "inspections", reference="bench", units=units)
+    handle = house.client.get_workflow_handle(return_workflow_id(back))
+    await handle.result()
+    return handle.id
+
+
+async def return_expired(house: House) -> str:
+    """Labelled, never sent: the carrier was asked, the label given back, the customer told."""
+    back = await _return(house)
+    await _until_return(house, back, "labelled")
+    handle = house.client.get_workflow_handle(return_workflow_id(back))
+    await house.street.temporal.fast_forward(handle, timedelta(days=15))
+    await handle.result()
+    return handle.id
+
+
+async def return_late(house: House) -> str:
+    """Brought in part, late, told to a person who gives the rest up; somebody cancelled it in Temporal meanwhile."""
+    back = await _return(house, label=False)
+    await _about_return(house, back, "receipts", reference="dock", lines=[{"line": 1, "quantity": 1}])
+    handle = house.client.get_workflow_handle(return_workflow_id(back))
+    await handle.cancel()
+    await house.street.temporal.fast_forward(handle, timedelta(days=15))
+    order = (await house.http.get(f"/v1/returns/{back}")).json()["order_id"]
+    exception = await house.exception(order, ExceptionKind.RETURN_LATE)
+    decided = await house.http.post(f"/v1/exceptions/{exception.id}/resolve", json={"action": "skip"})
+    decided.raise_for_status()
+    units = [{"line": 1, "condition": "resaleable", "quantity": 1}]
+    await _about_return(house, back, "inspections", reference="bench", units=units)
+    await handle.result()
+    return handle.id
+
+
+async def _until_return(house: House, back: str, status: str) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        while (found := (await house.http.get(f"/v1/returns/{back}")).json())["status"] != status:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+    told: dict[str, Any] = found
+    return told
+
+
 async def rejected(house: House) -> str:
     """Rejected in part, then whole by the other warehouse, waited for stock, and shipped from where a person let it."""
     await house.receive("MUG", 10, at="EAST")
@@ -306,5 +377,6 @@ STORIES: dict[str, Story] = {
     for story in (
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
         *(rejected, disputed, changed, supplied, withdrawn, transfer_received, transfer_late),
+        *(return_settled, return_expired, return_late),
     )
 }

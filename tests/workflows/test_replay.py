@@ -17,6 +17,7 @@ from tests.workflows.record import HISTORIES
 from tests.workflows.scrubbing import payloads_of
 from tests.workflows.stories import STORIES
 from workflows.orders.workflow import OrderWorkflow
+from workflows.returns.workflow import ReturnWorkflow
 from workflows.stock.transfer import TransferWorkflow
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
@@ -51,7 +52,9 @@ def test_a_recorded_history_names_no_machine(path: Path) -> None:
 
 
 def replayer() -> Replayer:
-    return Replayer(workflows=[OrderWorkflow, TransferWorkflow], plugins=[waybill_plugin(EncryptionCodec(KEY_RING))])
+    return Replayer(
+        workflows=[OrderWorkflow, TransferWorkflow, ReturnWorkflow], plugins=[waybill_plugin(EncryptionCodec(KEY_RING))]
+    )
 
 
 def recorded(path: Path) -> WorkflowHistory:

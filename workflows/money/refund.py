@@ -1,27 +1,17 @@
 """One refund, from the decision to pay it to the customer's mail."""
 
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from activities.failures import KEY_SPENT, TOLD
+from activities.failures import KEY_SPENT
 from activities.notifications import Notice, Notifications
 from activities.refunds import MOST_KEYS, RefundOutcome, RefundRefused, Refunds, RefundStep
 from domain.notifications import NoticeKind, NotificationStatus
 from domain.refunds import GrantStatus
-
-Input = TypeVar("Input")
-Result = TypeVar("Result")
-
-# A provider's idempotency keys live 24 h at least; no step retries beyond them.
-_PATIENCE = timedelta(hours=20)
-_PATIENTLY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=60))
-_UNCONFIRMED = "the mail server was given the e-mail twice and confirmed neither, so it may have arrived or not"
+from workflows.patience import PATIENTLY, UNCONFIRMED, patiently, reason_of
 
 
 @dataclass(frozen=True)
@@ -61,9 +51,9 @@ class RefundWorkflow:
         for attempt in range(1, MOST_KEYS + 1):
             step = RefundStep(refund.refund_id, refund.decision, attempt)
             try:
-                return await _run(Refunds.pay, step, f"Refund {refund.amount}")
+                return await patiently(Refunds.pay, step, f"Refund {refund.amount}")
             except ActivityError as error:
-                reason = _reason(error)
+                reason = reason_of(error)
                 if not (isinstance(error.cause, ApplicationError) and error.cause.type == KEY_SPENT):
                     break
         return RefundRefused(refund.refund_id, refund.decision, reason)
@@ -71,10 +61,10 @@ class RefundWorkflow:
     async def _tell(self, refund: PayRefund, outcome: RefundOutcome) -> None:
         notice = Notice(outcome.order_id, NoticeKind.REFUNDED, refund.refund_id)
         try:
-            sent = await _run(Notifications.notify, notice, "Tell the customer: refunded")
-            reason = _UNCONFIRMED if sent is NotificationStatus.UNCONFIRMED else None
+            sent = await patiently(Notifications.notify, notice, "Tell the customer: refunded")
+            reason = UNCONFIRMED if sent is NotificationStatus.UNCONFIRMED else None
         except ActivityError as error:
-            reason = _reason(error)
+            reason = reason_of(error)
         if reason is not None:
             await self._refuse(RefundRefused(refund.refund_id, refund.decision, reason, untold=True))
 
@@ -84,30 +74,6 @@ class RefundWorkflow:
             refused,
             start_to_close_timeout=timedelta(seconds=10),
             heartbeat_timeout=timedelta(seconds=3),
-            retry_policy=_PATIENTLY,
+            retry_policy=PATIENTLY,
             summary="Have a person see to it",
         )
-
-
-async def _run(method: Callable[[Any, Input], Coroutine[Any, Any, Result]], argument: Input, summary: str) -> Result:
-    return await workflow.execute_activity_method(
-        method,
-        argument,
-        start_to_close_timeout=timedelta(seconds=40),
-        heartbeat_timeout=timedelta(seconds=3),  # the worker beats by itself: a killed one is missed this soon
-        schedule_to_close_timeout=_PATIENCE,
-        retry_policy=_PATIENTLY,
-        summary=summary,
-    )
-
-
-def _reason(error: ActivityError) -> str:
-    """What went wrong, in words for an operator. A cancellation passes through untouched."""
-    cause: BaseException | None = error.cause
-    while isinstance(getattr(cause, "cause", None), ApplicationError):
-        cause = getattr(cause, "cause", None)
-    if isinstance(cause, ApplicationError):
-        return cause.message if cause.type in TOLD else f"a failure inside Waybill, {cause.type}"
-    if isinstance(error.cause, ApplicationError) or "imeout" in type(error.cause).__name__:
-        return f"it did not succeed within {_PATIENCE}"
-    raise error

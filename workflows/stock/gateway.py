@@ -3,23 +3,20 @@
 from datetime import timedelta
 from typing import Any
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from domain.errors import Conflict, KeyReused, MoreThanSent, NotEnoughUnits, TooLate
 from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish, workflow_id
 from workflows.gateway import START_PATIENCE, ask, not_found, unavailable
 from workflows.orders import attributes
+from workflows.refusals import refusal_error
 from workflows.stock.transfer import TransferWorkflow
-
-_ANSWERS: dict[str, type[Conflict]] = {kind.code: kind for kind in (Conflict, KeyReused, TooLate)}
 
 
 class TransferGateway:
@@ -92,18 +89,6 @@ class TransferGateway:
     async def _ask(self, transfer_id: str, update: Any, argument: Any, key: str) -> Standing:
         handle = self._client.get_workflow_handle(workflow_id(transfer_id))
         standing: Standing = await ask(
-            handle, update, argument, key=key, what=f"transfer {transfer_id}", refusal=_refusal
+            handle, update, argument, key=key, what=f"transfer {transfer_id}", refusal=refusal_error
         )
         return standing
-
-
-def _refusal(error: WorkflowUpdateFailedError) -> Conflict:
-    cause = error.cause
-    if not isinstance(cause, ApplicationError):
-        return TooLate("The transfer ended meanwhile.")
-    field, faults = (*cause.details, None, [])[:2]
-    if cause.type == NotEnoughUnits.code:
-        return NotEnoughUnits([(int(where[len("lines[") : -1]), text) for where, text in faults])
-    if cause.type == MoreThanSent.code:
-        return MoreThanSent([(where, text) for where, text in faults])
-    return _ANSWERS.get(cause.type or "", TooLate)(cause.message, field=field)

@@ -62,7 +62,7 @@ def shipment_body(request: ShipmentRequest) -> Json:
             "from_address": _address(request.sender),
             "parcel": _parcel(request.parcel),
             "reference": request.reference,
-            "is_return": False,
+            "is_return": request.is_return,  # both addresses stay as they were: EasyPost swaps them on the label
             "options": {"label_format": "PNG", "invoice_number": request.invoice_number},
         }
     }

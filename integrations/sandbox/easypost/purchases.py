@@ -157,7 +157,7 @@ class Purchases:
     def _require_sellable(self, shipment: Object, rate: Object) -> None:
         if rate["carrier"] in self._dials().carriers_down:
             raise _failure(f"{rate['carrier']} could not create the label.")
-        abroad = places.needs_customs(shipment["from_address"], shipment["to_address"])
+        abroad = places.needs_customs(*ends(shipment))
         if abroad and shipment["customs_info"] is None:
             raise _failure("customs_info is required for this destination.")
 

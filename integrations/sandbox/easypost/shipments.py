@@ -156,8 +156,7 @@ class Shipments:
     def _quote(self, shipment: Object, accounts: list[str] | None, at: float) -> None:
         dials = self._sandbox.dials.read(NAME, EasyPostDials)
         quoted = rates.quote(
-            shipment["from_address"],
-            shipment["to_address"],
+            *ends(shipment),
             shipment["parcel"],
             accounts=accounts or (),
             down=dials.carriers_down,

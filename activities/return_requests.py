@@ -1,0 +1,127 @@
+"""What is asked of returns: the rules in force, and a return that is asked for."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.orders import order_line
+from activities.projections import waiting_json
+from activities.return_records import standing_of, tell_order
+from db import catalogue, orders, return_rules
+from db import returns as records
+from domain.bundles import Part, can_be_made
+from domain.errors import InvalidReturn, KeyReused, NotFound
+from domain.notifications import NoticeKind
+from domain.orders import Line, body_hash, derived_id
+from domain.return_requests import Delivered, ReturnRequest, check_eligible, takes_in
+from domain.return_rules import ReturnRule, ReturnRules
+from domain.return_units import ReturnLine
+from domain.returns import LabelState, ReturnStatus
+
+RULES_JSON: TypeAdapter[tuple[ReturnRule, ...]] = TypeAdapter(tuple[ReturnRule, ...])
+_RULE: TypeAdapter[ReturnRule] = TypeAdapter(ReturnRule)
+
+
+async def rules_in_force(connection: AsyncConnection) -> ReturnRules:
+    """The newest version of the rules; version 0 where nobody has made any."""
+    row = await return_rules.newest(connection)
+    return ReturnRules() if row is None else ReturnRules(row.version, RULES_JSON.validate_python(row.rules))
+
+
+async def ask(
+    connection: AsyncConnection, order_id: str, request: ReturnRequest, *, actor: str, at: datetime
+) -> tuple[Row[Any], bool]:
+    """Write a return down, if it may be; the return, and whether it is new.
+
+    Of several that come at once no more is taken than was delivered. Raises NotFound, KeyReused, InvalidReturn,
+    MoreThanDelivered, NotReturnable, WindowOver.
+    """
+    order = await orders.lock(connection, order_id)
+    if order is None:
+        raise NotFound("order", order_id)
+    digest = body_hash(asdict(request))
+    known = await records.find_named(connection, order_id, request.reference)
+    if known is not None:
+        if known.body_hash != digest:
+            raise KeyReused("This reference has another return of the order.", field="reference")
+        return known, False
+    rules = await rules_in_force(connection)
+    rule = rules.for_channel(order.channel)
+    lines = [order_line(row) for row in await orders.lines(connection, order_id)]
+    delivered = await _delivered(connection, order_id, lines)
+    returned = await records.returned(connection, order_id)
+    check_eligible(request, lines=lines, delivered=delivered, returned=returned, rule=rule, now=at)
+    warehouse = takes_in(request, delivered)
+    if warehouse not in await catalogue.find_warehouses(connection, [warehouse]):
+        raise InvalidReturn(f"There is no warehouse {warehouse!r}.", field="warehouse")
+    values = {
+        "id": derived_id(order_id, f"return:{request.reference}"),
+        "order_id": order_id,
+        "reference": request.reference,
+        "body_hash": digest,
+        "warehouse": warehouse,
+        "reason": request.reason.value,
+        "note": request.note,
+        "rule": _RULE.dump_python(rule, mode="json"),
+        "rules_version": rules.version,
+        "override": request.override,
+        "created_by": actor,
+    }
+    await _add(connection, values, request, lines, rule, at)
+    row = await records.find_named(connection, order_id, request.reference)
+    if row is None:
+        raise LookupError("a return that has just been written is not there")
+    return row, True
+
+
+async def _add(
+    connection: AsyncConnection,
+    given: dict[str, Any],
+    request: ReturnRequest,
+    lines: Sequence[Line],
+    rule: ReturnRule,
+    at: datetime,
+) -> None:
+    skus = {line.number: line.sku for line in lines}
+    wanted = [ReturnLine(n.line, skus[n.line], n.quantity) for n in request.lines]
+    approved = request.reason in rule.approved
+    values = {
+        **given,
+        "number": await records.next_number(connection),
+        "status": (ReturnStatus.APPROVED if approved else ReturnStatus.REQUESTED).value,
+        "since": at,
+        "patient_since": at,
+        "label": (LabelState.WANTED if request.label else LabelState.NONE).value,
+        "label_attempt": 1,
+        "send_by": at + timedelta(days=rule.send_days) if approved else None,
+        "trouble": None,
+        "letters": [NoticeKind.RETURN_APPROVED.value] if approved and not request.label else [],
+        "created_at": at,
+    }
+    units = sum(line.quantity for line in wanted)
+    told = f"The return of {units} unit{'s' if units != 1 else ''} was asked for ({request.reason.replace('_', ' ')})"
+    text = f"{told}{' and approved by the rules' if approved else ''}."
+    text += f" Taken although the rules forbid it: {request.override}" if request.override else ""
+    actor = given["created_by"]
+    event = {"key": "requested", "at": at, "kind": "requested", "text": text, "actor": actor, "entered": None}
+    waiting = waiting_json(standing_of(values, wanted).waiting)
+    await records.add(connection, {**values, "waiting": waiting}, wanted, event)
+    await tell_order(connection, values, event)
+
+
+async def _delivered(connection: AsyncConnection, order_id: str, lines: Sequence[Line]) -> list[Delivered]:
+    """What came to the customer's door, in units of the order's lines: of a bundle only whole ones."""
+    parts = {line.number: line.parts or (Part(line.sku, 1),) for line in lines}
+    parcels: dict[tuple[int, str], list[Row[Any]]] = {}
+    for row in await records.delivered(connection, order_id):
+        parcels.setdefault((row.line, row.fulfilment_id), []).append(row)
+    return [
+        Delivered(line, made, rows[0].delivered_at, rows[0].warehouse)
+        for (line, _), rows in parcels.items()
+        if (made := can_be_made(parts[line], {row.sku: row.quantity for row in rows}))
+    ]

@@ -1,0 +1,107 @@
+"""What customers ask to return, and whether it may be: delivered, not returned yet, and allowed by the rules."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.errors import InvalidReturn, MoreThanDelivered, NotReturnable, WindowOver
+from domain.orders import Line
+from domain.return_rules import ReturnReason, ReturnRule
+
+
+@dataclass(frozen=True)
+class WantedLine:
+    """``quantity`` units of an order's line that somebody wants to return."""
+
+    line: int
+    quantity: int
+
+
+@dataclass(frozen=True)
+class ReturnRequest:
+    """What somebody asks to return, and why. A ``reference`` counts once within its order.
+
+    ``label``: the customer is sent a label; without one he brings or sends it himself. ``override`` says why it is
+    taken although the rules forbid it. ``warehouse`` takes it in; None: the one that has shipped it.
+    """
+
+    reference: str
+    reason: ReturnReason
+    lines: tuple[WantedLine, ...]
+    note: str = ""
+    label: bool = True
+    warehouse: str | None = None
+    override: str | None = None
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """``units`` of an order's line that a parcel brought from ``warehouse`` to the customer's door."""
+
+    line: int
+    units: int
+    at: datetime
+    warehouse: str
+
+
+def check_eligible(
+    request: ReturnRequest,
+    *,
+    lines: Sequence[Line],
+    delivered: Sequence[Delivered],
+    returned: Mapping[int, int],
+    rule: ReturnRule,
+    now: datetime,
+) -> None:
+    """Raise unless all that is asked for may be returned; ``returned`` are units of earlier returns, by line.
+
+    Raises InvalidReturn, MoreThanDelivered with every line at fault, NotReturnable, WindowOver. The last two are passed
+    over where there is an override.
+    """
+    by_number = {line.number: line for line in lines}
+    if len({wanted.line for wanted in request.lines}) < len(request.lines):
+        raise InvalidReturn("A line is named twice.", field="lines")
+    for index, wanted in enumerate(request.lines):
+        if wanted.line not in by_number:
+            raise InvalidReturn(f"The order has no line {wanted.line}.", field=f"lines[{index}].line")
+    _check_delivered(request, delivered, returned)
+    if request.override is not None:
+        return
+    for index, wanted in enumerate(request.lines):
+        sku = by_number[wanted.line].sku
+        if sku in rule.not_returnable:
+            raise NotReturnable(f"{sku} cannot be returned.", field=f"lines[{index}].line")
+        fresh = sum(d.units for d in delivered if d.line == wanted.line and now <= d.at + rule.window)
+        # What was returned before counts as the part that was delivered first.
+        if wanted.quantity > min(fresh, _left(wanted.line, delivered, returned)):
+            last = max(d.at for d in delivered if d.line == wanted.line)
+            told = (
+                f"Line {wanted.line} was last delivered on {last:%Y-%m-%d}, and could be returned for {rule.days} days"
+            )
+            raise WindowOver(f"{told}: {fresh} of its units still can.", field=f"lines[{index}].quantity")
+
+
+def _check_delivered(request: ReturnRequest, delivered: Sequence[Delivered], returned: Mapping[int, int]) -> None:
+    beyond = []
+    for index, wanted in enumerate(request.lines):
+        left = _left(wanted.line, delivered, returned)
+        if wanted.quantity > left:
+            told = f"Of line {wanted.line} {left} units were delivered and not returned, not {wanted.quantity}."
+            beyond.append((f"lines[{index}].quantity", told))
+    if beyond:
+        raise MoreThanDelivered(beyond)
+
+
+def _left(line: int, delivered: Sequence[Delivered], returned: Mapping[int, int]) -> int:
+    return sum(d.units for d in delivered if d.line == line) - returned.get(line, 0)
+
+
+def takes_in(request: ReturnRequest, delivered: Sequence[Delivered]) -> str:
+    """The warehouse to which it goes: the one that is asked for, or the one that shipped most of these lines."""
+    if request.warehouse is not None:
+        return request.warehouse
+    units: dict[str, int] = {}
+    for one in delivered:
+        if one.line in {wanted.line for wanted in request.lines}:
+            units[one.warehouse] = units.get(one.warehouse, 0) + one.units
+    return max(sorted(units), key=lambda warehouse: units[warehouse])
