@@ -107,8 +107,8 @@ QUICK = (
     Mutant(
         "levels are locked before they are read",
         "activities/stock.py",
-        "            await stock_records.lock(connection, keys)\n",
-        "",
+        "levels = await stock_records.lock(connection, keys)",
+        "levels = await stock_records.find_levels(connection, keys)",
         ("tests/activities/test_stock.py::test_of_fifty_orders_for_the_last_ten_units_exactly_ten_get_one",),
     ),
     Mutant(
