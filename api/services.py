@@ -63,8 +63,8 @@ class Services:
     traceparent: Callable[[], str | None] = lambda: None
 
 
-def services(request: Request) -> Services:
-    """The services of the app that serves ``request``."""
+async def services(request: Request) -> Services:
+    """The services of the app that serves ``request``; a coroutine, as the framework gives functions to a thread."""
     wired: Services = request.app.state.services
     return wired
 

@@ -1,21 +1,20 @@
 """What all tables share, and how the database is reached."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import asyncpg
-from sqlalchemy import BigInteger, DateTime, MetaData, event, text
+from sqlalchemy import BigInteger, DateTime, MetaData, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import NullPool
 
 from db.faults import FAULTS
+from db.pool import Pool
 from db.statements import driver_of, told_as_ever
 
 NAMING = {
@@ -27,8 +26,6 @@ NAMING = {
 }
 
 
-_SERVED = "served"
-"""marks a pooled connection that was open when somebody took it"""
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 DRIVER = "postgresql+asyncpg://"
@@ -70,9 +67,7 @@ class Database:
             DRIVER,
             # Reads and single statements need no BEGIN and no end around them, which would be two journeys.
             isolation_level="AUTOCOMMIT",
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=patience.pool,
+            poolclass=NullPool,
             hide_parameters=True,  # an error's text reaches logs and histories, and parameters are customers' data
             connect_args={
                 "dsn": checked_dsn(dsn),
@@ -81,12 +76,12 @@ class Database:
                 "server_settings": {"application_name": application, "timezone": "UTC"},
             },
         )
-        event.listen(self.engine.sync_engine, "checkout", _refuse_lost)
+        self._pool = Pool(self.engine, size=pool_size, patience=patience.pool)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self.engine.connect() as connection:
+        async with self._pool.lend() as connection:
             driver = driver_of(connection)
             try:
                 await _say(driver, BEGIN)
@@ -97,17 +92,13 @@ class Database:
                 await _give_up(driver)
                 raise
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection for queries that write nothing. Each sees what was committed when it began."""
-        async with self.engine.connect() as connection:
-            yield connection
+        return self._pool.lend()
 
-    @asynccontextmanager
-    async def statement(self) -> AsyncIterator[AsyncConnection]:
+    def statement(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection for one statement that writes: it is a transaction by itself, over when it is executed."""
-        async with self.engine.connect() as connection:
-            yield connection
+        return self._pool.lend()
 
     async def answers(self) -> bool:
         """Whether the database answers a trivial query now."""
@@ -120,6 +111,7 @@ class Database:
 
     async def close(self) -> None:
         """Give all connections back."""
+        await self._pool.close()
         await self.engine.dispose()
 
 
@@ -144,21 +136,6 @@ async def _give_up(driver: "asyncpg.Connection[Any]") -> None:
     finally:
         if not settled:
             driver.terminate()
-
-
-def _refuse_lost(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
-    """Have the pool replace its connections once the server has closed one.
-
-    The driver has been told of that by then, so looking costs nothing; a ping would be three journeys each time.
-    Raises ConnectionError where the server closes new ones as well.
-    """
-    driver: asyncpg.Connection[Any] = connection.driver_connection
-    if not driver.is_closed():
-        record.info[_SERVED] = True
-    elif _SERVED in record.info:
-        raise InvalidatePoolError
-    else:
-        raise ConnectionError("the server closed a connection as soon as it was open")
 
 
 def checked_dsn(dsn: str) -> str:

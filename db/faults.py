@@ -2,11 +2,9 @@
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 FAULTS: tuple[type[Exception], ...] = (
     DBAPIError,
-    PoolTimeout,
     OSError,
     TimeoutError,
     asyncpg.PostgresError,
@@ -23,7 +21,7 @@ def is_away(error: BaseException) -> bool:
     """Whether ``error`` says that the database cannot be reached, starts, stops, is full or too slow."""
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or (error.orig is not None and _passes(error.orig))
-    return isinstance(error, PoolTimeout) or _passes(error)
+    return _passes(error)
 
 
 def _passes(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
+from db.statements import Record, Statement
 from domain.holds import HoldReason, HoldStatus
 from domain.orders import OrderStatus
 
@@ -130,10 +131,12 @@ def _with_orders() -> Any:
     return select(HoldRecord.__table__, Order.number, Order.closed_at).join(Order, Order.id == HoldRecord.order_id)
 
 
-async def newest_rules(connection: AsyncConnection) -> Row[Any] | None:
+_NEWEST_RULES = Statement(select(HoldRuleVersion.__table__).order_by(HoldRuleVersion.version.desc()).limit(1))
+
+
+async def newest_rules(connection: AsyncConnection) -> Record | None:
     """The version of the rules that is in force; None if there never were any."""
-    query = select(HoldRuleVersion.__table__).order_by(HoldRuleVersion.version.desc()).limit(1)
-    return (await connection.execute(query)).first()
+    return await _NEWEST_RULES.first(connection)
 
 
 async def lock_rules(connection: AsyncConnection) -> int:

@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Row, String, bindparam, func, select, text
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.statements import Statement
 from domain.ledger import Account, Balance, EntryKind, LedgerEntry, balance
 
 _SUMS = text("""
@@ -17,12 +18,24 @@ SELECT order_id, kind, debit, credit, sum(amount)::bigint AS amount FROM ledger
 WHERE order_id = ANY(:orders) GROUP BY order_id, kind, debit, credit
 """).bindparams(bindparam("orders", type_=ARRAY(String)))
 # A hold that was taken or given up is no hold any more, for as much as it was.
-_RELEASE = text("""
+_RELEASE = Statement(
+    text("""
 INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, reference, actor)
-SELECT 'released:' || :name, order_id, 'released', 'promises', 'holds', amount, currency, :cause, reference, 'waybill'
-FROM ledger WHERE key = 'authorised:' || :name
+SELECT 'released:' || CAST(:name AS text), order_id, 'released', 'promises', 'holds', amount, currency,
+    CAST(:cause AS text), reference, 'waybill'
+FROM ledger WHERE key = 'authorised:' || CAST(:name AS text)
 ON CONFLICT (key) DO NOTHING
-""").bindparams(bindparam("name", type_=String), bindparam("cause", type_=String))
+""")
+)
+_POST = Statement(
+    text("""
+INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, reference, actor, note)
+SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:orders AS text[]), CAST(:kinds AS text[]), CAST(:debits AS text[]),
+    CAST(:credits AS text[]), CAST(:amounts AS bigint[]), CAST(:currencies AS text[]), CAST(:causes AS text[]),
+    CAST(:references AS text[]), CAST(:actors AS text[]), CAST(:notes AS text[]))
+ON CONFLICT DO NOTHING RETURNING number
+""")
+)
 _CREDIT_REST = text("""
 INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, actor)
 SELECT 'credited:' || order_id || ':' || :cause, order_id, 'credited', 'sales', 'customer',
@@ -66,16 +79,13 @@ async def post(connection: AsyncConnection, entries: Sequence[LedgerEntry]) -> i
     One whose key is there already stays as it is.
     """
     # In the order of their keys: two that post the same ones at once wait for each other, and never both for ever.
-    rows = [_row(entry) for entry in sorted(entries, key=lambda entry: entry.key) if entry.amount]
-    if not rows:
-        return 0
-    statement = insert(Ledger).values(rows).on_conflict_do_nothing().returning(Ledger.number)
-    return len((await connection.execute(statement)).all())
+    added = [entry for entry in sorted(entries, key=lambda entry: entry.key) if entry.amount]
+    return len(await _POST.rows(connection, **_columns(added))) if added else 0
 
 
 async def release(connection: AsyncConnection, name: str, *, cause: str) -> None:
     """Give up the hold of which the entry ``authorised:{name}`` tells; none is given up twice."""
-    await connection.execute(_RELEASE, {"name": name, "cause": cause})
+    await _RELEASE.rows(connection, name=name, cause=cause)
 
 
 async def credit_rest(connection: AsyncConnection, order_id: str, *, cause: str) -> None:
@@ -105,10 +115,17 @@ def balance_of(rows: Any) -> Balance:
     return balance((EntryKind(r.kind), Account(r.debit), Account(r.credit), r.amount) for r in rows)
 
 
-def _row(entry: LedgerEntry) -> dict[str, Any]:
+def _columns(entries: Sequence[LedgerEntry]) -> dict[str, list[Any]]:
     return {
-        **{name: value for name, value in vars(entry).items() if name != "kind"},
-        "kind": entry.kind.value,
-        "debit": entry.debit.value,
-        "credit": entry.credit.value,
+        "keys": [entry.key for entry in entries],
+        "orders": [entry.order_id for entry in entries],
+        "kinds": [entry.kind.value for entry in entries],
+        "debits": [entry.debit.value for entry in entries],
+        "credits": [entry.credit.value for entry in entries],
+        "amounts": [entry.amount for entry in entries],
+        "currencies": [entry.currency for entry in entries],
+        "causes": [entry.cause for entry in entries],
+        "references": [entry.reference for entry in entries],
+        "actors": [entry.actor for entry in entries],
+        "notes": [entry.note for entry in entries],
     }

@@ -98,13 +98,30 @@ class ParcelEvent(Base):
 _JOURNEY = case({status.value: place for place, status in enumerate(TrackingStatus)}, value=ParcelEvent.status)
 
 
+_ADD_FULFILMENTS = Statement(
+    text("""
+WITH added AS (
+    INSERT INTO fulfilments (id, order_id, number, warehouse, status)
+    SELECT * FROM unnest(CAST(:id AS text[]), CAST(:order_id AS text[]), CAST(:number AS bigint[]),
+        CAST(:warehouse AS text[]), CAST(:status AS text[])) ON CONFLICT DO NOTHING)
+INSERT INTO fulfilment_lines (fulfilment_id, line, sku, quantity)
+SELECT * FROM unnest(CAST(:fulfilment_id AS text[]), CAST(:line AS bigint[]), CAST(:sku AS text[]),
+    CAST(:quantity AS bigint[])) ON CONFLICT DO NOTHING
+""")
+)
+_FIND_FULFILMENT = Statement(select(Fulfilment.__table__).where(Fulfilment.id == bindparam("of")))
+
+
 async def add_fulfilments(
     connection: AsyncConnection, fulfilments: list[dict[str, Any]], lines: list[dict[str, Any]]
 ) -> None:
     """Write fulfilments with their lines; those written before stay as they are."""
     if fulfilments:
-        await connection.execute(insert(Fulfilment).on_conflict_do_nothing(), fulfilments)
-        await connection.execute(insert(FulfilmentLine).on_conflict_do_nothing(), lines)
+        columns = {
+            name: [row[name] for row in fulfilments] for name in ("id", "order_id", "number", "warehouse", "status")
+        }
+        units = {name: [row[name] for row in lines] for name in ("fulfilment_id", "line", "sku", "quantity")}
+        await _ADD_FULFILMENTS.rows(connection, **columns, **units)
 
 
 @cache
@@ -256,9 +273,9 @@ async def by_tracker(connection: AsyncConnection, trackers: Sequence[str]) -> di
     return {(row.provider, row.tracker): row for row in rows}
 
 
-async def find_fulfilment(connection: AsyncConnection, fulfilment_id: str) -> Row[Any] | None:
+async def find_fulfilment(connection: AsyncConnection, fulfilment_id: str) -> Record | None:
     """A fulfilment by its id."""
-    return (await connection.execute(select(Fulfilment.__table__).where(Fulfilment.id == fulfilment_id))).first()
+    return await _FIND_FULFILMENT.first(connection, of=fulfilment_id)
 
 
 async def labelled_parcel(connection: AsyncConnection, fulfilment_id: str) -> Row[Any] | None:

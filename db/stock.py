@@ -154,7 +154,8 @@ _RESERVE = insert(Reservation).on_conflict_do_nothing()
 
 async def available(connection: AsyncConnection, skus: Iterable[str]) -> dict[tuple[str, str], int]:
     """Units that can be promised, by (SKU, warehouse), in active warehouses."""
-    return {(row.sku, row.warehouse): row.available for row in await _AVAILABLE.rows(connection, given=list(set(skus)))}
+    rows = await _AVAILABLE.rows(connection, given=list(set(skus)))
+    return {(sku, warehouse): units for sku, warehouse, units in rows}
 
 
 _AVAILABLE = Statement(

@@ -1,23 +1,26 @@
-"""The workflow files, compiled once.
+"""The workflow files, found and compiled once.
 
-The sandbox loads them anew for every workflow, through Python's own import. Where that finds no `__pycache__`, as under
-PYTHONDONTWRITEBYTECODE or on a file system that is read-only, it would compile them for every single order.
+The sandbox loads them anew for every workflow, through Python's own import: for every single order that would look for
+each of them on the disk, and compile it where there is no `__pycache__`, as under PYTHONDONTWRITEBYTECODE or on a file
+system that is read-only.
 """
 
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
 from types import CodeType, ModuleType
 
 SANDBOXED = "workflows"
 
 
 class KeptCode(MetaPathFinder):
-    """Finds the modules of one package as Python does, and keeps their code."""
+    """Finds the modules of one package as Python does, once, and keeps their code."""
 
     def __init__(self, package: str) -> None:
         self._package = package
+        self._found: dict[str, ModuleSpec] = {}
         self._codes: dict[str, CodeType] = {}
 
     def find_spec(
@@ -26,10 +29,16 @@ class KeptCode(MetaPathFinder):
         """Python's own spec, its loader replaced; None for other packages."""
         if fullname.partition(".")[0] != self._package:
             return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and type(spec.loader) is SourceFileLoader:
-            spec.loader = _Loader(spec.loader.name, spec.loader.path, self._codes)
-        return spec
+        found = self._found.get(fullname) or PathFinder.find_spec(fullname, path, target)
+        if found is None or type(found.loader) is not SourceFileLoader:
+            return found
+        self._found[fullname] = found
+        # A spec of its own for each: importing writes into it, and workflows are loaded in several threads.
+        loader = _Loader(found.loader.name, found.loader.path, self._codes)
+        within = found.submodule_search_locations
+        return spec_from_file_location(
+            fullname, found.origin, loader=loader, submodule_search_locations=None if within is None else [*within]
+        )
 
 
 class _Loader(SourceFileLoader):

@@ -40,6 +40,9 @@ class Verdict:
     says: str
 
 
+_ABSTAINED = {kind: Verdict(kind, None, "abstained: it cannot tell the candidates apart") for kind in RuleKind}
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A warehouse that was considered. ``reason`` is a sentence that begins with its code."""
@@ -155,7 +158,7 @@ class _Ranking:
 
     def verdicts(self, warehouse: str) -> tuple[Verdict, ...]:
         return tuple(
-            Verdict(rule.kind, None, "abstained: it cannot tell the candidates apart")
+            _ABSTAINED[rule.kind]
             if given is None
             else Verdict(rule.kind, self.rank(rule.kind, warehouse), given[warehouse].says)
             for rule, given in self.judged

@@ -43,6 +43,9 @@ def test_a_module_loaded_again_runs_the_same_code_on_new_state(module: Path) -> 
     assert second.SEEN == []
     assert second.WORD == "first"  # the file was not read again
     assert second.__file__ == str(module)
+    module.unlink()
+    forget()
+    assert importlib.import_module(f"{PACKAGE}.story").WORD == "first"  # nor was it looked for
 
 
 def test_other_packages_are_left_to_python() -> None:
