@@ -92,9 +92,8 @@ def wish(oid: str, name: str, edits: Edits, basis: Basis) -> OrderChange:
 
 
 async def apply(world: World, oid: str, change: OrderChange) -> Changed | Refused:
-    """What the order's workflow does, with every parcel standing still."""
-    async with world.database.reading() as connection:
-        ids = tuple(fulfilment.id for fulfilment in await standing(connection, oid))
+    """What the order's workflow does, with its first parcel, all that it knows, standing still."""
+    ids = (derived_id(oid, "fulfilment:1"),)
     return await Changes(world.database).apply(ApplyChange(oid, change, ids, ids, datetime.now(UTC)))
 
 
@@ -135,7 +134,7 @@ async def check_books(world: World, oid: str, effects: Effects, before: dict[tup
     assert sorted((a.line, a.sku, a.quantity) for f in ships for a in f.allocations) == wanted
 
 
-@settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(scene=SCENES, edits=EDITS)
 def test_what_the_preview_shows_is_what_happens_once(shop_url: str, scene: Scene, edits: Edits) -> None:
     asyncio.run(_preview_and_apply(shop_url, scene, edits))
