@@ -1,6 +1,7 @@
 """A change is one transaction: what the preview showed, whole and once, or nothing."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ from domain.changes.wish import Basis, Edits, LineEdit, OrderChange
 from domain.errors import WaybillError
 from domain.orders import Address, derived_id
 from domain.payments import PaymentStatus
+from tests.activities.killing import Killed, killed_at
 from tests.activities.test_stock_ledger import DISAGREEING
 from tests.activities.world import World
 
@@ -202,6 +204,22 @@ async def test_nothing_is_changed_once_the_order_has_moved(world: World, moved: 
     assert isinstance(told, Refused)
     assert told.code == "order_moved"
     assert await whole(world) == untouched
+
+
+async def test_a_change_killed_before_any_of_its_statements_has_not_happened(world: World) -> None:
+    oid = await changeable(world, Scene(labelled=True, left=False, captured=True, elsewhere=False))
+    edits = Edits((LineEdit(1, 1), LineEdit(2, 0)), shipping_service="express")
+    before, untouched = await reserved(world), await whole(world)
+    basis, effects = await shown(world, oid, edits)
+    change, killed = wish(oid, "one", edits, basis), 0
+    while True:
+        with suppress(Killed), killed_at(world.database, killed + 1):
+            assert isinstance(await apply(world, oid, change), Changed)
+            break
+        killed += 1
+        assert await whole(world) == untouched
+    assert killed > 20
+    await check_books(world, oid, effects, before)
 
 
 async def test_two_changes_at_once_are_one_change(world: World) -> None:

@@ -148,6 +148,8 @@ class ChangeRun:
         turn = self._turn = _Turn(frozenset(effects.stops), everything)
         self._journal.hold_up(_STEP, "the order to be changed", Party.WAYBILL)
         try:
+            if turn.stops:
+                await self._journal.publish()
             await self._halt(turn)
             self._check(change)
             await self._take_labels_back(turn)
