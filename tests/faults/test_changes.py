@@ -75,3 +75,14 @@ async def test_while_the_old_label_is_given_back_nothing_leaves_and_a_cancel_sti
     assert (lost.status_code, lost.json()["code"]) == (409, "too_late")
     await house.closed(order, OrderStatus.CANCELLED)
     assert (await house.charges(order), await house.stock("MUG")) == ([], (10, 0))
+
+
+async def test_a_change_that_meets_the_carriers_scan_comes_too_late_and_the_label_stays(house: House) -> None:
+    order, version = await on_the_table(house)
+    await house.stripe(**SLOWLY)
+    await house.advance(order, 2)
+    refused = await apply(house, order, version, **LESS)
+    assert (refused.status_code, refused.json()["code"] in {"order_moved", "too_late"}) == (409, True), refused.text
+    await house.until(order, OrderStatus.SHIPPED)
+    assert ((await house.record(order)).version, await house.charges(order)) == (1, [4100])
+    assert [s["refund_status"] for s in await house.labels() if s["refund_status"] == "submitted"] == []
