@@ -108,6 +108,11 @@ class Effects:
     staying: Mapping[str, tuple[Allocation, ...]] = field(default_factory=dict)
     """what each of ``stops`` ships afterwards"""
 
+    @property
+    def goes_elsewhere(self) -> bool:
+        """Whether a label that was bought before is good for nothing any more."""
+        return _goes_elsewhere(self.before, self.after)
+
 
 def effects_of(edits: Edits, facts: Facts) -> Effects:
     """What a change does to an order.

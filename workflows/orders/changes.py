@@ -142,13 +142,11 @@ class ChangeRun:
     async def change(self, change: OrderChange, *, known: Sequence[str]) -> Changed:
         """Make a change. Raises ChangeRefused, and then nothing has changed but labels that are bought anew."""
         effects = self._effects(change)
-        everything = (effects.before.shipping_address, effects.before.shipping_service) != (
-            effects.after.shipping_address,
-            effects.after.shipping_service,
-        )
-        turn = self._turn = _Turn(frozenset(effects.stops), everything)
+        turn = self._turn = _Turn(frozenset(effects.stops), everything=effects.goes_elsewhere)
         self._journal.hold_up(_STEP, "the order to be changed", Party.WAYBILL)
         try:
+            if turn.stops:
+                await self._journal.publish()
             await self._halt(turn)
             self._check(change)
             await self._take_labels_back(turn)
@@ -174,6 +172,9 @@ class ChangeRun:
         await workflow.wait_condition(
             lambda: self._desk.cancel_wished or all(over(id, run) for id, run in runs.items())
         )
+        self._check_cancel()
+        if not turn.stops <= turn.standing.keys():  # the carrier has scanned one, and its money is being taken
+            raise ChangeRefused("order_moved", "A parcel of the order is leaving at this moment.")
 
     async def _take_labels_back(self, turn: _Turn) -> None:
         for id in sorted(turn.stops):

@@ -309,6 +309,7 @@ class OrderWorkflow:
         try:
             changed = await self._changes.change(change, known=self._known())
         except ChangeRefused as refused:
+            await self._journal.publish()
             raise ApplicationError(str(refused), type=refused.kind) from None
         self._begin(changed.new)  # before those that ship nothing any more are known to have ended
         if self._rerouting.waits:
