@@ -1,5 +1,6 @@
 """Steps of returns over a real database: made once, in one transaction, and never told by an older answer."""
 
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,7 @@ import pytest
 
 from activities.return_requests import ask
 from activities.returns import Inspect, Outcome, Receive, Returns, Step
+from domain.errors import MoreThanDelivered
 from domain.return_requests import ReturnRequest, WantedLine
 from domain.return_rules import ReturnReason
 from domain.return_units import Arrived, Condition, Inspected, Inspection, ReturnReceipt
@@ -75,3 +77,25 @@ async def test_what_was_decided_is_not_decided_otherwise(world: World, decide: s
     others = {"approve": ["refuse"], "refuse": ["approve", "withdraw"], "withdraw": ["approve", "refuse"]}[decide]
     for other in others:
         assert (await getattr(returns, other)(step)).refusal is not None
+
+
+async def test_a_bundle_comes_back_as_its_parts_and_only_whole_ones_can(world: World) -> None:
+    order, _ = await world.paid_order("1", ("MUG", 5))
+    await world.execute("UPDATE fulfilments SET status = 'delivered', delivered_at = :at", at=AT - timedelta(days=1))
+    parts = [{"sku": "MUG", "name": "Mug", "quantity": 2}]
+    made = "UPDATE order_lines SET sku = 'BAG', quantity = 3, parts = CAST(:parts AS jsonb)"
+    await world.execute(made, parts=json.dumps(parts))
+    lines = (WantedLine(1, 3),)
+    with pytest.raises(MoreThanDelivered, match="2 units were delivered"):  # the fifth mug is half a bundle
+        async with world.database.transaction() as connection:
+            request = ReturnRequest("three", ReturnReason.DAMAGED, lines, label=False)
+            await ask(connection, order, request, actor="a test", at=AT)
+    async with world.database.transaction() as connection:
+        request = ReturnRequest("two", ReturnReason.DAMAGED, (WantedLine(1, 2),), label=False)
+        row, _ = await ask(connection, order, request, actor="a test", at=AT)
+    returns = Returns(world.database)
+    await returns.receive(Receive(row.id, AT, DOCK))
+    await returns.inspect(Inspect(row.id, AT, BENCH))
+    query = "SELECT sku, on_hand_change, damaged_change FROM movements WHERE cause = :cause ORDER BY id"
+    moved = await world.rows(query, cause=f"return:{row.id}")
+    assert [tuple(one) for one in moved] == [("MUG", 2, 0), ("MUG", 2, 2)]
