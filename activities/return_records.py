@@ -69,6 +69,7 @@ def standing_of(row: Mapping[str, Any], lines: Sequence[ReturnLine]) -> Standing
         send_by=row["send_by"],
         trouble=None if row["trouble"] is None else ExceptionKind(row["trouble"]),
         letters=tuple(NoticeKind(letter) for letter in row["letters"]),
+        revision=row["revision"],
     )
 
 
@@ -127,7 +128,7 @@ async def write(
     """Write a return's columns, with what follows of them: what it waits for, and whether it is over."""
     after = case.lines if lines is None else lines
     standing = standing_of({**case.row._mapping, **values}, after)
-    more = {**values, "waiting": waiting_json(standing.waiting)}
+    more = {**values, "waiting": waiting_json(standing.waiting), "revision": case.row.revision + 1}
     if standing.over and case.row.closed_at is None:
         more["closed_at"] = await orders.clock(connection)
     changed = [line for line, before in zip(after, case.lines, strict=True) if line != before]

@@ -100,6 +100,7 @@ async def _add(
         "label_attempt": 1,
         "send_by": at + timedelta(days=rule.send_days) if approved else None,
         "trouble": None,
+        "revision": 0,
         "letters": [NoticeKind.RETURN_APPROVED.value] if approved and not request.label else [],
         "created_at": at,
     }

@@ -77,6 +77,7 @@ class Return(Base):
     exception_id: Mapped[str | None]
     troubles: Mapped[int] = mapped_column(server_default=text("0"))
     letters: Mapped[list[Any]]
+    revision: Mapped[int] = mapped_column(server_default=text("0"))
     settlement: Mapped[dict[str, Any] | None]
     refund_id: Mapped[str | None] = mapped_column(ForeignKey("refunds.id"))
     created_by: Mapped[str]

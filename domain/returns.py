@@ -94,6 +94,7 @@ class Standing:
 
     ``expected`` units have not come, ``uninspected`` ones have and nobody has looked at them. ``trouble`` is the
     exception about it that is open. ``letters`` are e-mails that the customer has not been sent yet, in their order.
+    ``revision`` rises with every change: of two answers the one that knows more is told by it.
     """
 
     status: ReturnStatus
@@ -107,6 +108,7 @@ class Standing:
     send_by: datetime | None = None
     trouble: ExceptionKind | None = None
     letters: tuple[NoticeKind, ...] = ()
+    revision: int = 0
 
     @property
     def deed(self) -> Deed | None:

@@ -244,8 +244,10 @@ class ReturnWorkflow:
         return outcome.standing
 
     def _take(self, outcome: Outcome) -> None:
-        self._standing = outcome.standing
-        self._show()
+        # What a carrier was asked about may be answered after a step that knows more.
+        if outcome.standing.revision >= self._standing.revision:
+            self._standing = outcome.standing
+            self._show()
 
     def _label_step(self, why: str = "") -> LabelStep:
         return LabelStep(self._return.id, workflow.now(), _WAYBILL, why, CARRIER_SYSTEM)

@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("exception_id", sa.String(), nullable=True),
         sa.Column("troubles", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("letters", postgresql.JSONB(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("settlement", postgresql.JSONB(), nullable=True),
         sa.Column("refund_id", sa.String(), nullable=True),
         sa.Column("created_by", sa.String(), nullable=False),
