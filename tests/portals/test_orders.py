@@ -129,6 +129,23 @@ async def test_a_supplier_who_has_begun_is_a_persons_business(trade: Trade) -> N
     await house.closed(order, OrderStatus.CANCELLED)
 
 
+async def test_what_nobody_can_cancel_in_the_portal_for_an_hour_is_cancelled_by_a_person(trade: Trade) -> None:
+    house = trade.house
+    await trade.stocked()
+    await trade.open()
+    order = await house.place(GOODS)
+    await trade.ordered(order)
+    await trade.close()
+    await house.cancel(order)
+    await house.until(order, waiting="none has been free", patience=60)
+    await house.pass_time(order, hours=1, minutes=1)
+    exception = await house.exception(order, ExceptionKind.UNWIND_FAILED)
+    assert "Cancelling parcel 1 at northgate failed" in exception.reason
+    await house.resolve(order, ExceptionKind.UNWIND_FAILED, Action.SKIP)
+    await house.closed(order, OrderStatus.CANCELLED)
+    assert [row.stage for row in await trade.at_portals(order)] == ["cancelled"]
+
+
 async def test_what_the_supplier_refuses_is_routed_elsewhere(trade: Trade) -> None:
     house = trade.house
     await trade.stocked()

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-from activities.failures import PORTAL_WAITS, REJECTED
+from activities.failures import REJECTED
 from activities.portal_records import ByHand, PortalRecords
 from activities.portals import CANCELLED, AskPortal, AtPortal, PortalAnswer, PortalOutcome, Portals
 from domain.exceptions import Action, ExceptionKind
@@ -20,7 +20,7 @@ from workflows.orders.desk import OrderStopped
 from workflows.orders.fulfilment import FulfilmentRun, Team
 from workflows.orders.ordering import KINDS, WAYS_OUT, parcel_step, place_step
 from workflows.orders.outside import Refusal
-from workflows.orders.portal_calls import Errand
+from workflows.orders.portal_calls import GIVEN_UP, Errand
 from workflows.orders.steps import keep_record
 
 
@@ -238,7 +238,7 @@ class PortalRun(FulfilmentRun):
         if isinstance(answer, PortalAnswer) and answer.order is not None:
             self._take(answer.order)
             return answer.order
-        if isinstance(answer, Refusal) and answer.type in PORTAL_WAITS:
+        if isinstance(answer, Refusal) and answer.type == GIVEN_UP:
             return None
         if answer is not None:
             self._unknown = isinstance(answer, PortalAnswer) or answer.type == REJECTED
