@@ -158,8 +158,14 @@ class PortalRun(FulfilmentRun):
 
     async def _carry_out_take_over(self, wish: TakeOver) -> None:
         instead_of = self._order.number if self._order is not None else ""
-        step = ByHand(self._portal, self.planned.id, self._reference, wish.number, instead_of)
+        step = ByHand(self._portal, self.planned.id, self._reference, wish.number, instead_of, wish.certain)
         order = await keep_record(PortalRecords.take_over, step, summary=f"{self._name} was ordered by hand")
+        if order is None:
+            self._refuse_take_over(
+                f"{self._portal} may have taken {self._reference} from Waybill. Ask the supplier whether he has it: "
+                "enter that number, or repeat with `certain` if he has none."
+            )
+            return
         self._note_order(order, by=wish.by)
         self._order, self._unknown = order, False
         if order.number == wish.number:
