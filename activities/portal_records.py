@@ -55,7 +55,7 @@ class Withdraw:
 class ByHand:
     """A person has ordered with the supplier what would have been ordered under ``reference``.
 
-    ``instead_of`` is the number that was entered before, and is wrong.
+    ``instead_of`` is the number that was entered before, and is wrong. ``certain``: the supplier has no other.
     """
 
     portal: str
@@ -63,6 +63,7 @@ class ByHand:
     reference: str
     number: str
     instead_of: str = ""
+    certain: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,17 @@ class PortalRecords:
         return order is not None and await restores.forgotten_since(connection, order.placed_at) is not None
 
     @activity.defn(name="take_over_from_portal")
-    async def take_over(self, step: ByHand) -> AtPortal:
-        """Write down what a person has ordered; what is on record as placed stays as it is."""
+    async def take_over(self, step: ByHand) -> AtPortal | None:
+        """Write down what a person has ordered; what is on record as placed stays as it is.
+
+        None, and nothing written, where the final button may have been pressed and nobody is certain.
+        """
         async with self._database.transaction() as connection:
             row = await records.intend(connection, step.portal, step.reference, step.fulfilment_id)
             if row.stage == PortalStage.PLACED and row.number != step.instead_of:
                 return AtPortal(row.number, PortalStatus(row.status or PortalStatus.RECEIVED))
+            if row.stage == PortalStage.SUBMITTING and not step.certain:
+                return None
             await records.take_over(connection, step.portal, step.reference, number=step.number)
         return AtPortal(step.number, PortalStatus.RECEIVED)
 

@@ -32,16 +32,17 @@ async def take_over(
 ) -> AnswerOut:
     """Say that the supplier has it, and under which number. A visit that is under way is broken off first.
 
-    Waybill then never orders it, and follows the number in the portal. What is ordered already is refused.
+    Waybill then never orders it, and follows the number in the portal. What is ordered already is refused; so is,
+    unless you are `certain`, what may have been ordered by a visit whose end nobody knows.
     """
     row, order = await find_fulfilment(wired, fulfilment)
     if row.portal is None:
         raise Conflict("The fulfilment is not ordered with a supplier: its warehouse packs it.")
     if order.closed_at is not None or row.status not in UNSENT:
         raise TooLate(f"The fulfilment is {row.status} and order {order.number} {order.status}.")
-    key = f"take-over:{fulfilment}:{idempotency_key or body.number}"
+    key = f"take-over:{fulfilment}:{idempotency_key or body.number}:{body.certain}"
     try:
-        wish = TakeOver(fulfilment, body.number, caller.actor)
+        wish = TakeOver(fulfilment, body.number, caller.actor, body.certain)
         answer = await wired.gateway.take_over(order.id, wish, key=key)
     except NotFound as error:
         raise not_running(order.number) from error

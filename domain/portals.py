@@ -96,11 +96,15 @@ class PortalOrder:
 
 @dataclass(frozen=True)
 class TakeOver:
-    """Somebody has ordered a fulfilment's units with its supplier himself, who calls the order ``number``."""
+    """Somebody has ordered a fulfilment's units with its supplier himself, who calls the order ``number``.
+
+    ``certain``: he has asked the supplier that there is no other, where ours may have been placed.
+    """
 
     fulfilment_id: str
     number: str
     by: str
+    certain: bool = False
 
 
 SHIPPED = frozenset({PortalStatus.DISPATCHED, PortalStatus.DELIVERED})

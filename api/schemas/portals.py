@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from api.schemas.base import Input, Note, Output, Word
 from domain.portals import EvidenceKind
@@ -74,6 +74,9 @@ class TakeOverIn(Input):
     model_config = ConfigDict(json_schema_extra={"examples": [{"number": "NG-100017"}]})
 
     number: Annotated[Word, Field(min_length=1, max_length=64)] = Field(description="The supplier's number of it.")
+    certain: StrictBool = Field(
+        False, description="Whether the supplier was asked: he has no other, where Waybill may have placed it as well."
+    )
 
 
 class EvidenceOut(Output):

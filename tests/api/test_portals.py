@@ -166,7 +166,7 @@ async def test_what_a_person_has_ordered_reaches_the_order(api: Api) -> None:
     path = f"/v1/fulfilments/{part}/supplier-order"
     assert (await api.http.post(path, json={"number": "NG-17"})).status_code == 200
     ((_, wish, key),) = api.gateway.asked
-    assert (wish, key) == (TakeOver(part, "NG-17", "api:test shop"), f"take-over:{part}:NG-17")
+    assert (wish, key) == (TakeOver(part, "NG-17", "api:test shop"), f"take-over:{part}:NG-17:False")
     api.gateway.refusals.append(Conflict("It is ordered at northgate already, as NG-1."))
     refused = await api.http.post(path, json={"number": "NG-18"})
     assert (refused.status_code, refused.json()["code"]) == (409, "conflict")

@@ -14,6 +14,7 @@ NAMES = {
     Party.PAYMENT_PROVIDER: "the payment provider",
     Party.CARRIER: "the carrier",
     Party.WAREHOUSE: "the warehouse",
+    Party.SUPPLIER: "the supplier",
     Party.OPERATOR: "an operator",
 }
 

@@ -21,11 +21,11 @@ GOODS = {"MUG-01": 2}
 CUP = {"MUG-01": 1}
 
 
-async def by_hand(trade: Trade, order: str, number: str) -> int:
+async def by_hand(trade: Trade, order: str, number: str, **more: bool) -> int:
     """A person enters what he has ordered; the API's status."""
     fulfilment = (await trade.house.fulfilments(order))[-1]
     path = f"/v1/fulfilments/{fulfilment.id}/supplier-order"
-    status: int = (await trade.house.http.post(path, json={"number": number})).status_code
+    status: int = (await trade.house.http.post(path, json={"number": number, **more})).status_code
     return status
 
 
@@ -129,6 +129,23 @@ async def test_a_supplier_who_has_begun_is_a_persons_business(trade: Trade) -> N
     await house.closed(order, OrderStatus.CANCELLED)
 
 
+async def test_what_nobody_can_cancel_in_the_portal_for_an_hour_is_cancelled_by_a_person(trade: Trade) -> None:
+    house = trade.house
+    await trade.stocked()
+    await trade.open()
+    order = await house.place(GOODS)
+    await trade.ordered(order)
+    await trade.pause()
+    await house.cancel(order)
+    await house.until(order, waiting="northgate to be resumed for parcel 1", patience=60)
+    await house.pass_time(order, hours=1, minutes=1)
+    exception = await house.exception(order, ExceptionKind.UNWIND_FAILED)
+    assert "Cancelling parcel 1 at northgate failed" in exception.reason
+    await house.resolve(order, ExceptionKind.UNWIND_FAILED, Action.SKIP)
+    await house.closed(order, OrderStatus.CANCELLED)
+    assert [row.stage for row in await trade.at_portals(order)] == ["cancelled"]
+
+
 async def test_what_the_supplier_refuses_is_routed_elsewhere(trade: Trade) -> None:
     house = trade.house
     await trade.stocked()
@@ -229,6 +246,18 @@ async def test_a_person_orders_by_hand_while_the_portal_is_paused(trade: Trade) 
     await trade.shipped(order)
     await house.until(order, OrderStatus.SHIPPED, patience=60)
     assert len(await trade.numbers()) == 1
+
+
+async def test_what_may_have_been_ordered_is_taken_over_only_by_who_has_asked_the_supplier(trade: Trade) -> None:
+    house = trade.house
+    await trade.stocked()
+    order = await house.place(CUP)
+    await house.until(order, waiting="a worker of portals to visit northgate")
+    await trade.pressed(order)
+    assert await by_hand(trade, order, "NG-1") == 409
+    assert [row.stage for row in await trade.at_portals(order)] == ["submitting"]
+    assert await by_hand(trade, order, "NG-1", certain=True) == 200
+    assert [(row.stage, row.number) for row in await trade.at_portals(order)] == [("placed", "NG-1")]
 
 
 async def test_a_number_that_the_portal_does_not_know_is_entered_again(trade: Trade) -> None:

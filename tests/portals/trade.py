@@ -89,6 +89,15 @@ class Trade:
             while [row.stage for row in await self.at_portals(order)] != list(wanted):  # noqa: ASYNC110 - it is elsewhere
                 await asyncio.sleep(0.2)
 
+    async def pressed(self, order: str) -> None:
+        """A worker wrote that it presses the button, and was never heard of again."""
+        row = await self.house.record(order)
+        (fulfilment,) = await self.house.fulfilments(order)
+        reference = f"{row.number}-1-1"
+        async with self.house.database.transaction() as connection:
+            await records.intend(connection, "northgate", reference, fulfilment.id)
+            assert await records.submitting(connection, "northgate", reference, seen=0, at=datetime.now(UTC))
+
     async def preferred(self, warehouse: str) -> None:
         """Orders are routed here first."""
         async with self.house.database.transaction() as connection:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-from activities.failures import PORTAL_WAITS, REJECTED
+from activities.failures import REJECTED
 from activities.portal_records import ByHand, PortalRecords
 from activities.portals import CANCELLED, AskPortal, AtPortal, PortalAnswer, PortalOutcome, Portals
 from domain.exceptions import Action, ExceptionKind
@@ -19,7 +19,7 @@ from workflows.orders.desk import OrderStopped
 from workflows.orders.fulfilment import FulfilmentRun, Team
 from workflows.orders.ordering import KINDS, WAYS_OUT, parcel_step, place_step
 from workflows.orders.outside import Refusal
-from workflows.orders.portal_calls import Errand
+from workflows.orders.portal_calls import GIVEN_UP, Errand
 from workflows.orders.steps import keep_record
 
 
@@ -156,8 +156,14 @@ class PortalRun(FulfilmentRun):
 
     async def _carry_out_take_over(self, wish: TakeOver) -> None:
         instead_of = self._order.number if self._order is not None else ""
-        step = ByHand(self._portal, self.planned.id, self._reference, wish.number, instead_of)
+        step = ByHand(self._portal, self.planned.id, self._reference, wish.number, instead_of, wish.certain)
         order = await keep_record(PortalRecords.take_over, step, summary=f"{self._name} was ordered by hand")
+        if order is None:
+            self._refuse_take_over(
+                f"{self._portal} may have taken {self._reference} from Waybill. Ask the supplier whether he has it: "
+                "enter that number, or repeat with `certain` if he has none."
+            )
+            return
         self._note_order(order, by=wish.by)
         self._order, self._unknown = order, False
         if order.number == wish.number:
@@ -236,7 +242,7 @@ class PortalRun(FulfilmentRun):
         if isinstance(answer, PortalAnswer) and answer.order is not None:
             self._take(answer.order)
             return answer.order
-        if isinstance(answer, Refusal) and answer.type in PORTAL_WAITS:
+        if isinstance(answer, Refusal) and answer.type == GIVEN_UP:
             return None
         if answer is not None:
             self._unknown = isinstance(answer, PortalAnswer) or answer.type == REJECTED

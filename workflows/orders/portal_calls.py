@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, RetryState, TimeoutType
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutType
 from temporalio.exceptions import TimeoutError as ActivityTimedOut
 
 from activities.failures import CLOSED, PAUSED
@@ -20,6 +20,8 @@ Input = TypeVar("Input")
 Result = TypeVar("Result")
 Method = Callable[[Any, Input], Coroutine[Any, Any, Result]]
 
+GIVEN_UP = "GivenUp"
+"""what was not possible in time"""
 PATIENCE = timedelta(hours=8)
 """how long a portal that is open may fail before a person is asked"""
 _VISIT = timedelta(minutes=5)
@@ -27,6 +29,7 @@ _MISSED_AFTER = timedelta(seconds=10)
 """without a beat: a killed worker's job is given to another this soon"""
 _LOOK_AGAIN = timedelta(hours=1)
 """at a portal that is paused: resuming it tells the orders that wait, but words can be lost"""
+_A_MOMENT = timedelta(seconds=1)
 _NOT_NOW = [CLOSED, PAUSED]
 _AT_ONCE = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=5, non_retryable_error_types=_NOT_NOW)
 _PATIENTLY = RetryPolicy(
@@ -68,8 +71,8 @@ class PortalCalls:
         """Run an activity until it is done or refused for good.
 
         None once ``over`` comes true: what was begun is broken off before, and nobody is at work on it any more. While
-        it cannot be done the waiting sentence says so, until when and on whom. What is not possible at ``give_up_at``
-        is a Refusal.
+        it cannot be done the waiting sentence says so, until when and on whom. What is not possible by ``give_up_at``
+        is a Refusal of the type `GIVEN_UP`.
         """
         untaken = patient = False
         while not over():
@@ -78,18 +81,20 @@ class PortalCalls:
                 self._say(errand, f"{errand.portal} to be visited for {errand.name}", Party.WAYBILL)
                 await self._journal.publish()
             try:
-                return await self._try(method, argument, summary, over, untaken=untaken, patient=patient)
+                within = None if give_up_at is None else max(give_up_at - workflow.now(), _A_MOMENT)
+                within = PATIENCE if within is None and patient else within
+                return await self._try(method, argument, summary, over, untaken=untaken, patient=patient, within=within)
             except ActivityError as error:
-                if isinstance(error.cause, CancelledError) and over():
+                if over():  # it was broken off, or its worker was dead; what it has done is on record
                     return None
+                if give_up_at is not None and workflow.now() >= give_up_at:
+                    return Refusal(GIVEN_UP, failure_of(error))
                 if _nobody_took(error):
                     untaken = True
                     what = f"a worker of portals to visit {errand.portal} for {errand.name}; none has been free"
                     self._say(errand, what, Party.OPERATOR)
                 elif isinstance(error.cause, ApplicationError) and error.cause.type in _NOT_NOW:
                     untaken = patient = False
-                    if give_up_at is not None and workflow.now() >= give_up_at:
-                        return Refusal(error.cause.type or "", error.cause.message)
                     await self._wait(error.cause, errand, over, woken, give_up_at)
                 elif not patient and error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED:
                     patient = True
@@ -118,6 +123,7 @@ class PortalCalls:
         *,
         untaken: bool,
         patient: bool,
+        within: timedelta | None = None,
     ) -> Result:
         running = workflow.start_activity_method(
             method,
@@ -125,7 +131,7 @@ class PortalCalls:
             task_queue=self._policy.portal_task_queue,
             start_to_close_timeout=_VISIT,
             schedule_to_start_timeout=None if untaken else self._policy.portal_patience,
-            schedule_to_close_timeout=PATIENCE if patient else None,
+            schedule_to_close_timeout=within,
             heartbeat_timeout=_MISSED_AFTER,
             retry_policy=_PATIENTLY if patient else _AT_ONCE,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -157,7 +163,7 @@ class PortalCalls:
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: over() or self._woken != woken,
-                timeout=max(until - workflow.now(), timedelta(seconds=1)),
+                timeout=max(until - workflow.now(), _A_MOMENT),
                 timeout_summary=f"{errand.portal}, again",
             )
 
