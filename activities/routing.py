@@ -1,8 +1,10 @@
 """Routing with what the database knows: the rules in force, the warehouses as they are now, and the decision kept."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import catalogue as catalogue_records
 from db import routing as records
+from db.catalogue import MOST_WAREHOUSES, Goods, Shipper
+from db.routing import Kept
 from domain.money import Money
 from domain.orders import Address, Line
 from domain.promises import Calendar, promise
@@ -24,7 +28,6 @@ from domain.stock_queues import OutOfStock, Terms
 DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
 
-MOST_WAREHOUSES = 1000
 _AT_ONCE = timedelta(hours=1)
 """an order routed within this time is promised from when it was placed, a later one from when it is routed"""
 
@@ -65,10 +68,18 @@ class Prepared:
         return {p.warehouse: p.portal for p in self.scene.places if p.warehouse in chosen and p.portal is not None}
 
 
+@dataclass(frozen=True)
+class Routed:
+    """A decision with what is kept of it: with the order, and of the ``shares`` that limited warehouses were given."""
+
+    decision: Decision
+    kept: Kept
+    shares: list[dict[str, Any]]
+
+
 async def places(connection: AsyncConnection) -> tuple[Place, ...]:
     """The warehouses that may ship, as rules see them; without what they were given today."""
-    rows = await catalogue_records.list_warehouses(connection, after=None, limit=MOST_WAREHOUSES)
-    return tuple(_place(row) for row in rows if row.active)
+    return tuple(_place(row) for row in await catalogue_records.shippers(connection))
 
 
 async def prepare(connection: AsyncConnection, request: Request) -> Prepared:
@@ -76,14 +87,15 @@ async def prepare(connection: AsyncConnection, request: Request) -> Prepared:
 
     Raises NoResultFound for an order that does not exist.
     """
-    order, row = await records.order_and_rules(connection, request.order_id)
-    rules = BUILT_IN if row is None else rule_set(row, prefix="rules_")
+    known = await records.known(connection, request.order_id, units_of(request.lines))
+    order = known.order
+    rules = BUILT_IN if known.rules is None else rule_set(known.rules, prefix="rules_")
     scene = await scene_of(
         connection,
         rules=[rules],
-        places=await places(connection),
+        places=[_place(row) for row in known.shippers],
         available={},
-        skus=units_of(request.lines),
+        goods=known.goods,
         addresses=[request.address],
         at=request.at,
         barred=request.barred,
@@ -99,6 +111,16 @@ async def route_order(
 
     Whoever calls has locked the stock levels. Limited warehouses stay locked until the transaction ends.
     """
+    routed = await decide_order(connection, prepared, available=available)
+    await records.keep(connection, routed.kept)
+    await records.note_shares(connection, routed.shares)
+    return routed.decision
+
+
+async def decide_order(
+    connection: AsyncConnection, prepared: Prepared, *, available: Mapping[tuple[str, str], int]
+) -> Routed:
+    """Decide it as `route_order` does; whoever calls keeps it."""
     request, rules = prepared.request, prepared.rules
     scene = replace(prepared.scene, available=available)
     if rules.uses(RuleKind.CAPACITY_PER_DAY):
@@ -106,8 +128,7 @@ async def route_order(
         loads = await records.loads(connection, at=request.at)
         scene = replace(scene, places=tuple(_loaded(place, loads) for place in scene.places))
     decision = decide(request.lines, address=request.address, scene=scene, rules=rules, currency=prepared.currency)
-    await _keep(connection, request, decision, scene, promised_for(decision, scene, prepared.since, prepared.service))
-    return decision
+    return _routed(prepared, scene, decision)
 
 
 async def scene_of(
@@ -116,7 +137,7 @@ async def scene_of(
     rules: Iterable[RuleSet],
     places: Sequence[Place],
     available: Mapping[tuple[str, str], int],
-    skus: Iterable[str],
+    goods: Sequence[Goods],
     addresses: Iterable[Address],
     at: datetime,
     barred: Mapping[str, str] | None = None,
@@ -124,7 +145,6 @@ async def scene_of(
 ) -> Scene:
     """What ``rules`` look at for orders to ``addresses``: read only where one of them asks for it, or if ``whole``."""
     wanted = set(RuleKind) if whole else {rule.kind for one in rules for rule in one.rules}
-    rows = await catalogue_records.find_skus(connection, list(skus))
     loads = await records.loads(connection, at=at) if RuleKind.CAPACITY_PER_DAY in wanted else {}
     geography = Geography()
     if wanted & {RuleKind.NEAREST, RuleKind.CHEAPEST}:
@@ -137,14 +157,14 @@ async def scene_of(
         at,
         geography=geography,
         costs={(c.warehouse, c.zone, c.band_grams): Cost(c.minor, c.currency) for c in costs},
-        grams={sku: row.weight_grams for sku, row in rows.items()},
-        hazardous=frozenset(sku for sku, row in rows.items() if row.hazardous),
+        grams={row.sku: row.weight_grams for row in goods},
+        hazardous=frozenset(row.sku for row in goods if row.hazardous),
         barred=barred or {},
-        terms={sku: terms_of(row) for sku, row in rows.items()},
+        terms={row.sku: terms_of(row) for row in goods},
     )
 
 
-def terms_of(row: Row[Any]) -> Terms:
+def terms_of(row: Goods | Row[Any]) -> Terms:
     """Whether more units of a SKU may be promised than there are, as it is stored."""
     return Terms(OutOfStock(row.when_out_of_stock), row.promise_cap, row.restock_days, row.ships_on)
 
@@ -166,17 +186,6 @@ def rule_set(row: Row[Any], *, prefix: str = "") -> RuleSet:
     return RuleSet(RULES.validate_python(stored["rules"]), threshold, stored["id"], stored["version"])
 
 
-def calendar_of(row: Row[Any]) -> Calendar:
-    """When a warehouse works, as it is stored."""
-    return Calendar(
-        zone=row.time_zone,
-        cut_off=row.cut_off,
-        holidays=frozenset(date.fromisoformat(day) for day in row.holidays),
-        closed_weekdays=frozenset(row.closed_weekdays),
-        handling_days=row.handling_days,
-    )
-
-
 def promised_for(decision: Decision, scene: Scene, since: datetime, service: str) -> datetime | None:
     """When an order should be at the door that ships from where ``decision`` says; None if it ships from nowhere."""
     chosen = set(decision.plan.warehouses)
@@ -188,10 +197,9 @@ def promised_for(decision: Decision, scene: Scene, since: datetime, service: str
 
 async def first_promise(connection: AsyncConnection, *, placed_at: datetime, country: str, service: str) -> datetime:
     """What the customer is told at acceptance: kept by whichever warehouse of the country ships, or of any country."""
-    rows = await catalogue_records.list_warehouses(connection, after=None, limit=MOST_WAREHOUSES)
-    active = [row for row in rows if row.active]
-    near = [row for row in active if row.address["country"] == country] or active
-    return promise(placed_at, service=service, calendars=[calendar_of(row) for row in near])
+    active = await places(connection)
+    near = [place for place in active if place.country == country] or active
+    return promise(placed_at, service=service, calendars=[place.calendar for place in near])
 
 
 async def learn_cost(
@@ -211,18 +219,17 @@ async def learn_cost(
     )
 
 
-async def _keep(
-    connection: AsyncConnection, request: Request, decision: Decision, scene: Scene, promised: datetime | None
-) -> None:
-    await records.keep_decision(
-        connection,
-        request.order_id,
+def _routed(prepared: Prepared, scene: Scene, decision: Decision) -> Routed:
+    request = prepared.request
+    kept = Kept(
+        order_id=request.order_id,
         round=request.round,
         at=request.at,
-        sentences=decision.sentences,
-        decision=DECISION.dump_python(decision, mode="json"),
+        decision=DECISION.dump_json(decision).decode(),
+        routing=json.dumps(decision.sentences),
+        placed=bool(decision.allocations),
         rule_set_id=decision.rule_set,
-        promised=promised,
+        promised=promised_for(decision, scene, prepared.since, prepared.service),
         part=request.part,
     )
     limited = {place.warehouse for place in scene.places if place.capacity is not None}
@@ -231,20 +238,28 @@ async def _keep(
         for warehouse in decision.plan.warehouses
         if warehouse in limited
     ]
-    if shares:
-        await records.note_shares(connection, shares)
+    return Routed(decision, kept, shares)
 
 
-def _place(row: Row[Any]) -> Place:
+@lru_cache(MOST_WAREHOUSES)
+def _place(row: Shipper) -> Place:
+    # Rows seldom change from order to order: what was made of one serves until it does.
+    calendar = Calendar(
+        zone=row.time_zone,
+        cut_off=row.cut_off,
+        holidays=frozenset(date.fromisoformat(day) for day in json.loads(row.holidays)),
+        closed_weekdays=frozenset(json.loads(row.closed_weekdays)),
+        handling_days=row.handling_days,
+    )
     return Place(
         warehouse=row.code,
-        country=row.address["country"],
-        state=row.address.get("state"),
+        country=row.country,
+        state=row.state,
         priority=row.priority,
-        postal_code=row.address["postal_code"],
+        postal_code=row.postal_code,
         capacity=row.capacity_per_day,
         hazardous_allowed=row.hazardous_allowed,
-        calendar=calendar_of(row),
+        calendar=calendar,
         portal=row.portal,
     )
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities import routing
 from db import bundles as bundle_records
+from db import catalogue as catalogue_records
 from db import routing as routing_records
 from db import stock as stock_records
 from db import stock_queues as queue_records
@@ -43,7 +44,7 @@ async def offers(
         rules=(),
         places=await routing.places(connection),
         available={},
-        skus=inside,
+        goods=await catalogue_records.goods(connection, inside),
         addresses=(),
         at=at,
     )

@@ -11,14 +11,16 @@ from temporalio import activity
 
 from activities import rejections, routing, stock_queues
 from activities.projections import Entry, Projection, write
-from activities.routing import Prepared
+from activities.routing import Prepared, Routed
 from activities.stock_queues import Shelf
 from db import catalogue as catalogue_records
-from db import orders as order_records
+from db import reservations as reservation_records
+from db import routing as routing_records
 from db import shipments as shipment_records
 from db import stock as stock_records
 from db import stock_queues as queue_records
 from db.base import Database
+from db.reservations import Held
 from db.stock import Change
 from domain.orders import Address, Line, derived_id
 from domain.routing.splitting import units_of
@@ -79,21 +81,22 @@ class StockKeeper:
         """
         for _ in range(_MOST_LOOKS):
             prepared, shelf, plan = await self._try(request)
-            if plan.allocations or not await self._changed(prepared, shelf):
+            if plan.allocations or plan.standing is not None or not await self._changed(prepared, shelf):
                 break
         return plan
 
-    async def _try(self, request: Reserve) -> tuple[Prepared, Shelf | None, Plan]:
+    async def _try(self, request: Reserve) -> tuple[Prepared, Shelf, Plan]:
         async with self._database.transaction() as connection:
             wish = routing.Request(request.order_id, request.round, request.lines, request.address, request.at)
             prepared = await routing.prepare(connection, wish)
             prepared = await stock_queues.with_terms(connection, prepared)
             keys = [(sku, place.warehouse) for sku in units_of(request.lines) for place in prepared.scene.places]
-            await stock_records.lock(connection, keys)
+            levels = await stock_records.lock(connection, keys)
             # Only under the locks: an attempt given up for lost may still be at work, and would be passed unseen.
-            plan, shelf = await self._made_before(connection, request), None
+            units = {(level.sku, level.warehouse): level.available for level in levels}
+            shelf = await stock_queues.look(connection, prepared, units)
+            plan = await self._made_before(connection, request) if shelf.before.reserved else None
             if plan is None:
-                shelf = await stock_queues.look(connection, prepared)
                 plan = await self._take(connection, request, prepared, shelf)
                 plan = replace(plan, portals=prepared.portals(plan.warehouses))
             if plan.allocations and request.then is not None:
@@ -102,27 +105,27 @@ class StockKeeper:
 
     async def _take(self, connection: AsyncConnection, request: Reserve, prepared: Prepared, shelf: Shelf) -> Plan:
         """Hold the units, or put the order into a queue."""
-        refused = None
-        if not stock_queues.held_back(prepared):
-            plan = (await routing.route_order(connection, prepared, available=shelf.left)).plan
-            if plan.allocations:
-                await self._hold(connection, request, plan)
-                if shelf.before.mine:
-                    await queue_records.leave(connection, request.order_id)
-                return plan
-            refused = plan
-        return await stock_queues.wait(connection, prepared, shelf, refused)
+        if stock_queues.held_back(prepared):
+            return await stock_queues.wait(connection, prepared, shelf, None)
+        routed = await routing.decide_order(connection, prepared, available=shelf.left)
+        plan = routed.decision.plan
+        if not plan.allocations:
+            await routing_records.keep(connection, routed.kept)
+            return await stock_queues.wait(connection, prepared, shelf, plan)
+        await self._hold(connection, request, routed)
+        if shelf.before.mine:
+            await queue_records.leave(connection, request.order_id)
+        return plan
 
-    async def _changed(self, prepared: Prepared, shelf: Shelf | None) -> bool:
+    async def _changed(self, prepared: Prepared, shelf: Shelf) -> bool:
         """Whether units have become free that the order did not see.
 
         Whoever gives units back tells the orders in the queues. One that was not in it yet when he looked must look
         itself, now that it is.
         """
-        if shelf is None:
-            return False
         async with self._database.reading() as connection:
-            return shelf.worse_than(await stock_queues.look(connection, prepared))
+            units = await stock_records.available(connection, units_of(prepared.request.lines))
+            return shelf.worse_than(await stock_queues.look(connection, prepared, units))
 
     @activity.defn(name="commit_stock")
     async def commit(self, request: Commit) -> bool:
@@ -173,29 +176,16 @@ class StockKeeper:
             portals = {code: place.portal for code, place in places.items()}
         return replace(plan, portals={warehouse: portal for warehouse, portal in portals.items() if portal})
 
-    async def _hold(self, connection: AsyncConnection, request: Reserve, plan: Plan) -> None:
-        changes, rows = [], []
+    async def _hold(self, connection: AsyncConnection, request: Reserve, routed: Routed) -> None:
+        plan, changes, held = routed.decision.plan, list[Change](), list[Held]()
         for a in plan.allocations:
             key = f"{a.line}:{a.sku}:{a.warehouse}:{request.round}"
             reservation_id = derived_id(request.order_id, f"reservation:{key}")
             changes.append(_change(f"reserve:{reservation_id}", a, MovementKind.RESERVED, request.order_id))
-            rows.append(
-                {
-                    "id": reservation_id,
-                    "order_id": request.order_id,
-                    "line": a.line,
-                    "sku": a.sku,
-                    "warehouse": a.warehouse,
-                    "quantity": a.quantity,
-                    "round": request.round,
-                    "status": ReservationStatus.HELD.value,
-                    "expires_at": request.expires_at,
-                }
-            )
-        await stock_records.move(connection, changes)
-        await stock_records.add_reservations(connection, rows)
+            held.append(Held(reservation_id, a, request.expires_at))
         entry = Entry(f"reserved:{request.round}", request.at, "reserved", " ".join(plan.explanation))
-        await order_records.add_entries(connection, request.order_id, [vars(entry)])
+        await reservation_records.hold(connection, held, changes, routed.kept, vars(entry))
+        await routing_records.note_shares(connection, routed.shares)
 
 
 async def _give_back(connection: AsyncConnection, rows: Sequence[Row[Any]], *, reason: str) -> None:

@@ -77,12 +77,10 @@ async def with_terms(connection: AsyncConnection, prepared: Prepared) -> Prepare
     return replace(prepared, scene=replace(prepared.scene, terms=fresh))
 
 
-async def look(connection: AsyncConnection, prepared: Prepared) -> Shelf:
-    """What is there for an order. Whoever reserves by it has locked the levels."""
+async def look(connection: AsyncConnection, prepared: Prepared, units: Mapping[tuple[str, str], int]) -> Shelf:
+    """What of ``units`` is there for an order. Whoever reserves by it has locked the levels."""
     request, scene = prepared.request, prepared.scene
-    skus = units_of(request.lines)
-    units = await stock_records.available(connection, skus)
-    before = await records.before(connection, request.order_id, skus)
+    before = await records.before(connection, request.order_id, units_of(request.lines))
     barred = kept_out(request.lines, address=request.address, scene=scene, rules=prepared.rules)
     may_ship = {place.warehouse for place in scene.places} - barred
     left, lacking = set_aside(units, before.claims, sparing=may_ship)

@@ -72,9 +72,9 @@ def public_problems(*statuses: int, body: bool = False) -> Responses:
     return {status: {"description": _WHEN[status], "content": {MEDIA_TYPE: {"schema": _REF}}} for status in wanted}
 
 
-def answers(media_type: str, description: str) -> dict[str, Any]:
-    """An answer that is no JSON."""
-    return {"description": description, "content": {media_type: {"schema": {"type": "string"}}}}
+def answers(description: str, *media_types: str) -> dict[str, Any]:
+    """An answer that is no JSON, in one of these forms."""
+    return {"description": description, "content": {form: {"schema": {"type": "string"}} for form in media_types}}
 
 
 def install(app: FastAPI) -> None:

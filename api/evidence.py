@@ -20,6 +20,7 @@ router = APIRouter(prefix="/v1/fulfilments", tags=["portals"])
 PieceId = Annotated[str, Path(max_length=64, description="The id of the piece of evidence.")]
 _OLDEST = Cursor[tuple[datetime, str]](tuple[Instant, Word])
 _SHOWN_AS = {"image/png": "png", "application/pdf": "pdf", "text/html": "html"}
+_FILE = "application/octet-stream"
 
 
 @router.get("/{fulfilment}/evidence", response_model=EvidenceListOut, summary="List evidence", responses=problems(404))
@@ -43,7 +44,7 @@ async def index(
     "/{fulfilment}/evidence/{piece}",
     response_class=Response,
     summary="Read a piece of evidence",
-    responses={200: answers("application/octet-stream", "The picture, page or document."), **problems(404)},
+    responses={200: answers("The picture, page or document.", *_SHOWN_AS, _FILE), **problems(404)},
 )
 async def show(fulfilment: FulfilmentId, piece: PieceId, caller: ReadsPortals, wired: Wired) -> Response:
     """The content, as a file to keep: a page of somebody else's is never shown as one of ours."""
@@ -58,4 +59,4 @@ async def show(fulfilment: FulfilmentId, piece: PieceId, caller: ReadsPortals, w
         "Content-Disposition": f'attachment; filename="{name}"',
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
-    return Response(row.content, media_type=row.media_type if known else "application/octet-stream", headers=headers)
+    return Response(row.content, media_type=row.media_type if known else _FILE, headers=headers)

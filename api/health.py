@@ -57,7 +57,7 @@ async def readyz(wired: Wired) -> ReadyOut:
     "/metrics",
     response_class=Response,
     summary="Measures for Prometheus",
-    responses={200: answers("text/plain", "Prometheus' text format.")},
+    responses={200: answers("Prometheus' text format.", "text/plain")},
 )
 async def metrics(wired: Wired) -> Response:
     """Requests, webhooks and provider calls of this process; orders, exceptions, inbox and queues of the database."""

@@ -160,7 +160,7 @@ async def _find(wired: Services, order: str) -> Row[Any]:
     "/{order}/packing-slip",
     response_class=Response,
     summary="Print the packing slips",
-    responses={200: answers("application/pdf", "One slip for each fulfilment."), **problems(404, 409)},
+    responses={200: answers("One slip for each fulfilment.", "application/pdf"), **problems(404, 409)},
 )
 async def packing_slip(order: OrderKey, caller: ReadsOrders, wired: Wired) -> Response:
     """The packing slips of an order as one PDF: what to pick, where it goes, and codes for the scanner."""

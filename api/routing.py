@@ -146,7 +146,7 @@ async def preview(body: PreviewIn, caller: ReadsCatalogue, wired: Wired) -> Prev
             rules=[rules],
             places=await places(connection),
             available=await stock.available(connection, skus),
-            skus=skus,
+            goods=await catalogue.goods(connection, skus),
             addresses=[address],
             at=at,
         )
@@ -178,7 +178,7 @@ async def simulate(id: RuleSetKey, body: SimulationIn, caller: ReadsOrders, wire
             rules=[mine, theirs],
             places=await places(connection),
             available=available if body.stock is StockSeen.NOW else dict.fromkeys(available, PLENTY),
-            skus=skus,
+            goods=await catalogue.goods(connection, skus),
             addresses=[order.address for order in past],
             at=wired.now(),
             whole=True,

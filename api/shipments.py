@@ -22,6 +22,7 @@ from integrations.errors import ProviderError, Rejected, Throttled
 
 router = APIRouter(prefix="/v1/fulfilments", tags=["fulfilments"])
 
+_LABELS = ("application/pdf", "image/png", "application/zpl")
 FulfilmentId = Annotated[str, Path(max_length=64, description="The fulfilment's id.")]
 
 
@@ -74,7 +75,7 @@ async def find_fulfilment(wired: Services, fulfilment: str) -> tuple[Row[Any], R
     "/{fulfilment}/label",
     response_class=Response,
     summary="Print the shipping label",
-    responses={200: answers("application/pdf", "The label in the wanted format."), **problems(404, 409)},
+    responses={200: answers("The label in the wanted format.", *_LABELS), **problems(404, 409)},
 )
 async def label(
     fulfilment: FulfilmentId,

@@ -10,8 +10,7 @@ import itertools
 import json
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,7 +24,7 @@ from activities import routing
 from activities.stock import Reserve, StockKeeper
 from bench.arithmetic import p50
 from db import stock as stock_records
-from db.base import Database
+from db.base import BEGIN, Database
 from db.migrate import migrate
 from domain.orders import Address, Line
 
@@ -57,9 +56,16 @@ FROM unnest($1::text[]) id
 """
 _EMPTY = "TRUNCATE reservations, movements, routed, routing_decisions, timeline"
 
-Sent = tuple[str, Any, bool]
-"""a statement, what it was given, and whether that is a list of rows"""
-_SENT: ContextVar[list[Sent]] = ContextVar("sent")
+_BOOKS = """
+SELECT (SELECT sum(reserved) FROM stock_levels) AS units, (SELECT count(*) FROM reservations) AS reservations,
+    (SELECT count(*) FROM movements) AS movements, (SELECT count(*) FROM routing_decisions) AS decisions,
+    (SELECT count(*) FROM timeline) AS entries
+"""
+_ENDS = (BEGIN, "COMMIT")
+
+Sent = tuple[str, Any]
+"""a statement, and what it was given"""
+_SENT: ContextVar[list[Sent] | None] = ContextVar("sent", default=None)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Rates:
 async def measure(url: str, count: int) -> dict[str, float]:
     """Everything, over an empty database with the tables in it."""
     database = Database(url, pool_size=CONNECTIONS)
+    _listen(database)
     bare = await asyncpg.create_pool(url, min_size=CONNECTIONS, max_size=CONNECTIONS)
     try:
         await _furnish(bare, places=2)
@@ -106,17 +113,17 @@ async def _rates(database: Database, bare: "asyncpg.Pool[Any]", requests: list[R
 
     async def send(statements: list[Sent]) -> None:
         async with bare.acquire() as connection, connection.transaction():
-            for statement, given, many in statements:
-                if many:
-                    await connection.executemany(statement, given)
-                else:
-                    await connection.fetch(statement, *given)
+            for statement, given in statements:
+                await connection.fetch(statement, *given)
 
     await _as_new(bare)
-    with _keeping(database):
-        ours = await _timed(reserve, requests)
+    ours = await _timed(reserve, requests)
+    books = await bare.fetchrow(_BOOKS)
     await _as_new(bare)
-    return Rates(len(requests) / ours, len(requests) / await _timed(send, kept))
+    floor = await _timed(send, kept)
+    if await bare.fetchrow(_BOOKS) != books:
+        raise RuntimeError("what was sent again has not written what the reservations wrote")
+    return Rates(len(requests) / ours, len(requests) / floor)
 
 
 async def _timed(do: Any, work: Iterable[Any]) -> float:
@@ -132,19 +139,24 @@ async def _timed(do: Any, work: Iterable[Any]) -> float:
     return perf_counter() - began
 
 
-@contextmanager
-def _keeping(database: Database) -> Iterator[None]:
-    """Keep what is sent for each reservation."""
-
-    def keep(_connection: Any, _cursor: Any, statement: str, given: Any, _context: Any, many: bool) -> None:
-        _SENT.get().append((statement, given, many))
-
+def _listen(database: Database) -> None:
+    """Keep what is sent for each reservation in its `_SENT`, as the driver tells of it."""
     engine = database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", keep)
-    try:
-        yield
-    finally:
-        event.remove(engine, "before_cursor_execute", keep)
+
+    def connected(connection: Any, _: object) -> None:
+        connection.driver_connection.add_query_logger(keep)
+
+    def keep(sent: Any) -> None:
+        kept = _SENT.get()
+        if kept is not None and sent.query not in _ENDS:
+            kept.append((sent.query, sent.args))
+
+    def refuse(*_: object) -> None:
+        if _SENT.get() is not None:
+            raise RuntimeError("a statement of which the driver does not tell")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "before_cursor_execute", refuse)
 
 
 async def _route(database: Database, order_id: str) -> float:

@@ -29,7 +29,7 @@ NAMING = {
 
 _SERVED = "served"
 """marks a pooled connection that was open when somebody took it"""
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 DRIVER = "postgresql+asyncpg://"
 """What SQLAlchemy needs to know. The driver itself reads the URL, so that all of libpq's options may stand in it."""
@@ -89,7 +89,7 @@ class Database:
         async with self.engine.connect() as connection:
             driver = driver_of(connection)
             try:
-                await _say(driver, _BEGIN)
+                await _say(driver, BEGIN)
                 yield connection
                 if await _say(driver, "COMMIT") != "COMMIT":
                     raise RuntimeError("one of the transaction's statements had failed: it was rolled back")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import CheckConstraint, ForeignKey, Row, Select, bindparam, func, literal_column, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -163,3 +163,58 @@ _LIST_WAREHOUSES = Statement(
 async def list_warehouses(connection: AsyncConnection, *, after: str | None, limit: int) -> list[Record]:
     """A page of warehouses in the order of their codes."""
     return await _LIST_WAREHOUSES.rows(connection, after=after or "", most=limit)
+
+
+class Shipper(NamedTuple):
+    """What routing asks of a warehouse; lists are JSON, so that whoever knows the row already need not read them."""
+
+    code: str
+    country: str
+    state: str | None
+    postal_code: str
+    priority: int
+    capacity_per_day: int | None
+    hazardous_allowed: bool
+    time_zone: str
+    cut_off: time | None
+    handling_days: int
+    holidays: str
+    closed_weekdays: str
+    portal: str | None
+
+
+class Goods(NamedTuple):
+    """What routing asks of a SKU."""
+
+    sku: str
+    weight_grams: int
+    hazardous: bool
+    when_out_of_stock: str
+    promise_cap: int
+    restock_days: int
+    ships_on: date | None
+
+
+MOST_WAREHOUSES = 1000
+SHIPPERS = f"""
+SELECT code, address ->> 'country', address ->> 'state', address ->> 'postal_code', priority, capacity_per_day,
+    hazardous_allowed, time_zone, cut_off, handling_days, CAST(holidays AS text), CAST(closed_weekdays AS text),
+    portal
+FROM warehouses WHERE active ORDER BY code LIMIT {MOST_WAREHOUSES}
+"""  # noqa: S608 - of constants
+GOODS = """
+SELECT sku, weight_grams, hazardous, when_out_of_stock, promise_cap, restock_days, ships_on FROM skus
+WHERE sku = ANY(CAST(:skus AS text[]))
+"""
+_SHIPPERS = Statement(text(SHIPPERS))
+_GOODS = Statement(text(GOODS))
+
+
+async def shippers(connection: AsyncConnection) -> list[Shipper]:
+    """The warehouses that may ship, in the order of their codes."""
+    return [Shipper(*row) for row in await _SHIPPERS.rows(connection)]
+
+
+async def goods(connection: AsyncConnection, skus: Collection[str]) -> list[Goods]:
+    """Those of ``skus`` that exist."""
+    return [Goods(*row) for row in await _GOODS.rows(connection, skus=list(skus))]

@@ -292,18 +292,18 @@ async def open_after(connection: AsyncConnection, order_id: str, *, limit: int) 
     return list((await connection.execute(query)).scalars())
 
 
-_ENTRIES = """
+ENTRIES = """
     INSERT INTO timeline (order_id, key, at, kind, text, actor, link)
     SELECT CAST(:order_id AS text), entry.* FROM unnest(
         CAST(:keys AS text[]), CAST(:ats AS timestamptz[]), CAST(:kinds AS text[]), CAST(:texts AS text[]),
         CAST(:actors AS text[]), CAST(:links AS text[])) AS entry
     ON CONFLICT DO NOTHING
 """
-_ADD_ENTRIES = Statement(text(_ENTRIES))
+_ADD_ENTRIES = Statement(text(ENTRIES))
 # One journey for both.
 _PROJECT = Statement(
     text(f"""
-    WITH noted AS ({_ENTRIES})
+    WITH noted AS ({ENTRIES})
     UPDATE orders SET revision = :revision, status = :status, waiting = :waiting, delivered_at = :delivered_at,
         closed_at = :closed_at
     WHERE id = :order_id AND revision < :revision
@@ -342,7 +342,7 @@ async def project(
     ``values`` are status, waiting, delivered_at and closed_at. ``entries`` are added to the timeline in any case; one
     written before (same key) stays as it is.
     """
-    given = {"order_id": order_id, "revision": revision, **values, **_columns(entries)}
+    given = {"order_id": order_id, "revision": revision, **values, **entry_columns(entries)}
     attention = await _PROJECT.scalar(connection, **given)
     return Projected(attention is not None, attention is not False)
 
@@ -359,9 +359,10 @@ async def mark_ended(
 async def add_entries(connection: AsyncConnection, order_id: str, entries: list[dict[str, Any]]) -> None:
     """Add timeline entries; one written before (same key) stays as it is."""
     if entries:
-        await _ADD_ENTRIES.rows(connection, order_id=order_id, **_columns(entries))
+        await _ADD_ENTRIES.rows(connection, order_id=order_id, **entry_columns(entries))
 
 
-def _columns(entries: list[dict[str, Any]]) -> dict[str, list[Any]]:
+def entry_columns(entries: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Timeline entries as the arrays that `ENTRIES` takes."""
     names = ("key", "at", "kind", "text", "actor", "link")
     return {f"{name}s": [entry.get(name) for entry in entries] for name in names}

@@ -1,12 +1,12 @@
 """Rule sets, the postal region table, what labels cost lately, and which warehouse was given what on which day."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -24,13 +24,13 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB, array, insert
+from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-from db.catalogue import Warehouse
+from db.catalogue import GOODS, SHIPPERS, Goods, Shipper, Warehouse
 from db.orders import Order, OrderLine
 from db.statements import Record, Statement
 from domain.routing.rules import RuleSetStatus
@@ -167,25 +167,42 @@ async def active_for(connection: AsyncConnection, channel: str) -> Row[Any] | No
     return row
 
 
-async def order_and_rules(connection: AsyncConnection, order_id: str) -> tuple[Record, Record | None]:
-    """An order, and the active rules of its channel, else those for every channel, in one journey.
+@dataclass(frozen=True)
+class Known:
+    """What is known of an order before it is routed. ``rules`` are None where no set is active for its channel."""
+
+    order: Record
+    rules: Record | None
+    shippers: list[Shipper]
+    goods: list[Goods]
+
+
+async def known(connection: AsyncConnection, order_id: str, skus: Collection[str]) -> Known:
+    """An order, the active rules of its channel, else those for every channel, who may ship it, and its SKUs.
 
     Raises NoResultFound for an order that does not exist.
     """
-    row = await _order_and_rules().first(connection, of=order_id)
+    row = await _known().first(connection, of=order_id, skus=list(skus))
     if row is None:
         raise NoResultFound(f"order {order_id}")
-    return row, None if row.rules_id is None else row
+    rules = None if row.rules_id is None else row
+    return Known(row, rules, [Shipper(*one) for one in row.shippers], [Goods(*one) for one in row.goods])
 
 
 @cache
-def _order_and_rules() -> Statement:
+def _known() -> Statement:
     rules = (
         _active().where(RuleSetRecord.channel.in_([Order.channel, literal(EVERY_CHANNEL)])).limit(1).lateral("rules")
     )
     columns = [column.label(f"rules_{column.name}") for column in rules.c]
-    wanted = (Order.channel, Order.currency, Order.shipping_service, Order.placed_at)
-    return Statement(select(*wanted, *columns).outerjoin(rules, text("true")).where(Order.id == bindparam("of")))
+    # Rows within the row: all that is read before the levels are locked is one journey.
+    beside = [
+        text(f"ARRAY(SELECT s FROM ({SHIPPERS}) s) AS shippers"),  # noqa: S608 - of constants
+        text(f"ARRAY(SELECT g FROM ({GOODS}) g) AS goods"),  # noqa: S608
+    ]
+    wanted = (Order.currency, Order.shipping_service, Order.placed_at)
+    query = select(*wanted, *columns, *beside).select_from(Order).outerjoin(rules, text("true"))
+    return Statement(query.where(Order.id == bindparam("of")))
 
 
 def _active() -> Select[Any]:
@@ -298,44 +315,45 @@ async def loads(connection: AsyncConnection, *, at: datetime) -> dict[str, int]:
     return {row.code: row.orders for row in await connection.execute(query, {"at": at})}
 
 
-# One journey for both: others wait for the levels that this transaction has locked.
-_KEEP = text("""
-WITH kept AS (
-    INSERT INTO routing_decisions (order_id, round, decision, at) VALUES (:order_id, :round, :decision, :at)
+KEPT = """
+decided AS (
+    INSERT INTO routing_decisions (order_id, round, decision, at)
+    VALUES (CAST(:order_id AS text), CAST(:round AS bigint), CAST(:decision AS jsonb), CAST(:at AS timestamptz))
     ON CONFLICT (order_id, round) DO UPDATE SET decision = excluded.decision, at = excluded.at
+), routed AS (
+    UPDATE orders SET rule_set_id = CAST(:rule_set_id AS text),
+        routing = CASE WHEN NOT CAST(:part AS boolean) THEN CAST(:routing AS jsonb)
+            WHEN CAST(:placed AS boolean) THEN routing || CAST(:routing AS jsonb) ELSE routing END,
+        promised_current = CASE WHEN CAST(:part AS boolean) THEN greatest(promised_current,
+            CAST(:promised AS timestamptz)) ELSE coalesce(CAST(:promised AS timestamptz), promised_current) END
+    WHERE id = CAST(:order_id AS text)
 )
-UPDATE orders SET rule_set_id = :rule_set_id,
-    routing = CASE WHEN NOT :part THEN :routing WHEN :placed THEN routing || :routing ELSE routing END,
-    promised_current = CASE WHEN :part THEN greatest(promised_current, CAST(:promised AS timestamptz))
-        ELSE coalesce(CAST(:promised AS timestamptz), promised_current) END
-WHERE id = :order_id
-""").bindparams(
-    bindparam("decision", type_=JSONB),
-    bindparam("routing", type_=JSONB),
-    bindparam("part", type_=Boolean),
-    bindparam("placed", type_=Boolean),
-)
+"""
+_KEEP = Statement(text(f"WITH {KEPT} SELECT"))
 
 
-async def keep_decision(
-    connection: AsyncConnection,
-    order_id: str,
-    *,
-    round: int,
-    at: datetime,
-    sentences: Sequence[str],
-    decision: dict[str, Any],
-    rule_set_id: str | None,
-    promised: datetime | None,
-    part: bool = False,
-) -> None:
-    """Keep why the order ships from where it ships; ``promised`` is when it should be at the door, as of now.
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a decision; ``decision`` and its sentences, ``routing``, are JSON.
 
-    Of a ``part`` that is routed again, the sentences are added to those of the rest, and the later promise stands.
+    ``placed`` says whether anything ships, ``promised`` when it should be at the door. Of a ``part`` that is routed
+    again, the sentences are added to those of the rest, and the later promise stands.
     """
-    decided = {"order_id": order_id, "round": round, "at": at, "decision": decision, "rule_set_id": rule_set_id}
-    more = {"routing": list(sentences), "promised": promised, "part": part, "placed": bool(decision["allocations"])}
-    await connection.execute(_KEEP, {**decided, **more})
+
+    order_id: str
+    round: int
+    at: datetime
+    decision: str
+    routing: str
+    placed: bool
+    rule_set_id: str | None
+    promised: datetime | None
+    part: bool = False
+
+
+async def keep(connection: AsyncConnection, kept: Kept) -> None:
+    """Keep why an order ships from where it ships."""
+    await _KEEP.rows(connection, **vars(kept))
 
 
 async def set_promise(connection: AsyncConnection, order_id: str, promised: datetime) -> None:
@@ -351,7 +369,8 @@ async def decisions(connection: AsyncConnection, order_id: str) -> list[Row[Any]
 
 async def note_shares(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
     """Note which warehouses were given a share; one noted before stays as it is."""
-    await connection.execute(insert(Routed).values(rows).on_conflict_do_nothing())
+    if rows:
+        await connection.execute(insert(Routed).values(rows).on_conflict_do_nothing())
 
 
 async def past_orders(connection: AsyncConnection, channel: str, *, limit: int) -> list[Row[Any]]:

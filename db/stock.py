@@ -1,7 +1,7 @@
 """Stock levels, movements and reservations, kept by row locks in one transaction, keys always in the same order."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -147,6 +147,8 @@ class Change:
     entered: str | None = None
 
 
+_CHANGE = tuple(field.name for field in fields(Change))
+
 _RESERVE = insert(Reservation).on_conflict_do_nothing()
 
 
@@ -184,9 +186,8 @@ SELECT m.* FROM stock_levels l CROSS JOIN LATERAL (
 WHERE l.sku = :sku AND (CAST(:warehouse AS text) IS NULL OR l.warehouse = :warehouse)
 ORDER BY m.id DESC LIMIT :limit
 """)
-_MOVE = Statement(
-    text("""
-WITH given AS (
+MOVED = """
+given AS (
     SELECT * FROM unnest(CAST(:key AS text[]), CAST(:sku AS text[]), CAST(:warehouse AS text[]), CAST(:kind AS text[]),
         CAST(:on_hand AS bigint[]), CAST(:reserved AS bigint[]), CAST(:damaged AS bigint[]),
         CAST(:incoming AS bigint[]), CAST(:safety AS bigint[]), CAST(:cause AS text[]), CAST(:actor AS text[]),
@@ -226,9 +227,8 @@ WITH given AS (
             l.reserved + s.reserved + l.damaged + s.damaged - l.on_hand - s.on_hand))
     FROM sums s WHERE l.sku = s.sku AND l.warehouse = s.warehouse
 )
-SELECT count(*) FROM made
-""")
-)
+"""
+_MOVE = Statement(text(f"WITH {MOVED} SELECT count(*) FROM made"))  # noqa: S608 - of constants
 
 
 def columns(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -251,19 +251,14 @@ async def move(connection: AsyncConnection, changes: Sequence[Change]) -> int:
     The levels must exist and be locked. Returns how many were new. Raises IntegrityError if a level would promise more
     than it has; only what a person found on the shelf may make it so.
     """
-    if not changes:
-        return 0
-    given = {
-        name: [getattr(change, name) for change in changes]
-        for name in (
-            *("key", "sku", "warehouse", "on_hand", "reserved", "damaged", "incoming", "safety"),
-            *("cause", "actor", "reason", "entered"),
-        )
-    }
-    kinds = [change.kind.value for change in changes]
-    shelf = [kind.value for kind in FOUND_ON_THE_SHELF]
-    made: int = await _MOVE.scalar(connection, **given, kind=kinds, shelf=shelf)
+    made: int = await _MOVE.scalar(connection, **change_columns(changes)) if changes else 0
     return made
+
+
+def change_columns(changes: Sequence[Change]) -> dict[str, list[Any]]:
+    """Movements as the arrays that `MOVED` takes."""
+    given = {name: [getattr(change, name) for change in changes] for name in _CHANGE}
+    return {**given, "shelf": [kind.value for kind in FOUND_ON_THE_SHELF]}
 
 
 async def ensure_levels(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> None:

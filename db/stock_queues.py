@@ -26,6 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
+from db.statements import Record, Statement
 from domain.stock_queues import Claim, QueueName
 
 
@@ -73,10 +74,14 @@ class QueueCall(Base):
 
 @dataclass(frozen=True)
 class Before:
-    """What goes before an order: the claims of promises older than its own, and what it waits for itself."""
+    """What goes before an order: the claims of promises older than its own, and what it waits for itself.
+
+    ``reserved`` says whether it has ever been given units.
+    """
 
     claims: tuple[Claim, ...]
-    mine: tuple[Row[Any], ...]
+    mine: tuple[Record, ...]
+    reserved: bool
 
     @property
     def promised(self) -> bool:
@@ -84,18 +89,25 @@ class Before:
         return any(row.promised for row in self.mine)
 
 
-_BEFORE = text("""
-WITH mine AS (SELECT * FROM stock_waits WHERE order_id = :order_id),
-place AS (SELECT min(since) AS since FROM mine WHERE promised)
-SELECT NULL AS order_id, w.sku, w.barred, sum(w.units)::bigint AS units, true AS promised, NULL AS since,
-    NULL AS expected_at, NULL AS queue
-FROM stock_waits w CROSS JOIN place
-WHERE w.promised AND w.sku = ANY(CAST(:skus AS text[])) AND w.order_id <> :order_id
-    AND (place.since IS NULL OR (w.since, w.order_id) < (place.since, :order_id))
-GROUP BY w.sku, w.barred
-UNION ALL
-SELECT order_id, sku, barred, units, promised, since, expected_at, queue FROM mine
+_BEFORE = Statement(
+    text("""
+WITH mine AS (SELECT * FROM stock_waits WHERE order_id = CAST(:order_id AS text)),
+place AS (SELECT min(since) AS since FROM mine WHERE promised),
+waits AS (
+    SELECT NULL AS order_id, w.sku, w.barred, sum(w.units)::bigint AS units, true AS promised,
+        NULL::timestamptz AS expected_at, NULL AS queue
+    FROM stock_waits w CROSS JOIN place
+    WHERE w.promised AND w.sku = ANY(CAST(:skus AS text[])) AND w.order_id <> CAST(:order_id AS text)
+        AND (place.since IS NULL OR (w.since, w.order_id) < (place.since, CAST(:order_id AS text)))
+    GROUP BY w.sku, w.barred
+    UNION ALL
+    SELECT order_id, sku, barred, units, promised, expected_at, queue FROM mine
+)
+SELECT order_.reserved, waits.* FROM (
+    SELECT EXISTS (SELECT FROM reservations WHERE order_id = CAST(:order_id AS text)) AS reserved) order_
+LEFT JOIN waits ON true
 """)
+)
 # Whose turn it is: what is there, and what may still be promised, goes to the promised first, the oldest first.
 _TURN = text("""
 WITH stock AS (
@@ -125,9 +137,9 @@ WHERE promised AND sku = ANY(CAST(:skus AS text[])) GROUP BY sku, barred
 
 async def before(connection: AsyncConnection, order_id: str, skus: Collection[str]) -> Before:
     """What goes before an order that wants ``skus``: all claims to them, or those older than its own."""
-    rows = list(await connection.execute(_BEFORE, {"order_id": order_id, "skus": sorted(skus)}))
-    claims = tuple(_claim(row) for row in rows if row.order_id is None)
-    return Before(claims, tuple(row for row in rows if row.order_id is not None))
+    rows = await _BEFORE.rows(connection, order_id=order_id, skus=sorted(skus))
+    claims = tuple(_claim(row) for row in rows if row.sku is not None and row.order_id is None)
+    return Before(claims, tuple(row for row in rows if row.order_id is not None), rows[0].reserved)
 
 
 async def claims(connection: AsyncConnection, skus: Collection[str]) -> tuple[Claim, ...]:
@@ -135,7 +147,7 @@ async def claims(connection: AsyncConnection, skus: Collection[str]) -> tuple[Cl
     return tuple(_claim(row) for row in await connection.execute(_CLAIMED, {"skus": sorted(skus)}))
 
 
-def _claim(row: Row[Any]) -> Claim:
+def _claim(row: Row[Any] | Record) -> Claim:
     return Claim(row.sku, row.units, frozenset(row.barred))
 
 

@@ -63,6 +63,17 @@ async def test_a_warehouse_never_gets_more_orders_than_it_can_take_however_many_
     assert (shipping.count(("EDI",)), shipping.count(("RNO",))) == (4, 20)
 
 
+async def test_a_warehouse_that_was_changed_is_seen_as_it_is_now(world: World, stock: StockKeeper) -> None:
+    for warehouse in ("EDI", "RNO"):
+        await world.receive("MUG", warehouse, 5)
+    first, second = await world.order("1"), await world.order("2")
+    assert (await stock.reserve(reserve_for(first))).warehouses == ("EDI",)
+    await world.execute(
+        "UPDATE warehouses SET address = address || jsonb_build_object('country', 'CA') WHERE code = 'EDI'"
+    )
+    assert (await stock.reserve(reserve_for(second))).warehouses == ("RNO",)
+
+
 async def test_an_order_that_gives_its_units_back_makes_room_for_another(
     world: World, database: Database, stock: StockKeeper
 ) -> None:

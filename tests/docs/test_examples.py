@@ -1,12 +1,9 @@
-"""The guide's commands are run as they stand, one block after the other, against a stack of their own."""
+"""The guide's commands are run as they stand, one block after the other, against a whole stack."""
 
 import asyncio
-import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 
 import pytest
@@ -17,7 +14,6 @@ from tests.docs.reading import blocks, read
 
 PATIENCE_SECONDS = 30
 PAUSE_SECONDS = 0.2
-GIVEN = ("DATABASE_URL", "TEMPORAL_ADDRESS")
 LACKING = [program for program in ("bash", "curl", "jq") if shutil.which(program) is None]
 
 
@@ -53,20 +49,8 @@ class Reader:
         return process.returncode or 0, said.decode(errors="replace")
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that other users may enter, which pytest's own are not."""
-    with TemporaryDirectory(prefix="waybill-") as made:
-        Path(made).chmod(0o755)
-        yield Path(made)
-
-
 @pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}")
-async def test_the_commands_of_the_guide_work_as_they_stand(folder: Path) -> None:
-    ports = Ports.ephemeral()
-    environment = {name: value for name, value in os.environ.items() if name not in GIVEN}
-    kept = folder / ".waybill" / "up"
-    async with Stack(kept, ports=ports, say=lambda _: None, environment=environment, durable=False):
-        reader = Reader(folder, ports)
-        for block in blocks(read(), "sh"):
-            await reader.follow(block)
+async def test_the_commands_of_the_guide_work_as_they_stand(folder: Path, stack: Stack) -> None:
+    reader = Reader(folder, stack.ports)
+    for block in blocks(read(), "sh"):
+        await reader.follow(block)

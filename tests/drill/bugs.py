@@ -86,8 +86,8 @@ BUGS = (
         plant(
             "levels are locked before they are read",
             "activities/stock.py",
-            "            await stock_records.lock(connection, keys)\n            # Only",
-            "            # Only",
+            "levels = await stock_records.lock(connection, keys)",
+            "levels = await stock_records.find_levels(connection, keys)",
         ),
         LEVELS,
         shapes=("scarce",),

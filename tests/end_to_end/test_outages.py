@@ -84,7 +84,8 @@ async def goes_on(town: Town, placed: list[Placed], *, name: str, since: float) 
     await check_every_deed(town, placed)
 
 
-async def temporal_away(town: Town, how: str, seconds: float) -> None:
+async def temporal_away(town: Town, how: str, seconds: float, *, every: float = 1) -> None:
+    """While an order comes ``every`` so many seconds."""
     name = f"temporal-{how}-{seconds:.0f}"
     parked = await ready_for_hand_over(town, f"{name}-parked")
     await town.good_weather()
@@ -105,7 +106,7 @@ async def temporal_away(town: Town, how: str, seconds: float) -> None:
                 assert (await timed(town, "GET", path)).status_code == 200
             ready = await timed(town, "GET", "/readyz")
             assert (ready.status_code, ready.json()["temporal"]) == (200, False)
-            await until(lambda: passed(began + len(bodies)), what="the next order")
+            await until(lambda: passed(began + len(bodies) * every), what="the next order")
     accepted = [await town.shop.place(body) for body in bodies]
     await hand_over_patiently(town, parked)
     await town.bring_to_door(parked.id)
@@ -225,6 +226,16 @@ def peak(pid: int) -> int:
 @pytest.mark.parametrize("how", ["down", "frozen"])
 async def test_temporal_may_be_away_for_two_minutes(town: Town, how: str) -> None:
     await temporal_away(town, how, 120)
+
+
+@pytest.mark.fuzz
+async def test_temporal_may_be_away_for_ten_minutes(town: Town) -> None:
+    await temporal_away(town, "down", 600, every=4)
+
+
+@pytest.mark.fuzz
+async def test_postgres_may_be_away_for_ten_minutes(town: Town) -> None:
+    await postgres_away(town, "down", 600)
 
 
 @pytest.mark.fuzz

@@ -107,8 +107,8 @@ QUICK = (
     Mutant(
         "levels are locked before they are read",
         "activities/stock.py",
-        "            await stock_records.lock(connection, keys)\n",
-        "",
+        "levels = await stock_records.lock(connection, keys)",
+        "levels = await stock_records.find_levels(connection, keys)",
         ("tests/activities/test_stock.py::test_of_fifty_orders_for_the_last_ten_units_exactly_ten_get_one",),
     ),
     Mutant(
@@ -144,6 +144,13 @@ THOROUGH = (
         "        if before.label is not None:\n            return before\n        try:",
         "        try:",
         ("tests/integrations/test_easypost_adapter.py::test_what_is_bought_is_not_bought_again",),
+    ),
+    Mutant(
+        "before a label is given back the carrier is asked whether it was",
+        SHIPMENTS,
+        "if before.label is None or before.refund_status in _REFUND_ASKED:",
+        "if before.label is None:",
+        ("tests/integrations/test_easypost_adapter.py::test_the_price_of_a_label_is_asked_back_once[submitted-False]",),
     ),
     Mutant(
         "after a spent key the provider's books are read before a new key is used",
