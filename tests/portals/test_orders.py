@@ -277,6 +277,22 @@ async def test_a_number_that_the_portal_does_not_know_is_entered_again(trade: Tr
     assert portal["failures"] == 0
 
 
+async def test_an_order_whose_workflow_was_ended_is_taken_up_without_ordering_again(trade: Trade) -> None:
+    house = trade.house
+    await trade.stocked()
+    await trade.open()
+    order = await house.place(GOODS)
+    row = await trade.ordered(order)
+    await house.handle(order).terminate()
+    exception = await house.exception(order, ExceptionKind.WORKFLOW_ENDED, patience=60)
+    answer = await house.http.post(f"/v1/exceptions/{exception.id}/resolve", json={"action": "retry"})
+    assert answer.is_success, answer.text
+    assert (await trade.ordered(order)).number == row.number
+    await trade.to_the_door(order)
+    assert await trade.numbers() == [row.reference]
+    assert await house.charges(order) == [2900]
+
+
 @pytest.mark.parametrize("victim", ["worker", "browser"])
 async def test_a_kill_at_the_button_leaves_one_order_and_one_charge(trade: Trade, tmp_path: Path, victim: str) -> None:
     await trade.stocked()
@@ -301,7 +317,7 @@ async def test_fifty_orders_through_one_portal_are_fifty(trade: Trade, tmp_path:
         await asyncio.gather(workers.start(), workers.start())
         orders = [await trade.house.place(CUP) for _ in range(50)]
         for order in orders:
-            await trade.house.until(order, waiting="to ship parcel", patience=1200)
+            await trade.stages(order, "placed", seconds=1200)
     rows = [row.reference for order in orders for row in await trade.at_portals(order)]
     assert await trade.numbers() == sorted(rows)
     assert len(rows) == 50

@@ -83,9 +83,9 @@ class Trade:
         await self.house.until(order, waiting="to ship parcel", patience=60)
         return (await self.at_portals(order))[-1]
 
-    async def stages(self, order: str, *wanted: str) -> None:
+    async def stages(self, order: str, *wanted: str, seconds: float = 60) -> None:
         """Wait until what is on record with the supplier stands so."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(seconds):
             while [row.stage for row in await self.at_portals(order)] != list(wanted):  # noqa: ASYNC110 - it is elsewhere
                 await asyncio.sleep(0.2)
 

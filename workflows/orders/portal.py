@@ -238,6 +238,7 @@ class PortalRun(FulfilmentRun):
             summary=summary,
             over=over,
             give_up_at=self._silent_at() if left else None,
+            quiet=True,
         )
         if isinstance(answer, PortalAnswer) and answer.order is not None:
             self._take(answer.order)

@@ -67,17 +67,18 @@ class PortalCalls:
         summary: str,
         over: Callable[[], bool] = lambda: False,
         give_up_at: datetime | None = None,
+        quiet: bool = False,
     ) -> Result | Refusal | None:
         """Run an activity until it is done or refused for good.
 
         None once ``over`` comes true: what was begun is broken off before, and nobody is at work on it any more. While
         it cannot be done the waiting sentence says so, until when and on whom. What is not possible by ``give_up_at``
-        is a Refusal of the type `GIVEN_UP`.
+        is a Refusal of the type `GIVEN_UP`. ``quiet``: as long as nothing holds it up, it is not worth a word.
         """
         untaken = patient = False
         while not over():
             woken = self._woken
-            if not patient and not untaken:
+            if not (patient or untaken or quiet):
                 self._say(errand, f"{errand.portal} to be visited for {errand.name}", Party.WAYBILL)
                 await self._journal.publish()
             try:
@@ -89,6 +90,7 @@ class PortalCalls:
                     return None
                 if give_up_at is not None and workflow.now() >= give_up_at:
                     return Refusal(GIVEN_UP, failure_of(error))
+                quiet = False
                 if _nobody_took(error):
                     untaken = True
                     what = f"a worker of portals to visit {errand.portal} for {errand.name}; none has been free"
