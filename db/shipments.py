@@ -101,9 +101,9 @@ _JOURNEY = case({status.value: place for place, status in enumerate(TrackingStat
 _ADD_FULFILMENTS = Statement(
     text("""
 WITH added AS (
-    INSERT INTO fulfilments (id, order_id, number, warehouse, status)
+    INSERT INTO fulfilments (id, order_id, number, warehouse, status, portal)
     SELECT * FROM unnest(CAST(:id AS text[]), CAST(:order_id AS text[]), CAST(:number AS bigint[]),
-        CAST(:warehouse AS text[]), CAST(:status AS text[])) ON CONFLICT DO NOTHING)
+        CAST(:warehouse AS text[]), CAST(:status AS text[]), CAST(:portal AS text[])) ON CONFLICT DO NOTHING)
 INSERT INTO fulfilment_lines (fulfilment_id, line, sku, quantity)
 SELECT * FROM unnest(CAST(:fulfilment_id AS text[]), CAST(:line AS bigint[]), CAST(:sku AS text[]),
     CAST(:quantity AS bigint[])) ON CONFLICT DO NOTHING
@@ -117,9 +117,8 @@ async def add_fulfilments(
 ) -> None:
     """Write fulfilments with their lines; those written before stay as they are."""
     if fulfilments:
-        columns = {
-            name: [row[name] for row in fulfilments] for name in ("id", "order_id", "number", "warehouse", "status")
-        }
+        names = ("id", "order_id", "number", "warehouse", "status", "portal")
+        columns = {name: [row[name] for row in fulfilments] for name in names}
         units = {name: [row[name] for row in lines] for name in ("fulfilment_id", "line", "sku", "quantity")}
         await _ADD_FULFILMENTS.rows(connection, **columns, **units)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOMS = ("activities", "api", "console", "db", "domain", "integrations", "local", "runtime", "templates", "workflows")
 PROGRAMS = ("worker.py", "server.py", "pyproject.toml")
 
-_STORY = Path("workflows/orders/workflow.py")
+_STORY, _ENDING = Path("workflows/orders/workflow.py"), Path("workflows/orders/ending.py")
 _BEGINS = "            self._desk.check()\n            plan = await self._reservation.reserve()\n"
 _ENDS = '        self._journal.move_to(status)\n        self._journal.wait_for("the last e-mail to go out"'
 _STEP = """        if workflow.patched("{name}"):
@@ -32,12 +32,10 @@ def patch(build: Path, *, number: int) -> None:
 
     Raises SourceError where the workflow does not read as expected.
     """
-    path = build / _STORY
-    text = path.read_text(encoding="utf-8")
     begin, end = (_STEP.format(name=f"drill-{number}-{where}") for where in ("begins", "ends"))
     indented = "".join(f"    {line}\n" for line in begin.splitlines())
-    for place, step in ((_BEGINS, indented), (_ENDS, end)):
+    for file, place, step in ((_STORY, _BEGINS, indented), (_ENDING, _ENDS, end)):
+        text = (build / file).read_text(encoding="utf-8")
         if text.count(place) != 1:
-            raise SourceError(f"{_STORY} has {text.count(place)} places for the step of a new build")
-        text = text.replace(place, step + place)
-    path.write_text(text, encoding="utf-8")
+            raise SourceError(f"{file} has {text.count(place)} places for the step of a new build")
+        (build / file).write_text(text.replace(place, step + place), encoding="utf-8")
