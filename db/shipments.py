@@ -118,7 +118,7 @@ async def add_fulfilments(
     """Write fulfilments with their lines; those written before stay as they are."""
     if fulfilments:
         names = ("id", "order_id", "number", "warehouse", "status", "portal")
-        columns = {name: [row[name] for row in fulfilments] for name in names}
+        columns = {name: [row.get(name) for row in fulfilments] for name in names}
         units = {name: [row[name] for row in lines] for name in ("fulfilment_id", "line", "sku", "quantity")}
         await _ADD_FULFILMENTS.rows(connection, **columns, **units)
 

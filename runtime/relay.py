@@ -96,10 +96,11 @@ class Relay:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            for chore in self._chores:
-                group.create_task(self._repeat(chore))
+        tasks = [asyncio.create_task(self._listen()), *(asyncio.create_task(self._repeat(c)) for c in self._chores)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            await _end(tasks)
 
     async def _repeat(self, chore: Chore) -> None:
         while True:
@@ -212,3 +213,15 @@ class Relay:
         async with self._database.statement() as connection:
             await order_records.mark_started(connection, row.id)
         log.info("order_started", order=row.number)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel ``tasks`` until they have ended.
+
+    Once is not enough: on Python 3.11 `asyncio.wait_for`, which the mail client uses, swallows a cancellation that
+    comes just as it is woken, and the chore would go on for ever.
+    """
+    while going := [task for task in tasks if not task.done()]:
+        for task in going:
+            task.cancel()
+        await asyncio.wait(going, timeout=1)

@@ -47,9 +47,9 @@ class Verdict:
 
 
 def copy_house(to: Path) -> Path:
-    """A copy of the sources that a bug can be planted in."""
+    """A copy of the sources that a bug can be planted in, with what is compiled of them: only the bugs are not."""
     for room in ROOMS:
-        shutil.copytree(ROOT / room, to / room, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        shutil.copytree(ROOT / room, to / room)
     shutil.copy(ROOT / "pyproject.toml", to / "pyproject.toml")
     return to
 

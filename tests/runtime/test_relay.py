@@ -330,3 +330,24 @@ async def test_a_relay_that_is_told_to_stop_leaves_nothing_behind(world: World, 
         return not await listeners(world)
 
     await until(nobody)
+
+
+class Deaf(StockKeeper):
+    """Does not heed the first cancellation that reaches it."""
+
+    called = False
+
+    async def release_expired(self, *, limit: int = 100) -> int:
+        self.called = True
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return 0
+
+
+async def test_a_relay_ends_although_a_chore_does_not_heed_that_it_is_told_to(world: World, hire: Hire) -> None:
+    deaf = Deaf(world.database)
+    task = asyncio.create_task(hire(stock=deaf).relay.run())
+    await until(lambda: asyncio.sleep(0, deaf.called))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
