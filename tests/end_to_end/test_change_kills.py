@@ -136,6 +136,7 @@ async def test_a_worker_killed_in_a_change_changes_the_order_once(town: Town) ->
     await check_changed_once(town, orders)
 
 
+@pytest.mark.fuzz
 async def test_a_worker_killed_after_the_commit_of_a_change_finds_it_done(town: Town) -> None:
     await town.dial("easypost", **FAR_AWAY)
     placed = await ready(town, "committed")

@@ -198,6 +198,7 @@ async def test_a_restore_replaces_ours_only_with_the_word_and_leaves_the_world_o
     assert facts(folder / "temporal/temporal.db") == facts(folder / "sandbox/books.sqlite") == ["before", "since"]
 
 
+@pytest.mark.fuzz
 async def test_a_restore_onto_nothing_brings_everything(folder: Path, tmp_path: Path) -> None:
     old, new = folder / "old", folder / "new"
     for each in (old, new):

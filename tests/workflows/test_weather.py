@@ -36,7 +36,7 @@ async def test_answers_lost_while_cancelling_are_asked_for_again(house: House) -
     assert await house.deeds("shipments.refund") == 1
 
 
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("status", [500, pytest.param(503, marks=pytest.mark.fuzz)])
 async def test_servers_that_break_are_asked_until_they_work(house: House, status: int) -> None:
     await house.receive("MUG", 10)
     await house.stripe(fail_next=[{"operation": "payment_intents.create", "status": status}])
