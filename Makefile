@@ -71,8 +71,9 @@ integration: setup-dev ## test against real servers on this machine
 replay: setup-dev ## replay recorded orders through today's workflows
 	$(BIN)/pytest tests/workflows/test_replay.py
 
+# The longest come first, by their order here; xdist's own would leave files of one long test to the end.
 e2e: setup-dev ## test the whole stack from outside
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile tests/end_to_end tests/production/test_town.py
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder tests/production/test_town.py tests/end_to_end
 
 test-cluster: setup-dev ## test the whole stack on the Temporal at TEMPORAL_ADDRESS; K=expression picks tests
 	@test -n "$$TEMPORAL_ADDRESS" || { echo "Which Temporal? Name it: make test-cluster TEMPORAL_ADDRESS=host:port" >&2; exit 2; }

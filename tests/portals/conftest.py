@@ -21,14 +21,12 @@ DAILY = frozenset(
     {
         "test_a_kill_at_any_step_leaves_one_order_at_the_portal",
         "test_two_workers_with_one_order_place_it_once",
-        "test_what_was_ordered_before_is_found_and_not_ordered_again",
         "test_a_cancelled_order_is_cancelled_at_the_portal_and_cannot_come_back",
         "test_an_order_goes_through_the_portal_to_the_door",
         "test_a_paused_portal_holds_its_orders_and_resuming_continues_them",
         "test_without_a_worker_the_order_says_so_and_is_cancelled_without_one",
         "test_a_portal_of_which_parts_are_missing_is_paused_and_people_are_told",
         "test_a_person_orders_by_hand_while_the_portal_is_paused",
-        "test_a_check_names_every_part_that_is_there_and_every_one_that_is_not",
     }
 )
 """what every run looks at; a job in a browser takes seconds, and the others are left to `make fuzz`"""
