@@ -154,15 +154,7 @@ async def crew(
     client = client or await connect(settings, traces=traces)
     stock = StockKeeper(database)
     mailer, templates = mail_server(settings, observe, metrics.breaker), Templates()
-    notifications = Notifications(
-        database,
-        mailer,
-        templates,
-        _links(settings),
-        shop_name=settings.shop_name,
-        mail_domain=settings.mail_domain,
-        operators=settings.operators_email,
-    )
+    notifications = _notifications(settings, database, mailer, templates)
     gateway = OrderGateway(client, task_queue=settings.temporal_task_queue)
     returns = ReturnGateway(client, task_queue=settings.temporal_task_queue)
     inbox = Inbox(database, outside.payments, outside.carriers, gateway.wake, returns.news, traces.continued)
@@ -206,6 +198,18 @@ async def crew(
         relay,
         metrics,
         traces,
+    )
+
+
+def _notifications(settings: Settings, database: Database, mailer: Mailer, templates: Templates) -> Notifications:
+    return Notifications(
+        database,
+        mailer,
+        templates,
+        _links(settings),
+        shop_name=settings.shop_name,
+        mail_domain=settings.mail_domain,
+        operators=settings.operators_email,
     )
 
 

@@ -17,6 +17,11 @@ _COUNTS = ("received", "resaleable", "damaged", "wrong_item", "missing", "refund
 
 def upgrade() -> None:
     """Apply."""
+    _create_returns()
+    _create_lines_and_events()
+
+
+def _create_returns() -> None:
     op.execute(sa.schema.CreateSequence(sa.Sequence("return_numbers", start=100001)))
     op.create_table(
         "returns",
@@ -60,6 +65,9 @@ def upgrade() -> None:
     op.create_index("ix_returns_not_started", "returns", ["created_at"], postgresql_where=sa.text("started_at IS NULL"))
     op.create_index("ix_returns_open", "returns", ["id"], postgresql_where=sa.text("closed_at IS NULL"))
     op.create_index("ix_returns_newest", "returns", [sa.text("created_at DESC"), sa.text("id DESC")])
+
+
+def _create_lines_and_events() -> None:
     op.create_table(
         "return_lines",
         sa.Column("return_id", sa.String(), nullable=False),
