@@ -12,8 +12,6 @@ from db.base import Database
 from domain.stock_alerts import SALE_DAYS, WATCHED, AlertKind, Thresholds, Watched, due, stays_open
 
 _BATCH = 100
-_MOST_WOKEN = 100
-"""orders at one look; others look again by their own timers"""
 _MOST_NAMED = 50
 """orders that an alert names as short"""
 
@@ -63,8 +61,9 @@ class StockWatch:
     async def _wake_waiting(self, skus: Sequence[str]) -> None:
         if not skus:
             return
+        # All of them: those left out would hear of it only when others give something back, or by their own timers.
         async with self._database.reading() as connection:
-            waiting = await queue_records.whose_turn(connection, skus, limit=_MOST_WOKEN)
+            waiting = await queue_records.whose_turn(connection, skus)
         if waiting:
             await self._wake(waiting)
 

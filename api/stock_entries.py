@@ -34,7 +34,7 @@ router = APIRouter(prefix="/v1/stock", tags=["stock"])
 
 BUNDLE_HAS_NO_STOCK = "{} is a bundle and has no stock of its own: enter its parts."
 MOST_ORDERS_WOKEN = 100
-"""How many waiting orders an entry wakes at once; the others look again by their own timers."""
+"""How many waiting orders an entry wakes by itself; the others are told by the worker's watch."""
 
 _LOG = structlog.get_logger("waybill.stock")
 _ROUTE: dict[str, Any] = {
@@ -170,5 +170,7 @@ async def _wake(wired: Services, keys: list[tuple[str, str]]) -> None:
         # The units are booked; the worker's watch tells the orders later.
         _LOG.warning("orders_not_woken", orders=len(waiting))
         return
+    if len(waiting) == MOST_ORDERS_WOKEN:
+        return  # the worker's watch tells the others, so that the caller need not wait for that
     async with wired.database.transaction() as connection:
         await stock.mark_woken(connection, keys)

@@ -202,8 +202,11 @@ async def take_calls(connection: AsyncConnection, *, limit: int) -> set[str]:
     return {row.sku for row in await connection.execute(_TAKE_CALLS, {"limit": limit})}
 
 
-async def whose_turn(connection: AsyncConnection, skus: Iterable[str], *, limit: int) -> list[str]:
-    """The orders that might be filled, or promised something, by what there is of ``skus``; oldest promise first."""
+async def whose_turn(connection: AsyncConnection, skus: Iterable[str], *, limit: int | None = None) -> list[str]:
+    """The orders that might be filled, or promised something, by what there is of ``skus``; oldest promise first.
+
+    All of them, or the first ``limit``.
+    """
     given = {"skus": sorted(set(skus)), "limit": limit}
     return list((await connection.execute(_TURN, given)).scalars())
 

@@ -51,10 +51,11 @@ from workflows.orders.workflow import OrderWorkflow
 
 START_PATIENCE = timedelta(seconds=2)
 _UPDATE_PATIENCE = timedelta(seconds=10)
-# Beyond these an order is stuck. A workflow task that cannot be done is tried again after 5 s, then ever more rarely. A
-# record is tried every 30 s in the end, a provider every minute: by then it was away for twelve minutes, or for two
-# hours, in which the order has said so.
-_MOST_TASKS = 5
+# Beyond these an order is stuck. A workflow task that cannot be done is tried again after 5 s, then ever more rarely;
+# so is one whose worker was killed, and a worker that is killed again and again for a minute is no reason to call
+# people. A record is tried every 30 s in the end, a provider every minute: by then it was away for twelve minutes, or
+# for two hours, in which the order has said so.
+_MOST_TASKS = 20
 _MOST_RECORDS = 30
 _MOST_CALLS = 120
 _RECORDS = frozenset({"record", "reserve_stock", "commit_stock", "release_stock", "booked_parcels", "change_order"})

@@ -204,6 +204,16 @@ async def test_units_that_another_order_gives_back_wake_those_that_wait(
     assert ears.woken == [second]
 
 
+async def test_units_for_many_orders_wake_all_of_them(world: World, watch: StockWatch, ears: Ears) -> None:
+    stock = StockKeeper(world.database)
+    orders = [await world.order(f"{number}") for number in range(101)]
+    for oid in orders:
+        assert (await stock.reserve(reserve_for(oid))).shortages
+    await world.receive("MUG", "EDI", 101)
+    await watch.look()
+    assert ears.woken == orders
+
+
 async def test_units_taken_and_given_back_between_two_looks_are_a_rise_all_the_same(
     world: World, watch: StockWatch, ears: Ears
 ) -> None:

@@ -31,7 +31,7 @@ FAR_AWAY = {"first_scan_seconds": 3600}
 async def check_every_deed(town: Town, placed: list[Placed]) -> None:
     """The books, and the call log: nobody was told to do the same thing twice and did it."""
     ids = [order.id for order in placed]
-    await until(lambda: town.closed(ids), what="all orders closed, their last mails sent")
+    await town.closed(ids)
     await check_books(town, placed)
     paid = [row["reference"] for row in await town.rows("SELECT reference FROM payments WHERE order_id = ANY($1)", ids)]
     assert await deeds(town, "payment_intents.capture", paid) == Counter(paid)

@@ -4,13 +4,13 @@ from collections import Counter
 from typing import Any
 
 from local.shop import Placed
-from tests.end_to_end.town import Town, until
+from tests.end_to_end.town import Town
 
 
 async def check_books(town: Town, placed: list[Placed]) -> None:
     """One charge, one label and one mail of each kind per order, by the books of provider, carrier and mail server."""
     ids = [order.id for order in placed]
-    await until(lambda: town.closed(ids), what="every order to be closed, its last mail sent")
+    await town.closed(ids)
     orders = {order.id: await town.order(order.id) for order in placed}
     intents = [i for i in await town.book("payment_intent") if i["metadata"].get("order_id") in orders]
     paid = {i["metadata"]["order_id"]: i["amount_received"] for i in intents if i["status"] == "succeeded"}

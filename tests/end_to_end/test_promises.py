@@ -110,5 +110,5 @@ async def cancel_the_rest(town: Town, placed: list[Placed]) -> None:
     ids = [order.id for order in placed]
     waiting = await town.rows("SELECT id FROM orders WHERE id = ANY($1) AND status = 'awaiting_stock'", ids)
     await asyncio.gather(*(done(town, "POST", f"/v1/orders/{row['id']}/cancel", {}) for row in waiting))
-    await until(lambda: town.closed(ids), what="all orders closed", seconds=60)
+    await town.closed(ids, seconds=60)
     assert await queues(town) == Counter()

@@ -69,7 +69,7 @@ async def test_a_worker_killed_around_the_commit_of_a_rejection_rejects_once(tow
     await is_elsewhere(town, placed)
     await until(lambda: labelled_again(town, placed), what="a label from elsewhere")
     await town.bring_to_door(placed.id)
-    await until(lambda: town.closed([placed.id]), what="closed")
+    await town.closed([placed.id])
     await check_books(town, [placed])
 
 

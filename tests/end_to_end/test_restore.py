@@ -54,7 +54,7 @@ async def deeds(town: Town) -> dict[str, Any]:
 async def all_closed(town: Town, placed: list[Placed]) -> None:
     ids = [order.id for order in placed]
     await town.until(placed, lambda counts: counts["delivered"] == len(placed), seconds=90)
-    await until(lambda: town.closed(ids), what="all orders closed, their last mails sent")
+    await town.closed(ids)
 
 
 async def put_back(town: Town, archive: Path, backups: Path) -> list[str]:

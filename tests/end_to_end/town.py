@@ -134,9 +134,17 @@ class Town:
         finally:
             await self.stack.supervisor.bring_back(name)
 
-    async def closed(self, ids: list[str]) -> bool:
-        """Whether all these orders are closed, their last mails sent."""
-        return not await self.rows("SELECT 1 FROM orders WHERE id = ANY($1) AND closed_at IS NULL", ids)
+    async def closed(self, ids: list[str], *, seconds: float = 30) -> None:
+        """Wait until all these orders are closed, their last mails sent; fails with what the others wait for."""
+        deadline = monotonic() + seconds
+        while left := await self._waiting(ids):
+            assert monotonic() < deadline, f"after {seconds} s {left}"
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _waiting(self, ids: list[str]) -> Counter[str]:
+        """What orders wait for that are not closed."""
+        query = "SELECT waiting ->> 'what' AS what FROM orders WHERE id = ANY($1) AND closed_at IS NULL"
+        return Counter(row["what"] for row in await self.rows(query, ids))
 
     async def rows(self, query: str, *arguments: Any) -> list[Any]:
         """What the database itself holds."""
@@ -270,7 +278,8 @@ class Town:
             counts = await self.statuses(placed)
             if holds(counts):
                 return counts
-            assert monotonic() < deadline, f"after {seconds} s: {counts}"
+            if monotonic() >= deadline:
+                raise AssertionError(f"after {seconds} s: {counts}; {await self._waiting([p.id for p in placed])}")
             await asyncio.sleep(0.1)
 
     async def order(self, order_id: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def described(*, task: int = 0, **activities: int) -> DescribeWorkflowExecutionR
     "waits",
     [
         described(),
-        described(task=5),
+        described(task=20),
         described(record=30),
         described(capture_payment=120),
         described(record=1, book_parcel=60),
@@ -32,7 +32,7 @@ def test_an_order_that_tries_again_is_not_stuck(waits: DescribeWorkflowExecution
 @pytest.mark.parametrize(
     ("stuck", "what", "times"),
     [
-        (described(task=6), "the workflow's next step", 5),
+        (described(task=21), "the workflow's next step", 20),
         (described(record=31), "the activity record", 30),
         (described(reserve_stock=1, capture_payment=121), "the activity capture_payment", 120),
     ],

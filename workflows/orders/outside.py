@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, RetryState
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutType
 from temporalio.exceptions import TimeoutError as ActivityTimedOut
 
 from activities.failures import TOLD
@@ -22,6 +22,8 @@ Method = Callable[[Any, Input], Coroutine[Any, Any, Result]]
 PATIENCE = timedelta(hours=20)
 MISSED_AFTER = timedelta(seconds=3)
 """without a beat: the worker beats by itself, and a killed one is missed this soon"""
+_DEATHS = 10
+"""how often in a row the last of a step's quick attempts may die with its worker before patience begins"""
 _AT_ONCE = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_attempts=5)
 _PATIENTLY = RetryPolicy(initial_interval=timedelta(seconds=10), maximum_interval=timedelta(seconds=60))
 
@@ -53,14 +55,18 @@ class Outside:
 
         A provider that fails five times in a row holds the order up: the waiting sentence says so, with the failure,
         and the same call goes on every minute until `PATIENCE` ends. A cancellation and a bug pass through untouched.
-        A worker that does not beat for ``missed_after`` counts as dead.
+        A worker that does not beat for ``missed_after`` counts as dead; that is no failure of the provider's, and the
+        step goes on at once.
         """
-        try:
-            return await _run(method, argument, summary, _AT_ONCE, missed_after)
-        except ActivityError as error:
-            if error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:
-                return _refusal(error)
-            reason = failure_of(error)
+        for _ in range(_DEATHS):
+            try:
+                return await _run(method, argument, summary, _AT_ONCE, missed_after)
+            except ActivityError as error:
+                if error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:
+                    return _refusal(error)
+                reason = failure_of(error)
+                if not (_died(error) and workflow.patched("a-death-is-no-failure")):
+                    break
         until = workflow.now() + PATIENCE
         self._journal.hold_up(summary, f"an answer to “{summary}” ({reason})", on, until=until)
         await self._journal.publish()
@@ -99,6 +105,11 @@ async def _run(
         retry_policy=retry,
         summary=summary,
     )
+
+
+def _died(error: ActivityError) -> bool:
+    """Whether the last attempt ended because its worker was heard of no more."""
+    return isinstance(error.cause, ActivityTimedOut) and error.cause.type is TimeoutType.HEARTBEAT
 
 
 def _refusal(error: ActivityError) -> Refusal:
