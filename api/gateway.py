@@ -1,6 +1,5 @@
 """What the API needs of the workflows."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from domain.changes.wish import OrderChange
@@ -57,9 +56,6 @@ class OrderGateway(Protocol):
 
     async def wake(self, order_id: str, wake: Wake) -> bool:
         """Tell an order that a provider has news; False if its workflow has ended."""
-
-    async def stock_arrived(self, order_ids: Sequence[str]) -> None:
-        """Tell orders that wait for stock that some has come."""
 
 
 class TransferGateway(Protocol):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, Response
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,17 +25,13 @@ from api.schemas.stock_entries import (
     WriteOffIn,
 )
 from api.services import Services, Wired
-from db import catalogue, stock, stock_queues
-from domain.errors import Unavailable, UnknownSku
+from db import catalogue, stock
+from domain.errors import UnknownSku
 from domain.stock_entries import Entry, EntryKind
 
 router = APIRouter(prefix="/v1/stock", tags=["stock"])
 
 BUNDLE_HAS_NO_STOCK = "{} is a bundle and has no stock of its own: enter its parts."
-MOST_ORDERS_WOKEN = 100
-"""How many waiting orders an entry wakes by itself; the others are told by the worker's watch."""
-
-_LOG = structlog.get_logger("waybill.stock")
 _ROUTE: dict[str, Any] = {
     "status_code": 201,
     "response_model": StockEntryOut,
@@ -125,8 +120,6 @@ async def _enter(
         # Its levels are there now, and keep a SKU from becoming a bundle; it may have become one before.
         _refuse_bundles(entry, await catalogue.find_skus(connection, [line.sku for line in entry.lines]))
         levels = await stock.find_levels(connection, keys)
-    if new:
-        await _wake(wired, [(row.sku, row.warehouse) for row in levels if row.available > row.seen_available])
     response.status_code = 201 if new else 200
     return StockEntryOut(
         reference=reference, warehouse=body.warehouse, levels=[LevelOut.model_validate(row) for row in levels]
@@ -157,20 +150,3 @@ def _refuse_bundles(entry: Entry, known: Mapping[str, Row[Any]]) -> None:
     ]
     if faults:
         raise InvalidRequest(faults)
-
-
-async def _wake(wired: Services, keys: list[tuple[str, str]]) -> None:
-    if not keys:
-        return
-    async with wired.database.reading() as connection:
-        waiting = await stock_queues.whose_turn(connection, [sku for sku, _ in keys], limit=MOST_ORDERS_WOKEN)
-    try:
-        await wired.gateway.stock_arrived(waiting)
-    except Unavailable:
-        # The units are booked; the worker's watch tells the orders later.
-        _LOG.warning("orders_not_woken", orders=len(waiting))
-        return
-    if len(waiting) == MOST_ORDERS_WOKEN:
-        return  # the worker's watch tells the others, so that the caller need not wait for that
-    async with wired.database.transaction() as connection:
-        await stock.mark_woken(connection, keys)

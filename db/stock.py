@@ -173,12 +173,6 @@ _ENSURE = text(
     "FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])) AS k(sku, warehouse) "
     "ORDER BY 1, 2 ON CONFLICT DO NOTHING"
 )
-_WOKEN = text("""
-UPDATE stock_levels SET seen_available = available WHERE (sku, warehouse) IN (
-    SELECT sku, warehouse FROM stock_levels
-    WHERE (sku, warehouse) IN (SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])))
-    ORDER BY sku, warehouse FOR UPDATE SKIP LOCKED)
-""")
 # The newest of each warehouse, merged: no movement is read that could not be on the page.
 HISTORY = text("""
 SELECT m.* FROM stock_levels l CROSS JOIN LATERAL (
@@ -380,8 +374,3 @@ async def set_alerts(
         .where(StockLevel.sku == sku, StockLevel.warehouse == warehouse)
         .values(low_at=low_at, cover_days=cover_days, changed=True)
     )
-
-
-async def mark_woken(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> None:
-    """Note that orders were told of what is available now, so that the watch does not tell them again."""
-    await connection.execute(_WOKEN, columns(keys))

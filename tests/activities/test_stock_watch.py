@@ -204,6 +204,19 @@ async def test_units_that_another_order_gives_back_wake_those_that_wait(
     assert ears.woken == [second]
 
 
+async def test_units_on_their_way_wake_nobody_and_those_that_a_count_finds_do(
+    world: World, watch: StockWatch, ears: Ears
+) -> None:
+    oid = await world.order("1")
+    assert (await StockKeeper(world.database).reserve(reserve_for(oid))).shortages
+    await entered(world, EntryKind.ANNOUNCEMENT, 5)
+    await watch.look()
+    assert ears.woken == []
+    await entered(world, EntryKind.COUNT, 2)
+    await watch.look()
+    assert ears.woken == [oid]
+
+
 async def test_units_for_many_orders_wake_all_of_them(world: World, watch: StockWatch, ears: Ears) -> None:
     stock = StockKeeper(world.database)
     orders = [await world.order(f"{number}") for number in range(101)]

@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -60,7 +60,6 @@ class FakeGateway:
     restarted: list[PlacedOrder] = field(default_factory=list)
     asked: list[tuple[str, object, str]] = field(default_factory=list)
     wakes: list[tuple[str, bool]] = field(default_factory=list)
-    woken: list[str] = field(default_factory=list)
     refusals: list[WaybillError] = field(default_factory=list)
     """raised one after the other by what is asked next"""
     away: WaybillError | None = None
@@ -115,11 +114,6 @@ class FakeGateway:
             raise self.refusals.pop(0)
         self.wakes.append((order_id, wake.disputed))
         return True
-
-    async def stock_arrived(self, order_ids: Sequence[str]) -> None:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.woken.extend(order_ids)
 
     def _answer(self, order_id: str, request: object, key: str, status: OrderStatus) -> Answer:
         if self.refusals:

@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.errors import Unavailable
 from tests.api.conftest import Api
-from tests.api.records import wait_for
 
 RECEIPT: dict[str, Any] = {
     "warehouse": "EDI",
@@ -81,26 +79,6 @@ async def test_a_receipt_that_cannot_be_is_refused(api: Api, change: dict[str, A
     response = await api.http.post("/v1/stock/receipts", json={**RECEIPT, **change})
     assert (response.status_code, response.json()["field"]) == (422, field)
     assert (await api.http.get("/v1/stock")).json()["items"] == []
-
-
-async def test_a_receipt_wakes_orders_that_wait_for_its_skus_oldest_first(api: Api) -> None:
-    first, second = await api.place("1"), await api.place("2")
-    await api.place("not waiting")
-    async with api.database.transaction() as connection:
-        for order in (first, second):
-            await wait_for(connection, order["id"], "KETTLE", 2)
-    await api.http.post(
-        "/v1/stock/receipts", json={**RECEIPT, "lines": [{"sku": "MUG", "quantity": 1}], "reference": "m"}
-    )
-    assert api.gateway.woken == []
-    await api.http.post("/v1/stock/receipts", json=RECEIPT)
-    assert api.gateway.woken == [first["id"], second["id"]]
-
-
-async def test_a_receipt_is_booked_even_if_nobody_can_be_woken(api: Api) -> None:
-    api.gateway.refusals.append(Unavailable("Temporal does not answer right now."))
-    assert (await api.http.post("/v1/stock/receipts", json=RECEIPT)).status_code == 201
-    assert await level(api, "KETTLE") == 20
 
 
 async def test_levels_and_movements_are_paged(api: Api) -> None:

@@ -9,7 +9,6 @@ from api.schemas.stock_entries import MAX_LINES
 from db import stock
 from domain.stock import MovementKind
 from tests.api.conftest import Api
-from tests.api.records import wait_for
 
 
 async def enter(api: Api, what: str, reference: str = "r1", *, status: int = 201, **line: Any) -> dict[str, Any]:
@@ -206,13 +205,3 @@ async def test_safety_stock_is_kept_back_and_what_is_promised_stays_promised(api
 )
 async def test_limits_that_cannot_be_are_refused(api: Api, path: str, body: dict[str, Any], status: int) -> None:
     assert (await api.http.put(f"/v1/stock/{path}", json=body)).status_code == status
-
-
-async def test_units_that_a_count_finds_wake_the_orders_that_wait(api: Api) -> None:
-    order = await api.place("1", lines=[{"sku": "MUG", "quantity": 1, "unit_price": 13230}])
-    async with api.database.transaction() as connection:
-        await wait_for(connection, order["id"], "MUG", 1)
-    await enter(api, "announcements", change=5)
-    assert api.gateway.woken == []
-    await enter(api, "counts", counted=2)
-    assert api.gateway.woken == [order["id"]]
