@@ -19,6 +19,13 @@ _PORTAL: dict[str, Any] = {
     "visited_at": "2024-05-02T07:12:09Z",
     "attended_at": "2024-05-02T08:03:10Z",
 }
+_ITEM: dict[str, Any] = {
+    "portal": "northgate",
+    "sku": "MUG-01",
+    "item": "NGT-4411",
+    "changed_by": "api:purchasing",
+    "updated_at": "2024-05-02T06:40:00Z",
+}
 _PIECE: dict[str, Any] = {
     "id": "6a1c6b1f4c1e4c55a6b7a2d0a8f3b0f1",
     "portal": "northgate",
@@ -66,6 +73,35 @@ class PauseIn(Input):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "They move to another system today."}]})
 
     reason: Note = Field(min_length=1)
+
+
+class PortalItemIn(Input):
+    """What a supplier calls a SKU of ours."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"item": "NGT-4411"}]})
+
+    item: Word | None = Field(description="His item number; null: he does not carry it, and is not asked for it.")
+
+
+class PortalItemOut(Output):
+    """What a supplier calls a SKU of ours."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ITEM]})
+
+    portal: str
+    sku: str
+    item: str | None = Field(description="His item number; null: he does not carry it.")
+    changed_by: str
+    updated_at: datetime
+
+
+class PortalItemListOut(Output):
+    """A page of item numbers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_ITEM], "next_cursor": None}]})
+
+    items: list[PortalItemOut]
+    next_cursor: str | None
 
 
 class TakeOverIn(Input):

@@ -316,8 +316,7 @@ async def test_fifty_orders_through_one_portal_are_fifty(trade: Trade, tmp_path:
     async with trade.processes(tmp_path) as workers:
         await asyncio.gather(workers.start(), workers.start())
         orders = [await trade.house.place(CUP) for _ in range(50)]
-        for order in orders:
-            await trade.stages(order, "placed", seconds=1200)
+        await trade.all_placed(orders)
     rows = [row.reference for order in orders for row in await trade.at_portals(order)]
     assert await trade.numbers() == sorted(rows)
     assert len(rows) == 50
