@@ -234,6 +234,22 @@ async def of_order(connection: AsyncConnection, order_id: str) -> list[Row[Any]]
     return list(await connection.execute(query))
 
 
+async def newest_orders(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
+    """What was ordered last at all portals, newest first; each with its fulfilment's and its order's number."""
+    query = (
+        select(
+            PortalOrderRecord.__table__,
+            Fulfilment.number.label("fulfilment_number"),
+            Order.number.label("order_number"),
+        )
+        .join(Fulfilment, Fulfilment.id == PortalOrderRecord.fulfilment_id)
+        .join(Order, Order.id == Fulfilment.order_id)
+        .order_by(PortalOrderRecord.intended_at.desc(), PortalOrderRecord.reference.desc())
+        .limit(limit)
+    )
+    return list(await connection.execute(query))
+
+
 async def of_fulfilment(connection: AsyncConnection, fulfilment_id: str) -> list[Row[Any]]:
     """What a fulfilment has, or had, at its portal, oldest first."""
     query = (

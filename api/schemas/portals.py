@@ -32,6 +32,7 @@ _PIECE: dict[str, Any] = {
     "reference": "WB-100042-1-1",
     "job": "place",
     "attempt": 1,
+    "visit": "0f3a1d6b7c2e4f50a1b2c3d4e5f60718",
     "step": "summary",
     "kind": "picture",
     "name": "summary",
@@ -125,6 +126,7 @@ class EvidenceOut(Output):
     reference: str = Field(description="Our reference of the order at the portal.")
     job: str = Field(description="What was done: `place`, `status`, `cancel` or `download`.")
     attempt: int = Field(description="Of the job, from 1.")
+    visit: str | None = Field(description="The same for all that one visit has left; null where that was not kept.")
     step: str = Field(description="The page.")
     kind: EvidenceKind
     name: str

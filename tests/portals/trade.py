@@ -49,11 +49,13 @@ class Trade:
             await records.introduce(connection, ["northgate"])
             await connection.execute(text("UPDATE warehouses SET portal = 'northgate' WHERE code = 'WEST'"))
 
-    async def open(self, **changes: Any) -> None:
-        """A worker of portals comes to work, in this process."""
+    async def open(self, *, in_line: float = 5, **changes: Any) -> None:
+        """A worker of portals comes to work, in this process; a job waits ``in_line`` seconds for a place."""
         account = replace(self.account, **changes)
         office = Office(self.chromium, [account], Sessions(), pace=QUICK)
-        portals = Portals(self.house.database, office, now=lambda: datetime.now(UTC), in_line=timedelta(seconds=5))
+        portals = Portals(
+            self.house.database, office, now=lambda: datetime.now(UTC), in_line=timedelta(seconds=in_line)
+        )
         queue = self.house.settings.portal_task_queue
         checks = PortalChecks(self.house.database, office, now=lambda: datetime.now(UTC))
         worker = portal_worker(self.house.client, portals, checks, queue=queue, visits=3)

@@ -1,4 +1,4 @@
-"""Suppliers may call our SKUs otherwise, or not carry them; what an order was placed with is kept with it."""
+"""Suppliers may call our SKUs otherwise, or not carry them; evidence tells which visit left it."""
 
 from collections.abc import Sequence
 
@@ -26,9 +26,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("portal", "sku", name=op.f("pk_portal_items")),
     )
     op.add_column("portal_orders", sa.Column("items", postgresql.JSONB(), nullable=True))
+    op.add_column("evidence", sa.Column("visit", sa.String(), nullable=True))
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_column("evidence", "visit")
     op.drop_column("portal_orders", "items")
     op.drop_table("portal_items")
