@@ -72,6 +72,7 @@ class Keeper:
 
     def __init__(self, database: Database, job: Job, *, now: Callable[[], datetime]) -> None:
         self._database, self._job, self._now = database, job, now
+        self._visit = uuid.uuid4().hex
         self.documents: list[str] = []
         """ids of the documents, in the order in which they came"""
 
@@ -85,6 +86,7 @@ class Keeper:
             "reference": self._job.reference,
             "job": self._job.name,
             "attempt": activity.info().attempt,
+            "visit": self._visit,
             "step": exhibit.step,
             "kind": exhibit.kind.value,
             "name": exhibit.name[:_LONGEST],

@@ -7,7 +7,7 @@ timeout, and time enough.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,10 +20,20 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import BUSY, CLOSED, PAUSED, provider_failures
 from activities.portal_visits import Beats, Job, Keeper
+from db import portal_items as item_records
 from db import portals as records
 from db.base import Database
 from domain.orders import Address
-from domain.portals import PortalLine, PortalOrder, PortalRequest, PortalStage, PortalStatus
+from domain.portals import (
+    NotCarried,
+    PortalLine,
+    PortalOrder,
+    PortalRequest,
+    PortalStage,
+    PortalStatus,
+    portal_items,
+    supplier_lines,
+)
 from integrations.errors import NotAsAsked, OrderedTwice, OutcomeUnknown, PageChanged, Rejected
 from integrations.portals.account import PortalAccount
 from integrations.portals.clerk import Clerk, Intent
@@ -31,6 +41,8 @@ from integrations.portals.portal import Portal, Visits
 
 CANCELLED = "cancelled"
 """code of the refusal of what was cancelled under the same reference"""
+NOT_CARRIED = "not_carried"
+"""code of the refusal of a SKU that the supplier does not carry: he was not asked"""
 
 _LOOK_AGAIN = timedelta(seconds=30)
 _QUEUE_UP = timedelta(seconds=5)
@@ -45,6 +57,7 @@ class PlaceAtPortal:
     """Order ``lines`` at a portal, to be sent to ``recipient``.
 
     ``reference`` is made by `domain.portals.portal_reference`: the same on every attempt, another with a new decision.
+    The SKUs are ours; they are ordered under the supplier's item numbers.
     """
 
     portal: str
@@ -129,28 +142,29 @@ class Portals:
             row = await records.intend(connection, step.portal, step.reference, step.fulfilment_id)
         if row.stage == PortalStage.CANCELLED:
             return PortalAnswer(PortalOutcome.REFUSED, code=CANCELLED, reason="It was cancelled before.")
-        request = PortalRequest(
-            step.reference, step.recipient, step.lines, step.service, " ".join(step.instructions.split())
-        )
 
         async def work(portal: Portal, clerk: Clerk) -> PortalAnswer:
             known = await self._row(job)
             if known is not None and known.stage == PortalStage.PLACED and known.number is not None:
                 return await self._answer(job, await portal.read(known.number), found=True)
-            intent = await self._intent(job)
+            items = await self._items(step, known)
+            intent = await self._intent(job, items)
             try:
-                placed = await clerk.place(portal, request, intent)
+                placed = await clerk.place(portal, _request(step, items), intent)
             except Rejected as error:
                 if error.status == 401:
                     raise
-                await self._set(job, {"stage": PortalStage.REFUSED.value, "detail": error.detail})
-                return PortalAnswer(PortalOutcome.REFUSED, code=error.code or "refused", reason=error.detail)
+                return await self._refused(job, error.code or "refused", error.detail)
             except (NotAsAsked, OrderedTwice) as error:
                 await self._note_difference(job, error)
                 raise
             return await self._answer(job, placed.order, found=placed.found)
 
-        return await self._do(job, work)
+        try:
+            await self._items(step, row)  # what is not carried needs no visit
+            return await self._do(job, work)
+        except NotCarried as error:
+            return await self._refused(job, NOT_CARRIED, str(error))
 
     @activity.defn(name="ask_portal")
     async def status(self, step: AskPortal) -> PortalAnswer:
@@ -284,7 +298,22 @@ class Portals:
         async with self._database.statement() as connection:
             await records.set_order(connection, job.portal, job.reference, values)
 
-    async def _intent(self, job: Job) -> Intent:
+    async def _refused(self, job: Job, code: str, reason: str) -> PortalAnswer:
+        await self._set(job, {"stage": PortalStage.REFUSED.value, "detail": reason})
+        return PortalAnswer(PortalOutcome.REFUSED, code=code, reason=reason)
+
+    async def _items(self, step: PlaceAtPortal, known: Row[Any] | None) -> dict[str, str]:
+        """The supplier's item numbers by SKU. Raises NotCarried.
+
+        Once the button may have been pressed, those that it was pressed for: what is found there is compared with them.
+        """
+        if known is not None and known.stage in _MAY_BE_THERE:
+            return portal_items(step.portal, step.lines, known.items or {})
+        async with self._database.reading() as connection:
+            set_for_it = await item_records.items_of(connection, step.portal, [line.sku for line in step.lines])
+        return portal_items(step.portal, step.lines, set_for_it)
+
+    async def _intent(self, job: Job, items: Mapping[str, str]) -> Intent:
         row = await self._row(job)
         seen, pressed = (row.submissions, row.submitted_at) if row is not None else (0, None)
 
@@ -292,7 +321,7 @@ class Portals:
             nonlocal seen, pressed
             at = self._now()
             async with self._database.statement() as connection:
-                first = await records.submitting(connection, job.portal, job.reference, seen=seen, at=at)
+                first = await records.submitting(connection, job.portal, job.reference, seen=seen, at=at, items=items)
             if not first:
                 raise OutcomeUnknown(job.portal, "somebody else is about to press the final button for this order")
             seen, pressed = seen + 1, at
@@ -343,6 +372,12 @@ class Portals:
         await self._set(job, {"detail": error.detail, **placed})
 
 
+def _request(step: PlaceAtPortal, items: Mapping[str, str]) -> PortalRequest:
+    instructions = " ".join(step.instructions.split())
+    return PortalRequest(step.reference, step.recipient, supplier_lines(step.lines, items), step.service, instructions)
+
+
+_MAY_BE_THERE = frozenset({PortalStage.SUBMITTING, PortalStage.PLACED, PortalStage.DIFFERS})
 _NOT_THERE = PortalAnswer(PortalOutcome.NOT_THERE, code="no_order", reason="The portal has no such order.")
 
 

@@ -1,8 +1,13 @@
 """Who calls: API keys, looked up by their hash."""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import identity
 from db.base import Database
@@ -42,22 +47,26 @@ class ApiKeys:
         if len(key) > _LONGEST_KEY:
             raise Unauthorised("The API key is not valid.")
         digest = hash_api_key(key)
-        remembered = self._known.get(digest)
-        if remembered is not None and remembered[0] > time.monotonic():
-            return remembered[1]
-        caller = await self._look_up(digest)
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[digest] = (time.monotonic() + REMEMBERED_FOR.total_seconds(), caller)
-        return caller
+        return await self._remembered(f"hash:{digest}", lambda connection: identity.find_key(connection, digest))
+
+    async def by_id(self, key_id: str) -> Caller:
+        """Whom the key with this id belongs to. Raises Unauthorised, also once it is revoked."""
+        return await self._remembered(f"id:{key_id}", lambda connection: identity.find_key_by_id(connection, key_id))
 
     def forget(self) -> None:
         """Look every key up again, because one was revoked."""
         self._known.clear()
 
-    async def _look_up(self, digest: str) -> Caller:
+    async def _remembered(self, name: str, find: Callable[[AsyncConnection], Awaitable[Row[Any] | None]]) -> Caller:
+        remembered = self._known.get(name)
+        if remembered is not None and remembered[0] > time.monotonic():
+            return remembered[1]
         async with self._database.reading() as connection:
-            row = await identity.find_key(connection, digest)
+            row = await find(connection)
         if row is None:
             raise Unauthorised("The API key is not valid or was revoked.")
-        return Caller(row.id, row.name, frozenset(Scope(scope) for scope in row.scopes))
+        caller = Caller(row.id, row.name, frozenset(Scope(scope) for scope in row.scopes))
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[name] = (time.monotonic() + REMEMBERED_FOR.total_seconds(), caller)
+        return caller

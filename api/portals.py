@@ -35,14 +35,14 @@ async def index(
 async def show(portal: PortalName, caller: ReadsPortals, wired: Wired) -> PortalOut:
     """Whether the portal is visited, and what was wrong with it last."""
     async with wired.database.reading() as connection:
-        return PortalOut.model_validate(_found(await portals.find_portal(connection, portal), portal))
+        return PortalOut.model_validate(found_portal(await portals.find_portal(connection, portal), portal))
 
 
 @router.post("/{portal}/pause", response_model=PortalOut, summary="Pause a portal", responses=problems(404, body=True))
 async def pause(portal: PortalName, body: PauseIn, caller: WritesPortals, wired: Wired) -> PortalOut:
     """Let no further job in; those inside finish. A portal that is paused stays so, for the reason it was."""
     async with wired.database.transaction() as connection:
-        _found(await portals.find_portal(connection, portal), portal)
+        found_portal(await portals.find_portal(connection, portal), portal)
         await portals.pause(connection, portal, reason=body.reason, by=caller.actor, at=wired.now())
         return PortalOut.model_validate(await portals.find_portal(connection, portal))
 
@@ -51,12 +51,13 @@ async def pause(portal: PortalName, body: PauseIn, caller: WritesPortals, wired:
 async def resume(portal: PortalName, caller: WritesPortals, wired: Wired) -> PortalOut:
     """Let jobs in again; those that wait come within 30 s. One that is not paused stays as it is."""
     async with wired.database.transaction() as connection:
-        _found(await portals.find_portal(connection, portal), portal)
+        found_portal(await portals.find_portal(connection, portal), portal)
         await portals.resume(connection, portal, by=caller.actor)
         return PortalOut.model_validate(await portals.find_portal(connection, portal))
 
 
-def _found(row: Row[Any] | None, portal: str) -> Row[Any]:
+def found_portal(row: Row[Any] | None, portal: str) -> Row[Any]:
+    """The portal's row. Raises NotFound where there is none."""
     if row is None:
         raise NotFound("portal", portal)
     return row

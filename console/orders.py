@@ -2,9 +2,10 @@
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Protocol
+from urllib.parse import quote
 
 import structlog
 from fastapi import APIRouter, Path, Query, Request
@@ -113,7 +114,7 @@ class OrderPages:
             address=_ADDRESS.validate_python(order.shipping_address),
             lines=tuple(_line(row, order.currency) for row in view.lines),
             money=_money(order, payment, view.ledger),
-            parcels=_parcels(view),
+            parcels=_parcels(view, inside=inside),
             entries=tuple(PageEntry(row.at, row.text, row.kind) for row in timeline),
             inside=inside,
             links=PageLinks(pay=None if payment is None else payment.action_url),
@@ -145,13 +146,20 @@ def _money(order: Row[Any], payment: Row[Any] | None, ledger: Rows) -> PageMoney
     )
 
 
-def _parcels(view: OrderView) -> tuple[PageParcel, ...]:
+def _parcels(view: OrderView, *, inside: bool) -> tuple[PageParcel, ...]:
     """One parcel for each fulfilment: the newest one, if there was more than one label."""
     newest = {parcel.fulfilment_id: parcel for parcel in view.parcels if _counts(view, parcel)}
     names = unit_names(view.lines)
     filled = {line.fulfilment_id for line in view.fulfilment_lines}  # a change may have left nothing in one
     ships = [row for row in view.fulfilments if row.id in filled and row.status != FulfilmentStatus.REJECTED]
-    return tuple(_parcel(view, row, newest.get(row.id), names) for row in ships)
+    return tuple(
+        replace(_parcel(view, row, newest.get(row.id), names), evidence=_evidence(row) if inside else None)
+        for row in ships
+    )
+
+
+def _evidence(fulfilment: Row[Any]) -> str | None:
+    return None if fulfilment.portal is None else f"/console/fulfilments/{quote(fulfilment.id)}/evidence"
 
 
 def _counts(view: OrderView, parcel: Row[Any]) -> bool:

@@ -28,6 +28,8 @@ class Evidence(Base):
     job: Mapped[str]
     """what was being done: place, status, cancel, download"""
     attempt: Mapped[int]
+    visit: Mapped[str | None]
+    """the same for all that one attempt has left; unknown of what was kept before 0150"""
     step: Mapped[str]
     kind: Mapped[str]
     name: Mapped[str]
@@ -54,6 +56,16 @@ async def page(
     if after is not None:
         query = query.where(tuple_(Evidence.at, Evidence.id) > after)
     return list(await connection.execute(query.order_by(Evidence.at, Evidence.id).limit(limit)))
+
+
+async def newest(
+    connection: AsyncConnection, fulfilment_id: str, *, before: tuple[datetime, str] | None, limit: int
+) -> list[Row[Any]]:
+    """A fulfilment's evidence without its contents, newest first."""
+    query = select(*_LISTED).where(Evidence.fulfilment_id == fulfilment_id)
+    if before is not None:
+        query = query.where(tuple_(Evidence.at, Evidence.id) < before)
+    return list(await connection.execute(query.order_by(Evidence.at.desc(), Evidence.id.desc()).limit(limit)))
 
 
 async def find(connection: AsyncConnection, fulfilment_id: str, piece: str) -> Row[Any] | None:

@@ -37,6 +37,12 @@ async def find_key(connection: AsyncConnection, key_hash: str) -> Row[Any] | Non
     return (await connection.execute(query)).first()
 
 
+async def find_key_by_id(connection: AsyncConnection, key_id: str) -> Row[Any] | None:
+    """The key with this id, unless it is revoked."""
+    query = select(ApiKey.__table__).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
+    return (await connection.execute(query)).first()
+
+
 async def list_keys(connection: AsyncConnection, *, after: tuple[datetime, str] | None, limit: int) -> list[Row[Any]]:
     """A page of keys, oldest first."""
     query = select(ApiKey.__table__).order_by(ApiKey.created_at, ApiKey.id).limit(limit)

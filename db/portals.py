@@ -1,7 +1,7 @@
 """Supplier portals: what was ordered there, whether they are paused, and who is in them now."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -65,6 +65,8 @@ class PortalOrderRecord(Base):
     tracking_code: Mapped[str | None]
     detail: Mapped[str | None]
     """why it was refused, or which fields differ"""
+    items: Mapped[dict[str, Any] | None]
+    """what each SKU was called when the final button may have been pressed last"""
     intended_at: Mapped[datetime] = mapped_column(server_default=func.now())
     checked_at: Mapped[datetime | None]
 
@@ -199,10 +201,13 @@ async def find_order(connection: AsyncConnection, portal: str, reference: str) -
     return (await connection.execute(query)).first()
 
 
-async def submitting(connection: AsyncConnection, portal: str, reference: str, *, seen: int, at: datetime) -> bool:
+async def submitting(
+    connection: AsyncConnection, portal: str, reference: str, *, seen: int, at: datetime, items: Mapping[str, str]
+) -> bool:
     """Write that the final button will now be pressed; False if that was written by somebody else since ``seen``.
 
-    False as well if it must not be pressed any more: the order was cancelled, or is known to be there.
+    ``items`` are the item numbers that it is pressed for, by SKU. False as well if it must not be pressed any more: the
+    order was cancelled, or is known to be there.
     """
     statement = (
         update(PortalOrderRecord)
@@ -212,7 +217,7 @@ async def submitting(connection: AsyncConnection, portal: str, reference: str, *
             PortalOrderRecord.submissions == seen,
             PortalOrderRecord.stage.not_in([PortalStage.PLACED.value, PortalStage.CANCELLED.value]),
         )
-        .values(submissions=seen + 1, submitted_at=at, stage=PortalStage.SUBMITTING.value)
+        .values(submissions=seen + 1, submitted_at=at, stage=PortalStage.SUBMITTING.value, items=dict(items))
         .returning(PortalOrderRecord.reference)
     )
     return (await connection.execute(statement)).first() is not None
@@ -225,6 +230,22 @@ async def of_order(connection: AsyncConnection, order_id: str) -> list[Row[Any]]
         .join(Fulfilment, Fulfilment.id == PortalOrderRecord.fulfilment_id)
         .where(Fulfilment.order_id == order_id)
         .order_by(Fulfilment.number, PortalOrderRecord.intended_at, PortalOrderRecord.reference)
+    )
+    return list(await connection.execute(query))
+
+
+async def newest_orders(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
+    """What was ordered last at all portals, newest first; each with its fulfilment's and its order's number."""
+    query = (
+        select(
+            PortalOrderRecord.__table__,
+            Fulfilment.number.label("fulfilment_number"),
+            Order.number.label("order_number"),
+        )
+        .join(Fulfilment, Fulfilment.id == PortalOrderRecord.fulfilment_id)
+        .join(Order, Order.id == Fulfilment.order_id)
+        .order_by(PortalOrderRecord.intended_at.desc(), PortalOrderRecord.reference.desc())
+        .limit(limit)
     )
     return list(await connection.execute(query))
 

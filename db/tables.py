@@ -15,6 +15,7 @@ from db.money_checks import MoneyCheck
 from db.notifications import Notification
 from db.orders import Order, OrderLine, TimelineEntry
 from db.payments import Payment, PaymentEvent
+from db.portal_items import PortalItem
 from db.portals import PortalOrderRecord, PortalRecord
 from db.refunds import Refund
 from db.rejections import RejectionLine, RejectionRecord
@@ -57,6 +58,7 @@ __all__ = [
     "ParcelEvent",
     "Payment",
     "PaymentEvent",
+    "PortalItem",
     "PortalOrderRecord",
     "PortalRecord",
     "PostalRegion",

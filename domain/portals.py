@@ -6,7 +6,7 @@ A portal is a web site made for people. What is said here holds for every one of
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -63,7 +63,7 @@ class EvidenceKind(StrEnum):
 
 @dataclass(frozen=True)
 class PortalLine:
-    """``quantity`` units of a SKU, as the supplier calls it."""
+    """``quantity`` units of a SKU: of ours in an order, and in a portal of what the supplier calls it."""
 
     sku: str
     quantity: int
@@ -132,6 +132,34 @@ def portal_lines(allocations: Iterable[Allocation]) -> tuple[PortalLine, ...]:
     for allocation in allocations:
         units[allocation.sku] += allocation.quantity
     return tuple(PortalLine(sku, quantity) for sku, quantity in units.items())
+
+
+class NotCarried(Exception):
+    """A supplier does not carry what is to be ordered with him; ``skus`` are ours."""
+
+    def __init__(self, portal: str, skus: Iterable[str]) -> None:
+        self.skus = tuple(skus)
+        super().__init__(f"{portal} does not carry {', '.join(self.skus)}, by the item numbers that are set for it.")
+
+
+def portal_items(portal: str, lines: Iterable[PortalLine], known: Mapping[str, str | None]) -> dict[str, str]:
+    """The supplier's item number of each SKU of ``lines``: what is ``known``, else the SKU itself.
+
+    Raises NotCarried for SKUs that are known to have none.
+    """
+    items = {line.sku: known.get(line.sku, line.sku) for line in lines}
+    missing = [sku for sku, item in items.items() if item is None]
+    if missing:
+        raise NotCarried(portal, missing)
+    return {sku: item for sku, item in items.items() if item is not None}
+
+
+def supplier_lines(lines: Iterable[PortalLine], items: Mapping[str, str]) -> tuple[PortalLine, ...]:
+    """``lines`` in the supplier's item numbers: each once, though several SKUs of ours may be one item of his."""
+    units: Counter[str] = Counter()
+    for line in lines:
+        units[items.get(line.sku, line.sku)] += line.quantity
+    return tuple(PortalLine(item, quantity) for item, quantity in units.items())
 
 
 def differences(asked: PortalRequest, shown: PortalRequest, *, hidden: frozenset[str] = frozenset()) -> tuple[str, ...]:

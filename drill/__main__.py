@@ -17,6 +17,7 @@ from drill.page import write_page
 from drill.run import FOLDER, Run
 from drill.settings import Settings
 from drill.verdict import reach
+from local import supplier
 from local.processes import shown
 from local.terminal import run
 
@@ -29,8 +30,11 @@ async def main() -> int:
     console = Console(highlight=False)
     settings = Settings.from_environment(os.environ)
     told: list[str] = []
-    drill = Run(settings, environment=os.environ, say=told.append)
+    lacking = supplier.missing()
+    drill = Run(settings, environment=os.environ, say=told.append, supplied=not lacking)
     console.print(f"SEED={settings.seed}: {settings.orders} orders, {len(drill.drill.faults)} faults.")
+    if lacking:
+        console.print(f"No order goes through a supplier's portal: {lacking} is not here.")
     picture = asyncio.create_task(_picture(console, drill))
     try:
         over = await drill.go()

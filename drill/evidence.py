@@ -37,11 +37,13 @@ TABLES = {
     "movements": "SELECT sku, warehouse, kind, on_hand_change, reserved_change, on_hand_after, reserved_after, cause "
     "FROM movements ORDER BY id",
     "reservations": "SELECT id, order_id, line, sku, warehouse, quantity, status FROM reservations",
-    "fulfilments": "SELECT id, order_id, number, warehouse, status, handed_over_at FROM fulfilments",
+    "fulfilments": "SELECT id, order_id, number, warehouse, portal, status, handed_over_at FROM fulfilments",
     "fulfilment_lines": "SELECT f.order_id, f.warehouse, f.handed_over_at, l.fulfilment_id, l.sku, l.quantity "
     "FROM fulfilment_lines l JOIN fulfilments f ON f.id = l.fulfilment_id",
     "parcels": "SELECT p.id, f.order_id, p.fulfilment_id, p.shipment, p.tracker, p.bought_at, p.void_status FROM "
     "parcels p JOIN fulfilments f ON f.id = p.fulfilment_id",
+    "portal_orders": "SELECT f.order_id, o.reference, o.stage, o.number FROM portal_orders o JOIN fulfilments f ON "
+    "f.id = o.fulfilment_id",
     "notifications": "SELECT order_id, kind, message_id, status, attempts FROM notifications",
     "exceptions": "SELECT id, order_id, kind, reason, status, opened_at, told_at, resolution FROM exceptions",
     "inbox": "SELECT provider, event_id, status, order_id, received_at, applied_at FROM inbox",

@@ -11,6 +11,7 @@ from drill.links import Wire
 
 WEBS = ("web-1", "web-2")
 WORKERS = ("worker-1", "worker-2")
+PORTAL_WORKERS = ("portals-1", "portals-2")
 SERVERS = ("temporal", "postgres", "sandbox", "mail")
 PROCESSES = (*WEBS, *WORKERS, *SERVERS)
 WIRES = (
@@ -19,6 +20,7 @@ WIRES = (
     ("sandbox", "web"),
 )
 """who calls whom; a link stands between any two"""
+PORTAL_WIRES = tuple((worker, server) for worker in PORTAL_WORKERS for server in ("postgres", "temporal", "sandbox"))
 LONGEST_FREEZE = 30.0
 CLOCK_OFF = 600.0
 GAP = (2.5, 8.0)
@@ -40,12 +42,35 @@ class Kind(StrEnum):
     DISK = "disk"
     CLOCK = "clock"
     UPGRADE = "upgrade"
+    BROWSER = "browser"
+    """the browser of a portal worker is killed, and the worker is not"""
 
 
 _LINKS = {Kind.CUT: Wire.CUT, Kind.SLOW: Wire.SLOW, Kind.HALF_OPEN: Wire.HALF_OPEN}
-_TARGETS = frozenset({"web", "worker", *SERVERS})
+_TARGETS = frozenset({"web", "worker", "portals", *SERVERS})
 WORDS = frozenset({*(kind.value for kind in Kind), *_TARGETS, "links"})
 """what FAULTS may name"""
+
+
+@dataclass(frozen=True)
+class Town:
+    """What may be broken: the processes, the wires between them, whose dials may be turned, how often each kind comes.
+
+    With suppliers there are portal workers and their browsers as well; without them a seed draws what it drew before.
+    """
+
+    processes: tuple[str, ...]
+    wires: tuple[tuple[str, str], ...]
+    vendors: tuple[str, ...]
+    bag: Mapping[Kind, int]
+
+
+def town(*, supplied: bool) -> Town:
+    """What a drill has, with suppliers' portals or without."""
+    if not supplied:
+        return Town(PROCESSES, WIRES, ("stripe", "easypost"), _BAG)
+    bag = {**_BAG, Kind.BROWSER: 2}
+    return Town((*PROCESSES, *PORTAL_WORKERS), (*WIRES, *PORTAL_WIRES), ("stripe", "easypost", "portal"), bag)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +120,13 @@ class Fault:
         return f"{self.kind.replace('_', ' ')} {where}{more}{lasts}"
 
 
-def schedule(seed: int, *, seconds: float, wanted: frozenset[str] = frozenset()) -> list[Fault]:
+def schedule(seed: int, *, seconds: float, wanted: frozenset[str] = frozenset(), supplied: bool = False) -> list[Fault]:
     """All faults of a drill, by the time of their beginning. ``wanted`` are words of which a fault must have one.
 
     Every kind comes before any comes again; which process, which link and which moment is drawn.
     """
     chance = Random(f"faults:{seed}")  # noqa: S311 - to be repeated, not to be secret
-    drawn = _drawn(chance, wanted)
+    drawn = _drawn(chance, wanted, town(supplied=supplied))
     faults: list[Fault] = []
     at = FIRST_AT
     while at < seconds:
@@ -116,17 +141,17 @@ def schedule(seed: int, *, seconds: float, wanted: frozenset[str] = frozenset())
 Make = Callable[..., Fault]
 
 
-def _drawn(chance: Random, wanted: frozenset[str]) -> Iterator[Make]:
+def _drawn(chance: Random, wanted: frozenset[str], here: Town) -> Iterator[Make]:
     """Kinds without end, as from a bag that is filled again when it is empty; upgrades a few times only."""
     upgrades = 0
     while True:
-        bag = [kind for kind, times in _BAG.items() for _ in range(times)]
+        bag = [kind for kind, times in here.bag.items() for _ in range(times)]
         chance.shuffle(bag)
         found = 0
         for kind in bag:
             if kind is Kind.UPGRADE and upgrades == MOST_UPGRADES:
                 continue
-            fields = _draw(chance, kind, wanted)
+            fields = _draw(chance, kind, wanted, here)
             if fields is None:
                 continue
             found += 1
@@ -136,59 +161,66 @@ def _drawn(chance: Random, wanted: frozenset[str]) -> Iterator[Make]:
             return
 
 
-def _draw(chance: Random, kind: Kind, wanted: frozenset[str]) -> dict[str, Any] | None:
+def _draw(chance: Random, kind: Kind, wanted: frozenset[str], here: Town) -> dict[str, Any] | None:
     """A fault of the kind with a word that is wanted; None where there is none."""
     for _ in range(60):
-        fields = _FIELDS[kind](chance)
+        fields = _FIELDS[kind](chance, here)
         if not wanted or Fault(number=0, at=0, kind=kind, **fields).words & wanted:
             return fields
     return None
 
 
-def _kill(chance: Random) -> dict[str, Any]:
+def _kill(chance: Random, here: Town) -> dict[str, Any]:
     several = chance.choice((1, 1, 1, 2, 3))
-    return {"targets": tuple(sorted(chance.sample(PROCESSES, several))), "seconds": chance.choice((0.0, 1.0, 3.0, 8.0))}
+    return {
+        "targets": tuple(sorted(chance.sample(here.processes, several))),
+        "seconds": chance.choice((0.0, 1.0, 3.0, 8.0)),
+    }
 
 
-def _freeze(chance: Random) -> dict[str, Any]:
-    return {"targets": (chance.choice(PROCESSES),), "seconds": round(chance.uniform(1, LONGEST_FREEZE), 1)}
+def _freeze(chance: Random, here: Town) -> dict[str, Any]:
+    return {"targets": (chance.choice(here.processes),), "seconds": round(chance.uniform(1, LONGEST_FREEZE), 1)}
 
 
-def _link(chance: Random) -> dict[str, Any]:
-    return {"targets": chance.choice(WIRES), "seconds": round(chance.uniform(2, 15), 1)}
+def _link(chance: Random, here: Town) -> dict[str, Any]:
+    return {"targets": chance.choice(here.wires), "seconds": round(chance.uniform(2, 15), 1)}
 
 
-def _slow(chance: Random) -> dict[str, Any]:
-    return {**_link(chance), "delay": chance.choice((0.05, 0.3, 1.5))}
+def _slow(chance: Random, here: Town) -> dict[str, Any]:
+    return {**_link(chance, here), "delay": chance.choice((0.05, 0.3, 1.5))}
 
 
-def _providers(chance: Random) -> dict[str, Any]:
-    vendor = chance.choice(("stripe", "easypost"))
-    dials = chance.choice(_MISBEHAVIOUR)
+def _providers(chance: Random, here: Town) -> dict[str, Any]:
+    vendor = chance.choice(here.vendors)
+    dials = chance.choice(_SITE if vendor == "portal" else _MISBEHAVIOUR)
     return {"vendor": vendor, "dials": dials, "seconds": round(chance.uniform(4, 15), 1)}
 
 
-def _mailbox(chance: Random) -> dict[str, Any]:
+def _mailbox(chance: Random, here: Town) -> dict[str, Any]:
     return {"dials": chance.choice(_MAILBOX), "seconds": round(chance.uniform(4, 12), 1)}
 
 
-def _disk(chance: Random) -> dict[str, Any]:
+def _disk(chance: Random, here: Town) -> dict[str, Any]:
     return {"seconds": round(chance.uniform(3, 8), 1)}
 
 
-def _clock(chance: Random) -> dict[str, Any]:
+def _clock(chance: Random, here: Town) -> dict[str, Any]:
     return {"ahead": chance.choice((CLOCK_OFF, -CLOCK_OFF)), "seconds": round(chance.uniform(6, 15), 1)}
 
 
-def _upgrade(chance: Random) -> dict[str, Any]:
+def _upgrade(chance: Random, here: Town) -> dict[str, Any]:
     return {"seconds": 0.0}
+
+
+def _browser(chance: Random, here: Town) -> dict[str, Any]:
+    return {"targets": (chance.choice(PORTAL_WORKERS),), "seconds": 0.0}
 
 
 def _spelled(dials: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in dials.items())
 
 
-_FIELDS: Mapping[Kind, Callable[[Random], dict[str, Any]]] = {
+_FIELDS: Mapping[Kind, Callable[[Random, Town], dict[str, Any]]] = {
     Kind.KILL: _kill,
     Kind.FREEZE: _freeze,
     Kind.CUT: _link,
@@ -199,6 +231,7 @@ _FIELDS: Mapping[Kind, Callable[[Random], dict[str, Any]]] = {
     Kind.DISK: _disk,
     Kind.CLOCK: _clock,
     Kind.UPGRADE: _upgrade,
+    Kind.BROWSER: _browser,
 }
 _BAG = {
     Kind.KILL: 6,
@@ -229,6 +262,18 @@ _MISBEHAVIOUR: tuple[Mapping[str, Any], ...] = (
     {"webhooks": {"late_seconds": 6}},
     {"webhooks": {"early": True, "doubled_rate": 0.5}},
 )
+_SITE: tuple[Mapping[str, Any], ...] = (
+    {"error_rate": 0.3, "error_status": 503},
+    {"latency_ms": 600, "latency_jitter_ms": 900},
+    {"lost_answer_rate": 0.3},
+    {"drop_before_rate": 0.3},
+    {"away": True},
+    {"maintenance": True},
+    {"session_lost": "orders.submit"},
+    {"fail_next": [{"operation": "orders.submit", "status": "hang_after", "times": 2}]},
+    {"fail_next": [{"operation": "orders.submit", "status": "lost_answer", "times": 2}]},
+)
+"""what a supplier's web site does on a bad day"""
 _MAILBOX: tuple[Mapping[str, Any], ...] = (
     {"lost_answer_rate": 0.5},
     {"drop_before_rate": 0.5},

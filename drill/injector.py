@@ -45,6 +45,14 @@ GOOD_DIALS: Mapping[str, Any] = {
         "early": False,
     },
 }
+GOOD_PORTAL: Mapping[str, Any] = {
+    **{name: value for name, value in GOOD_DIALS.items() if name != "webhooks"},
+    "maintenance": False,
+    "session_lost": "",
+    "double_submit": True,
+    "totp_reuse": True,
+}
+"""a site that makes two orders of two clicks; a code counts twice, since every worker logs in"""
 GOOD_MAIL: Mapping[str, Any] = {
     "lost_answer_rate": 0,
     "drop_before_rate": 0,
@@ -136,6 +144,13 @@ class Injector:
             finally:
                 _signal(reversed(pids), signal.SIGCONT)
 
+    async def _kill_browser(self, fault: Fault) -> str:
+        (name,) = fault.targets
+        async with self._holding(fault.targets):
+            browsers = await asyncio.to_thread(_browsers, self._stack.supervisor.pid(name))
+            _signal(browsers, signal.SIGKILL)
+            return "" if browsers else "it had no browser at that moment"
+
     async def _break_link(self, fault: Fault) -> None:
         caller, called = fault.targets
         async with self._holding([f"{caller}:{called}"]):
@@ -149,7 +164,7 @@ class Injector:
         async with self._holding([f"dials of {fault.vendor}"]):
             await self._put(url, fault.dials)
             await asyncio.sleep(fault.seconds)
-            await self._put(url, GOOD_DIALS)
+            await self._put(url, GOOD_PORTAL if fault.vendor == "portal" else GOOD_DIALS)
 
     async def _dial_mail(self, fault: Fault) -> None:
         url = f"{self._stack.addresses.mailbox}/api/dials"
@@ -252,6 +267,7 @@ class Injector:
         Kind.DISK: _fill_disk,
         Kind.CLOCK: _set_clock,
         Kind.UPGRADE: _upgrade,
+        Kind.BROWSER: _kill_browser,
     }
 
 
@@ -273,6 +289,17 @@ def _signal(pids: Iterable[int], name: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, name)
+
+
+def _browsers(pid: int) -> list[int]:
+    """The browsers that a portal worker has started: of each the main process, whose end is the end of all."""
+    found = []
+    for each in family(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            command = Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")
+            if b"chrom" in command[0] and not any(part.startswith(b"--type=") for part in command):
+                found.append(each)
+    return found
 
 
 def _any_lives(pids: Iterable[str]) -> bool:

@@ -21,7 +21,7 @@ OPERATORS_LOOK_EVERY = 2.0
 PATIENCE = 600.0
 """seconds after which a caller gives up asking: longer than any fault, so that giving up is a finding"""
 LEAVES_TO_OTHERS = frozenset({"out_of_stock"})
-GIVES_UP = frozenset({"parcel_returning", "parcel_failed"})
+GIVES_UP = frozenset({"parcel_returning", "parcel_failed", "shipped_after_cancel"})
 
 
 class GaveUp(Exception):
@@ -97,6 +97,8 @@ class Desk:
             await asyncio.sleep(OPERATORS_LOOK_EVERY)
 
     async def _decide(self, item: Mapping[str, Any]) -> None:
+        if item["kind"] == "portal_paused":  # what was wrong with the site is mended by the time that it is visited
+            await self.ask("POST", f"/v1/portals/{item['facts']['portal']}/resume")
         if item["kind"] in LEAVES_TO_OTHERS or not item["actions"]:
             return
         action = "skip" if item["kind"] in GIVES_UP and "skip" in item["actions"] else "retry"
@@ -232,6 +234,16 @@ class Life:
             seen = await self.look()
             parts = seen["fulfilments"]
             if parts and all(any(parcel["tracking_code"] for parcel in part["parcels"]) for part in parts):
+                return True
+            if seen["closed_at"] is not None:
+                return False
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def until_ordered(self) -> bool:
+        """Wait until the supplier has it; False once it has ended otherwise."""
+        while True:
+            seen = await self.look()
+            if any(part["supplier_orders"] for part in seen["fulfilments"]):
                 return True
             if seen["closed_at"] is not None:
                 return False

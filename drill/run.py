@@ -17,8 +17,8 @@ from temporalio.client import Client
 
 from bench.meters import shared_out_mb
 from drill.evidence import Books, Reader
-from drill.faults import PROCESSES, Fault, schedule
-from drill.injector import GOOD_DIALS, Injected, Injector
+from drill.faults import Fault, schedule
+from drill.injector import GOOD_DIALS, GOOD_PORTAL, Injected, Injector
 from drill.laws import AT_EVERY_MOMENT, LAWS, Case
 from drill.people import Desk, GaveUp, Life
 from drill.settings import Settings
@@ -29,11 +29,14 @@ from local.demo import clear
 from local.processes import Say
 from local.shop import sku_body, warehouse_body
 from local.stack import ROOT
+from local.supplier import NORTHGATE, PORTAL, SUPPLIED
 from local.temporal import NAMESPACE
 
 FOLDER = Path(".waybill/drill")
 TRACKING = {"label_created_seconds": 0.5, "first_scan_seconds": 5, "step_seconds": 0.5, "refund_seconds": 0.2}
 """a parcel's way in ten seconds; a label that was given back is void at once, so that nobody scans it"""
+SHIPPING = {"picking_seconds": 10, "dispatched_seconds": 2, "delivered_seconds": 2}
+"""a supplier begins late enough for some cancels, and is done soon after"""
 UNITS_EACH = 5_000
 PLACED_WITHIN = 0.75
 """the part of the time in which faults come, over which the orders are spread"""
@@ -76,7 +79,7 @@ class Run:
 
     ``source`` is the tree that Waybill's processes run from. ``only`` narrows the shapes of orders, ``faults`` are
     injected in place of drawn ones, and ``patience`` is how many seconds nothing may change before what is open is
-    taken for stuck.
+    taken for stuck. ``supplied``: there is a supplier with a portal, and workers with browsers who visit it.
     """
 
     def __init__(
@@ -90,10 +93,12 @@ class Run:
         only: tuple[str, ...] = (),
         faults: list[Fault] | None = None,
         patience: float = SETTLE_SECONDS,
+        supplied: bool = False,
     ) -> None:
-        drawn = schedule(settings.seed, seconds=settings.seconds, wanted=settings.faults)
+        drawn = schedule(settings.seed, seconds=settings.seconds, wanted=settings.faults, supplied=supplied)
         self.drill = Drill(settings, drawn if faults is None else faults)
-        self._stack = DrillStack(folder, say=say, environment=environment, source=source)
+        self._stack = DrillStack(folder, say=say, environment=environment, source=source, supplied=supplied)
+        self._supplied = supplied
         self._folder, self._only, self._patience = folder, only, patience
 
     async def go(self) -> Drill:
@@ -126,7 +131,7 @@ class Run:
 
     async def _storm(self, desk: Desk, injector: Injector) -> None:
         settings = self.drill.settings
-        orders = list(draw_orders(settings.seed, settings.orders, only=self._only))
+        orders = list(draw_orders(settings.seed, settings.orders, only=self._only, supplied=self._supplied))
         await self._open_shop(desk, Counter(shape.name for shape, _ in orders))
         self.drill.began = datetime.now(UTC)
         self.drill.lives = [
@@ -153,10 +158,20 @@ class Run:
             await desk.receive(f"drill-{house.code}", house.code, units)
         if scarce := scarce_units(shapes):
             await desk.receive("drill-scarce", "EDI", {SCARCE: scarce})
+        if self._supplied:
+            body = {**warehouse_body(NORTHGATE), "portal": PORTAL}
+            (await desk.ask("PUT", f"/v1/warehouses/{NORTHGATE.code}", body)).raise_for_status()
+            (await desk.ask("PUT", f"/v1/skus/{SUPPLIED.sku}", sku_body(SUPPLIED))).raise_for_status()
+            await desk.receive(f"drill-{NORTHGATE.code}", NORTHGATE.code, {SUPPLIED.sku: UNITS_EACH})
 
     async def _dial_good(self, sandbox: str) -> None:
         async with httpx2.AsyncClient(base_url=sandbox, timeout=10, trust_env=False) as client:
-            for vendor, dials in (("easypost", {**GOOD_DIALS, **TRACKING}), ("stripe", GOOD_DIALS)):
+            vendors = {
+                "easypost": {**GOOD_DIALS, **TRACKING},
+                "stripe": GOOD_DIALS,
+                "portal": {**GOOD_PORTAL, **SHIPPING},
+            }
+            for vendor, dials in vendors.items():
                 (await client.put(f"/control/dials/{vendor}", json=dials)).raise_for_status()
 
     async def _receive_late(self, desk: Desk) -> None:
@@ -236,7 +251,7 @@ class Run:
         """Keep the memory of the whole stack."""
         began = monotonic()
         while True:
-            pids = [self._stack.supervisor.pid(name) for name in PROCESSES]
+            pids = [self._stack.supervisor.pid(name) for name in self._stack.processes]
             memory = await asyncio.to_thread(_weighed, pids)
             self.drill.memory.append((monotonic() - began, memory))
             await asyncio.sleep(WEIGH_EVERY)

@@ -12,6 +12,7 @@ from typing import Any
 from drill.people import Life
 from local.catalogue import EVERYWHERE, SKUS, SampleSku
 from local.sample_orders import PAYMENT_METHOD, sample_orders
+from local.supplier import SUPPLIED
 
 SCARCE, LATE, NEVER = "DRL-SCARCE", "DRL-LATE", "DRL-NEVER"
 OWN_SKUS = tuple(
@@ -34,7 +35,8 @@ class Shape:
 
     ``skus`` is what is bought (empty: something common); ``ends`` are the statuses in which it may end, besides
     `cancelled` where a cancel was accepted, which it then must. ``rests_on`` names on whom an order of this shape waits
-    for ever, if it does not end. ``weight`` is how many of a hundred orders have it, roughly.
+    for ever, if it does not end. ``weight`` is how many of a hundred orders have it, roughly. ``supplied``: a supplier
+    ships it, who takes orders in his portal alone.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Shape:
     skus: tuple[str, ...] = ()
     method: str = PAYMENT_METHOD
     rests_on: str | None = None
+    supplied: bool = False
 
 
 async def goes_its_way(_: Life) -> None:
@@ -117,6 +120,12 @@ async def is_cancelled_and_handed_over(life: Life) -> None:
         await asyncio.gather(life.cancel(), life.hand_over())
 
 
+async def cancels_at_supplier(life: Life) -> None:
+    """Cancelled once it is ordered with the supplier, who may have begun."""
+    if await life.until_ordered():
+        await life.cancel()
+
+
 async def comes_back(life: Life) -> None:
     """The carrier brings it back, and the operators give it up."""
     if await life.until_labelled():
@@ -170,14 +179,21 @@ SHAPES: Mapping[str, Shape] = {
         Shape(name="changed", weight=4, play=is_changed, skus=_TOGETHER),
         Shape(name="changed_and_handed_over", weight=3, play=is_changed_and_handed_over, skus=_TOGETHER),
         Shape(name="returned", weight=4, play=comes_back, ends=frozenset({"returned", "delivered"})),
+        Shape(name="supplied", weight=3, play=goes_its_way, skus=(SUPPLIED.sku,), supplied=True),
+        Shape(name="cancelled_supplied", weight=1, play=cancels_at_supplier, skus=(SUPPLIED.sku,), supplied=True),
     )
 }
 
 
-def draw_orders(seed: int, count: int, *, only: tuple[str, ...] = ()) -> Iterator[tuple[Shape, dict[str, Any]]]:
-    """``count`` orders: shapes by their weight, every one of them early, the same for a seed. ``only`` names shapes."""
+def draw_orders(
+    seed: int, count: int, *, only: tuple[str, ...] = (), supplied: bool = False
+) -> Iterator[tuple[Shape, dict[str, Any]]]:
+    """``count`` orders: shapes by their weight, every one of them early, the same for a seed. ``only`` names shapes.
+
+    Those of suppliers come only where there are any: ``supplied``.
+    """
     chance = Random(f"orders:{seed}")  # noqa: S311 - to be repeated, not to be secret
-    shapes = [SHAPES[name] for name in only] or list(SHAPES.values())
+    shapes = [SHAPES[name] for name in only] or [each for each in SHAPES.values() if supplied or not each.supplied]
     ones = chance.sample(shapes, len(shapes))
     rest = chance.choices(shapes, weights=[shape.weight for shape in shapes], k=max(0, count - len(ones)))
     bodies = sample_orders(count, batch=f"drill-{seed}")
@@ -186,7 +202,7 @@ def draw_orders(seed: int, count: int, *, only: tuple[str, ...] = ()) -> Iterato
 
 
 def _body(chance: Random, shape: Shape, body: Mapping[str, Any], number: int) -> dict[str, Any]:
-    prices = {sku.sku: sku.price for sku in (*SKUS, *OWN_SKUS)}
+    prices = {sku.sku: sku.price for sku in (*SKUS, *OWN_SKUS, SUPPLIED)}
     skus = shape.skus or [sku.sku for sku in chance.sample(_COMMON, chance.choice((1, 1, 2)))]
     several = 1 if shape.skus else chance.choice((1, 1, 2))
     lines = [{"sku": sku, "quantity": several, "unit_price": prices[sku], "tax": 0} for sku in skus]

@@ -7,15 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from drill.faults import WEBS, WIRES, WORKERS
+from drill.faults import PORTAL_WORKERS, WEBS, WORKERS, town
 from drill.links import Link
 from drill.sources import copy_sources, patch
+from local import supplier
 from local.ports import LOOPBACK, Ports, free_port
 from local.processes import Say, Service, answers, run_to_end
 from local.stack import ROOT, Stack
 
 FIRST_BUILD = "drill-1"
 _UPGRADE = timedelta(minutes=3)
+_BROWSER_STARTS = timedelta(minutes=1)
 OTHERS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_UI_URL", "BUILD_ID")
 PATIENCE = {
     "PAYMENT_WINDOW": "PT30S",
@@ -32,7 +34,15 @@ class DrillStack(Stack):
     accepts, as a load balancer would; it is never broken.
     """
 
-    def __init__(self, folder: Path, *, say: Say, environment: Mapping[str, str], source: Path = ROOT) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        say: Say,
+        environment: Mapping[str, str],
+        source: Path = ROOT,
+        supplied: bool = False,
+    ) -> None:
         own = {name: value for name, value in environment.items() if name not in OTHERS}
         super().__init__(
             folder,
@@ -41,10 +51,14 @@ class DrillStack(Stack):
             environment={**own, **PATIENCE},
             durable=True,
             source=source,
+            supplied=supplied,
         )
         self.builds = 1
-        self._own_ports = {name: free_port() for name in (*WEBS, *WORKERS)}
-        self._links = {pair: Link(" to ".join(pair), free_port(), self._targets(pair[1])) for pair in WIRES}
+        here = town(supplied=supplied)
+        self.processes = here.processes
+        self._portal_workers = PORTAL_WORKERS if supplied else ()
+        self._own_ports = {name: free_port() for name in (*WEBS, *WORKERS, *self._portal_workers)}
+        self._links = {pair: Link(" to ".join(pair), free_port(), self._targets(pair[1])) for pair in here.wires}
         self._front = Link("customers to web", self.ports.web, self._targets("web"))
 
     def link(self, caller: str, called: str) -> Link:
@@ -92,7 +106,22 @@ class DrillStack(Stack):
         """The links hold theirs already, and the others were chosen because they are free."""
 
     async def _programs(self) -> list[Service]:
-        return [*(self.worker_of(name, 1) for name in WORKERS), *(self._web_process(name) for name in WEBS)]
+        return [
+            *(self.worker_of(name, 1) for name in WORKERS),
+            *(self._web_process(name) for name in WEBS),
+            *(self._portal_worker_of(name) for name in self._portal_workers),
+        ]
+
+    def _portal_worker_of(self, name: str) -> Service:
+        port = self._own_ports[name]
+        settings = {**self._wired(name), "WORKER_PORT": str(port)}
+        return self._python(
+            name,
+            *("worker.py", "--queue", "portals"),
+            environment=settings,
+            ready=lambda: answers(f"http://{LOOPBACK}:{port}/readyz"),
+            within=_BROWSER_STARTS,
+        )
 
     def _web_process(self, name: str) -> Service:
         port = self._own_ports[name]
@@ -116,6 +145,9 @@ class DrillStack(Stack):
         if "sandbox" in ends:
             sandbox = f"http://{LOOPBACK}:{ends['sandbox']}"
             wired |= {"STRIPE_BASE_URL": f"{sandbox}/stripe", "EASYPOST_BASE_URL": f"{sandbox}/easypost/v2"}
+            wired |= supplier.settings(sandbox, self.folder / "portals") if name in self._portal_workers else {}
+        wired |= {"CHECK_PORTAL_EVERY": "PT10S"} if self._portal_workers else {}
+        if "mail" in ends:
             wired["SMTP_PORT"] = str(ends["mail"])
         return {**settings, **wired}
 

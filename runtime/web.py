@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -15,10 +15,14 @@ from api.errors import BadRequest
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from api.services import Decode, Services, WebhookReader
+from console.evidence import EvidencePages
+from console.identity import COOKIE, Door
 from console.orders import OrderPages
+from console.portals import PortalPages
 from db.base import A_CALLERS, Database
 from domain.identity import Scope
 from runtime.codec import EncryptionCodec, UnknownKey
+from runtime.console import ConsoleSessions
 from runtime.links import OrderLinks
 from runtime.outside import Outside, connect_outside
 from runtime.plugin import connect
@@ -82,17 +86,30 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
             if not given:
                 await database.close()
 
-    pages = OrderPages(
-        database=database,
-        links=links,
-        by_key=_reads_orders(keys),
-        templates=Templates(),
-        shop_name=settings.shop_name,
-        now=_now,
-    )
-    app = new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=settings.max_body_bytes, lifespan=serving)
+    sessions = ConsoleSessions(keys, settings.signing_secrets)
+    pages = pages_of(database, links, keys, sessions, shop_name=settings.shop_name, public_url=settings.public_url)
+    app = new_app(metrics=metrics, pages=pages, max_body_bytes=settings.max_body_bytes, lifespan=serving)
     traces.watch(app)
     return app
+
+
+def pages_of(
+    database: Database, links: OrderLinks, keys: ApiKeys, sessions: ConsoleSessions, *, shop_name: str, public_url: str
+) -> list[APIRouter]:
+    """The pages for people: the order's, and those of the console."""
+    templates = Templates()
+    door = Door(sessions=sessions, templates=templates, shop_name=shop_name, secure=public_url.startswith("https://"))
+    order_pages = OrderPages(
+        database=database,
+        links=links,
+        by_key=_reads_orders(keys, sessions),
+        templates=templates,
+        shop_name=shop_name,
+        now=_now,
+    )
+    evidence = EvidencePages(database=database, door=door, templates=templates, shop_name=shop_name)
+    portals = PortalPages(database=database, door=door, templates=templates, shop_name=shop_name)
+    return [order_pages.router(), door.router(), portals.router(), evidence.router()]
 
 
 def decoder(codec: EncryptionCodec) -> Decode:
@@ -114,8 +131,12 @@ def _webhooks(settings: Settings, outside: Outside) -> Mapping[str, WebhookReade
     return {name: adapters[name] for name, secrets in enabled.items() if secrets}
 
 
-def _reads_orders(keys: ApiKeys) -> Callable[[Request], Awaitable[None]]:
+def _reads_orders(keys: ApiKeys, sessions: ConsoleSessions) -> Callable[[Request], Awaitable[None]]:
     async def by_key(request: Request) -> None:
+        cookie = request.cookies.get(COOKIE)
+        if cookie is not None and "authorization" not in request.headers:
+            await sessions.check(cookie, Scope.ORDERS_READ)
+            return
         await require(keys, request.headers.get("authorization", ""), {Scope.ORDERS_READ})
 
     return by_key

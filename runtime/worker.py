@@ -323,8 +323,8 @@ def _links(settings: Settings) -> Links:
 
 
 def _evidence(settings: Settings) -> Callable[[str], str]:
-    """Where the evidence of a fulfilment is listed."""
-    base = f"{settings.public_url.rstrip('/')}/v1/fulfilments"
+    """Where people see what visits for a fulfilment have left."""
+    base = f"{settings.public_url.rstrip('/')}/console/fulfilments"
     return lambda fulfilment: f"{base}/{quote(fulfilment)}/evidence"
 
 

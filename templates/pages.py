@@ -81,7 +81,10 @@ class ParcelItem:
 
 @dataclass(frozen=True)
 class PageParcel:
-    """One parcel. Until its label is bought it has no carrier and no tracking code. ``events`` oldest first."""
+    """One parcel. Until its label is bought it has no carrier and no tracking code. ``events`` oldest first.
+
+    ``evidence`` is where the shop's people see what was done in a supplier's portal for it.
+    """
 
     number: int
     status: TrackingStatus
@@ -92,6 +95,7 @@ class PageParcel:
     tracking_url: str | None = None
     estimated_delivery: datetime | None = None
     signed_by: str | None = None
+    evidence: str | None = None
     events: tuple[TrackingEvent, ...] = ()
 
 

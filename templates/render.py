@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from templates.console import EvidencePage, LogInPage, PortalsPage
 from templates.language import Format, Language, is_web_url, one_line, seconds
 from templates.mails import OperatorMail, OrderMail, RenderedMail, StockMail, TransferMail
 from templates.pages import OrderPage, stages
@@ -50,6 +51,18 @@ class Templates:
         """The order's page as a whole HTML document. It may only be served with a CSP that allows its nonce."""
         form = Format.for_reader(page.locale)
         return self._fill("order_page.html", form, page=page, stages=stages(page.status))
+
+    def log_in_page(self, page: LogInPage, nonce: str) -> str:
+        """The operators' log-in. As all of their pages it is served with a CSP that allows its nonce for styles."""
+        return self._fill("console/log_in.html", Format.for_reader("en"), page=page, nonce=nonce)
+
+    def portals_page(self, page: PortalsPage, nonce: str) -> str:
+        """Suppliers' portals, for operators."""
+        return self._fill("console/portals.html", Format.for_reader("en"), page=page, nonce=nonce)
+
+    def evidence_page(self, page: EvidencePage, nonce: str) -> str:
+        """What was seen in a supplier's portal, for operators."""
+        return self._fill("console/evidence.html", Format.for_reader("en"), page=page, nonce=nonce)
 
     def _mail(
         self, folder: str, form: Format, mail: OrderMail | OperatorMail | StockMail | TransferMail

@@ -23,6 +23,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.failures import BUSY
 from domain.changes.wish import OrderChange
 from domain.errors import (
     ChangeCosts,
@@ -282,6 +283,8 @@ def failing(order_id: str, described: DescribeWorkflowExecutionResponse) -> Fail
     if task.attempt > _MOST_TASKS:
         return Failing(order_id, "the workflow's next step", task.attempt - 1)
     for pending in described.pending_activities:
+        if pending.last_failure.application_failure_info.type == BUSY:
+            continue  # it waits for its turn in a portal, as the order says
         most = _MOST_RECORDS if pending.activity_type.name in _RECORDS else _MOST_CALLS
         if pending.attempt > most:
             return Failing(order_id, f"the activity {pending.activity_type.name}", pending.attempt - 1)

@@ -19,12 +19,20 @@ _PORTAL: dict[str, Any] = {
     "visited_at": "2024-05-02T07:12:09Z",
     "attended_at": "2024-05-02T08:03:10Z",
 }
+_ITEM: dict[str, Any] = {
+    "portal": "northgate",
+    "sku": "MUG-01",
+    "item": "NGT-4411",
+    "changed_by": "api:purchasing",
+    "updated_at": "2024-05-02T06:40:00Z",
+}
 _PIECE: dict[str, Any] = {
     "id": "6a1c6b1f4c1e4c55a6b7a2d0a8f3b0f1",
     "portal": "northgate",
     "reference": "WB-100042-1-1",
     "job": "place",
     "attempt": 1,
+    "visit": "0f3a1d6b7c2e4f50a1b2c3d4e5f60718",
     "step": "summary",
     "kind": "picture",
     "name": "summary",
@@ -68,6 +76,35 @@ class PauseIn(Input):
     reason: Note = Field(min_length=1)
 
 
+class PortalItemIn(Input):
+    """What a supplier calls a SKU of ours."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"item": "NGT-4411"}]})
+
+    item: Word | None = Field(description="His item number; null: he does not carry it, and is not asked for it.")
+
+
+class PortalItemOut(Output):
+    """What a supplier calls a SKU of ours."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ITEM]})
+
+    portal: str
+    sku: str
+    item: str | None = Field(description="His item number; null: he does not carry it.")
+    changed_by: str
+    updated_at: datetime
+
+
+class PortalItemListOut(Output):
+    """A page of item numbers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_ITEM], "next_cursor": None}]})
+
+    items: list[PortalItemOut]
+    next_cursor: str | None
+
+
 class TakeOverIn(Input):
     """What a person has ordered with a supplier."""
 
@@ -89,6 +126,7 @@ class EvidenceOut(Output):
     reference: str = Field(description="Our reference of the order at the portal.")
     job: str = Field(description="What was done: `place`, `status`, `cancel` or `download`.")
     attempt: int = Field(description="Of the job, from 1.")
+    visit: str | None = Field(description="The same for all that one visit has left; null where that was not kept.")
     step: str = Field(description="The page.")
     kind: EvidenceKind
     name: str

@@ -12,6 +12,7 @@ from drill.laws.orders import (
     people_get_answers,
 )
 from drill.laws.payments import customers_are_charged_once, money_agrees, money_fits_the_end
+from drill.laws.portals import a_supplier_has_one_order, suppliers_have_what_they_ship
 from drill.laws.shipments import a_parcel_has_one_label, labels_are_parcels
 from drill.laws.stock import levels_are_sums, orders_hold_what_they_need, units_add_up
 from drill.laws.workflows import orders_move_soon_again, workflow_tasks_do_not_fail
@@ -28,6 +29,8 @@ LAWS: dict[str, Law] = {
     "the money fits the end": money_fits_the_end,
     "a parcel has one label": a_parcel_has_one_label,
     "labels bought are parcels": labels_are_parcels,
+    "a supplier has one order": a_supplier_has_one_order,
+    "suppliers were ordered what they ship": suppliers_have_what_they_ship,
     "shipped and on hand is received": units_add_up,
     "levels are what was moved and promised": levels_are_sums,
     "orders hold what they need": orders_hold_what_they_need,
@@ -42,6 +45,7 @@ LAWS: dict[str, Law] = {
 AT_EVERY_MOMENT = (
     "customers are charged once",
     "a parcel has one label",
+    "a supplier has one order",
     "levels are what was moved and promised",
     "nothing is told three times",
 )

@@ -38,6 +38,8 @@ def _of_order(case: Case, order_id: str, law: str) -> Iterator[Breach]:
     )
     told = any(each["kind"] == "shipped_after_cancel" for each in case.books.of("exceptions", order_id))
     for part in case.books.of("fulfilments", order_id):
+        if part["portal"] is not None:
+            continue  # the supplier sends it, and buys his own label
         if part["status"] == "cancelled" and told:
             continue  # it was scanned although it was cancelled, and a person knows
         wanted = 1 if part["status"] in NEEDS_LABEL else 0

@@ -9,14 +9,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 
 from api.app import new_app
-from api.auth import require
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from api.services import Services
-from console.orders import OrderPages
 from db import catalogue, identity
 from db.base import Database
 from domain.changes.wish import OrderChange
@@ -39,9 +37,9 @@ from integrations.errors import ProviderError
 from integrations.http import new_client
 from integrations.payments.stripe.adapter import Stripe
 from runtime.codec import EncryptionCodec
+from runtime.console import ConsoleSessions
 from runtime.links import OrderLinks
-from runtime.web import decoder
-from templates.render import Templates
+from runtime.web import decoder, pages_of
 from tests.ground import Ground
 from workflows.money.refund import PayRefund
 
@@ -344,13 +342,9 @@ async def api(database: Database) -> AsyncIterator[Api]:
         now=_now,
     )
 
-    async def by_key(request: Request) -> None:
-        await require(keys, request.headers.get("authorization", ""), {Scope.ORDERS_READ})
-
-    pages = OrderPages(
-        database=database, links=links, by_key=by_key, templates=Templates(), shop_name="Test Shop", now=_now
-    )
-    app = new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=MAX_BODY_BYTES)
+    sessions = ConsoleSessions(keys, ["s" * 40])
+    pages = pages_of(database, links, keys, sessions, shop_name="Test Shop", public_url="http://test")
+    app = new_app(metrics=metrics, pages=pages, max_body_bytes=MAX_BODY_BYTES)
     app.state.services = services
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
         api = Api(app, http, database, gateway, transfers, returns, carrier, links, codec, money)

@@ -196,3 +196,38 @@ async def test_an_exception_about_a_portal_has_no_order(api: Api) -> None:
     assert (await api.http.get("/v1/exceptions/e-1")).json() == item
     refused = await api.http.post("/v1/exceptions/e-1/resolve", json={"action": "retry"})
     assert refused.status_code == 409
+
+
+async def test_item_numbers_are_set_listed_and_removed(api: Api) -> None:
+    await set_up(api, "northgate", "southgate")
+    path = "/v1/portals/northgate/items"
+    made = await api.http.put(f"{path}/MUG", json={"item": "NGT-4411"})
+    assert (made.status_code, made.json()["item"], made.json()["changed_by"]) == (201, "NGT-4411", "api:test shop")
+    assert (await api.http.put(f"{path}/KETTLE", json={"item": None})).status_code == 201
+    changed = await api.http.put(f"{path}/MUG", json={"item": "NGT-4412"})
+    assert (changed.status_code, changed.json()["item"]) == (200, "NGT-4412")
+    first = (await api.http.get(f"{path}?limit=1")).json()
+    rest = (await api.http.get(path, params={"cursor": first["next_cursor"]})).json()
+    listed = [(item["sku"], item["item"]) for item in first["items"] + rest["items"]]
+    assert listed == [("KETTLE", None), ("MUG", "NGT-4412")]
+    assert (await api.http.get("/v1/portals/southgate/items")).json()["items"] == []
+    assert (await api.http.delete(f"{path}/MUG")).status_code == 204
+    assert (await api.http.delete(f"{path}/MUG")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("nowhere/items/MUG", {"item": "X"}, 404),
+        ("northgate/items/NOTHING", {"item": "X"}, 404),
+        ("northgate/items/MUG", {}, 422),
+        ("northgate/items/MUG", {"item": ""}, 422),
+        ("northgate/items/MUG", {"item": "a\nb"}, 422),
+        ("northgate/items/MUG", {"item": "x" * 65}, 422),
+    ],
+)
+async def test_item_numbers_that_make_no_sense_are_refused(
+    api: Api, path: str, body: dict[str, str], status: int
+) -> None:
+    await set_up(api, "northgate")
+    assert (await api.http.put(f"/v1/portals/{path}", json=body)).status_code == status

@@ -8,6 +8,7 @@ import pytest
 
 from domain.orders import Address
 from domain.portals import (
+    NotCarried,
     PortalLine,
     PortalRequest,
     Span,
@@ -15,8 +16,10 @@ from domain.portals import (
     differences,
     parse_closure,
     parse_span,
+    portal_items,
     portal_lines,
     portal_reference,
+    supplier_lines,
 )
 from domain.stock import Allocation
 
@@ -71,6 +74,19 @@ def test_what_a_portal_does_not_show_is_not_compared_but_what_decides_always_is(
 def test_each_sku_is_ordered_once_however_many_lines_ask_for_it() -> None:
     allocations = [Allocation(1, "MUG", "EDI", 2), Allocation(2, "TEE", "EDI", 1), Allocation(3, "MUG", "EDI", 3)]
     assert portal_lines(allocations) == (PortalLine("MUG", 5), PortalLine("TEE", 1))
+
+
+def test_each_sku_is_ordered_by_what_the_supplier_calls_it() -> None:
+    lines = (PortalLine("MUG", 2), PortalLine("MUG-OLD", 1), PortalLine("TEE", 1))
+    items = portal_items("northgate", lines, {"MUG": "4411", "MUG-OLD": "4411", "KETTLE": None})
+    assert items == {"MUG": "4411", "MUG-OLD": "4411", "TEE": "TEE"}
+    assert supplier_lines(lines, items) == (PortalLine("4411", 3), PortalLine("TEE", 1))
+
+
+def test_what_a_supplier_does_not_carry_is_not_ordered_with_him() -> None:
+    lines = (PortalLine("MUG", 2), PortalLine("TEE", 1))
+    with pytest.raises(NotCarried, match="northgate does not carry TEE"):
+        portal_items("northgate", lines, {"TEE": None})
 
 
 def test_a_reference_changes_with_the_decision_and_with_nothing_else() -> None:

@@ -16,6 +16,7 @@ LEVELS = "levels are what was moved and promised"
 RECEIVED = "shipped and on hand is received"
 TOLD = "each thing is told once"
 KEPT = "events that were answered are kept"
+ONE_ORDER = "a supplier has one order"
 FAILING = "no workflow task fails repeatedly"
 
 
@@ -23,7 +24,7 @@ FAILING = "no workflow task fails repeatedly"
 class Bug:
     """A mutant, the ``law`` that the drill must find broken, the orders and the faults that bring it to light.
 
-    The orders are placed within ``seconds``.
+    The orders are placed within ``seconds``. ``supplied``: some of them with a supplier, for whom there is a browser.
     """
 
     mutant: Mutant
@@ -32,6 +33,7 @@ class Bug:
     orders: int = 5
     faults: tuple[Fault, ...] = field(default_factory=tuple)
     seconds: float = 10.0
+    supplied: bool = False
 
 
 def plant(law: str, path: str, before: str, after: str) -> Mutant:
@@ -51,6 +53,7 @@ def down(name: str, *, seconds: float) -> Fault:
 
 ENDING = "workflows/orders/ending.py"
 _BROKEN_OFF = {"operation": "payment_intents.create", "status": 500, "deed": True, "times": 3}
+_UNHEARD = {"operation": "orders.submit", "status": "lost_answer", "times": 2}
 
 BUGS = (
     Bug(
@@ -143,6 +146,20 @@ BUGS = (
         ONE_LABEL,
         faults=(dial("easypost", lost_answer_rate=0.5),),
         orders=8,
+    ),
+    Bug(
+        plant(
+            "a portal is searched before anything is ordered there",
+            "integrations/portals/clerk.py",
+            'and NotAsAsked, OrderedTwice."""\n        number = await self.look_up(portal, request.reference)\n',
+            'and NotAsAsked, OrderedTwice."""\n        number = None\n',
+        ),
+        ONE_ORDER,
+        shapes=("supplied",),
+        orders=2,
+        # It is listed later than the answer is given up, and sooner than it would have to be ordered again.
+        faults=(dial("portal", list_lag_seconds=6, fail_next=[_UNHEARD]),),
+        supplied=True,
     ),
     Bug(
         plant(

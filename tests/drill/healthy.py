@@ -13,7 +13,7 @@ from drill.people import Desk, Heard, Life
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 EVERY_TABLE = (
     *("orders", "order_lines", "payments", "payment_events", "levels", "movements", "reservations", "fulfilments"),
-    *("fulfilment_lines", "parcels", "notifications", "exceptions", "inbox", "timeline"),
+    *("fulfilment_lines", "parcels", "portal_orders", "notifications", "exceptions", "inbox", "timeline"),
 )
 
 
@@ -109,8 +109,22 @@ def _record() -> dict[str, list[dict[str, Any]]]:
             {"order_id": "order-1", "kind": "captured", "amount": 1000, "at": at(4)},
         ],
         "fulfilments": [
-            {"id": "part-1", "order_id": "order-1", "status": "delivered", "handed_over_at": at(6)},
-            {"id": "part-2", "order_id": "order-2", "status": "cancelled", "handed_over_at": None},
+            {
+                "id": "part-1",
+                "order_id": "order-1",
+                "number": 1,
+                "portal": None,
+                "status": "delivered",
+                "handed_over_at": at(6),
+            },
+            {
+                "id": "part-2",
+                "order_id": "order-2",
+                "number": 1,
+                "portal": None,
+                "status": "cancelled",
+                "handed_over_at": None,
+            },
         ],
         "parcels": [
             {"id": "box-1", "order_id": "order-1", "fulfilment_id": "part-1", "shipment": "shp_1", "bought_at": at(3)},
@@ -137,10 +151,15 @@ def _stock() -> dict[str, list[dict[str, Any]]]:
             {"order_id": "order-2", "sku": "MUG", "warehouse": "EDI", "quantity": 1, "status": "released"},
         ],
         "fulfilment_lines": [
-            {"order_id": "order-1", "sku": "MUG", "warehouse": "EDI", "quantity": 1, "handed_over_at": at(6)},
-            {"order_id": "order-2", "sku": "MUG", "warehouse": "EDI", "quantity": 1, "handed_over_at": None},
+            _left("order-1", "part-1", handed_over_at=at(6)),
+            _left("order-2", "part-2", handed_over_at=None),
         ],
     }
+
+
+def _left(order_id: str, part: str, *, handed_over_at: datetime | None) -> dict[str, Any]:
+    line = {"order_id": order_id, "fulfilment_id": part, "sku": "MUG", "warehouse": "EDI", "quantity": 1}
+    return {**line, "handed_over_at": handed_over_at}
 
 
 def _movement(kind: str, on_hand: int, reserved: int, *, after: tuple[int, int]) -> dict[str, Any]:

@@ -1,6 +1,17 @@
 """The schedule of faults: drawn from the seed, the same every time, narrowed by words."""
 
-from drill.faults import CLOCK_OFF, LONGEST_FREEZE, MOST_UPGRADES, WIRES, WORDS, Kind, schedule
+from drill.faults import (
+    CLOCK_OFF,
+    LONGEST_FREEZE,
+    MOST_UPGRADES,
+    PORTAL_WIRES,
+    PORTAL_WORKERS,
+    PROCESSES,
+    WIRES,
+    WORDS,
+    Kind,
+    schedule,
+)
 
 
 def test_the_same_seed_draws_the_same_faults_and_another_seed_draws_others() -> None:
@@ -10,7 +21,19 @@ def test_the_same_seed_draws_the_same_faults_and_another_seed_draws_others() -> 
 
 def test_every_kind_of_fault_comes_within_the_default_time() -> None:
     for seed in range(20):
-        assert {fault.kind for fault in schedule(seed, seconds=240)} == set(Kind)
+        assert {fault.kind for fault in schedule(seed, seconds=240)} == set(Kind) - {Kind.BROWSER}
+        assert {fault.kind for fault in schedule(seed, seconds=240, supplied=True)} == set(Kind)
+
+
+def test_portal_workers_and_their_browsers_are_among_what_is_killed_where_there_are_suppliers() -> None:
+    drawn = [fault for seed in range(30) for fault in schedule(seed, seconds=300, supplied=True)]
+    struck = {target for fault in drawn if fault.kind is Kind.KILL for target in fault.targets}
+    assert struck == {*PROCESSES, *PORTAL_WORKERS}
+    assert {fault.targets[0] for fault in drawn if fault.kind is Kind.BROWSER} == set(PORTAL_WORKERS)
+    assert {fault.targets for fault in drawn if "links" in fault.words} == {*WIRES, *PORTAL_WIRES}
+    assert {fault.vendor for fault in drawn if fault.kind is Kind.PROVIDERS} == {"stripe", "easypost", "portal"}
+    without = [fault for seed in range(30) for fault in schedule(seed, seconds=300)]
+    assert not any("portal" in fault.told for fault in without)
 
 
 def test_faults_begin_in_order_and_within_the_time() -> None:
@@ -25,12 +48,13 @@ def test_a_word_narrows_the_faults_to_those_that_it_names() -> None:
     assert {fault.kind for fault in named} == {Kind.KILL, Kind.FREEZE}
     assert all({"worker", "postgres"} & {target.partition("-")[0] for target in fault.targets} for fault in named)
     for word in sorted(WORDS):
-        assert all(word in fault.words for fault in schedule(5, seconds=60, wanted=frozenset({word})))
+        drawn = schedule(5, seconds=60, wanted=frozenset({word}), supplied=True)
+        assert all(word in fault.words for fault in drawn)
 
 
 def test_every_word_names_some_fault_but_upgrades_come_a_few_times_only() -> None:
     for word in sorted(WORDS):
-        assert schedule(1, seconds=120, wanted=frozenset({word}))
+        assert schedule(1, seconds=120, wanted=frozenset({word}), supplied=True)
     assert len(schedule(1, seconds=3600, wanted=frozenset({"upgrade"}))) == MOST_UPGRADES
 
 

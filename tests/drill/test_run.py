@@ -16,7 +16,8 @@ from drill.run import Run
 from drill.settings import Settings
 from drill.sources import copy_sources
 from drill.verdict import reach
-from tests.drill.bugs import BUGS, Bug
+from local import supplier
+from tests.drill.bugs import BUGS, Bug, dial
 from tests.mutants.mutants import plant
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +45,34 @@ async def test_a_short_drill_holds(folder: Path) -> None:
     assert len(drill.accepted) == ORDERS
     assert len(verdict.done) >= 4
     assert verdict.recovered, "no order ever moved after a fault"
+
+
+@pytest.mark.fuzz
+@pytest.mark.skipif(bool(supplier.missing()), reason="a supplier's portal is not visited without a browser")
+async def test_a_drill_of_suppliers_portals_holds_whatever_becomes_of_workers_browsers_and_site(folder: Path) -> None:
+    faults = [
+        dial("portal", fail_next=[{"operation": "orders.submit", "status": "hang_after", "times": 2}]),
+        Fault(number=2, at=8, kind=Kind.KILL, seconds=1, targets=("portals-1",)),
+        Fault(number=3, at=14, kind=Kind.BROWSER, seconds=0, targets=("portals-2",)),
+        Fault(number=4, at=18, kind=Kind.HALF_OPEN, seconds=8, targets=("portals-1", "sandbox")),
+        Fault(number=5, at=24, kind=Kind.FREEZE, seconds=12, targets=("portals-2",)),
+        Fault(number=6, at=30, kind=Kind.KILL, seconds=3, targets=("portals-1", "postgres")),
+    ]
+    run = Run(
+        Settings(seed=SEED, orders=8, seconds=45),
+        environment=os.environ,
+        say=print,
+        folder=folder / "drill",
+        only=("supplied", "cancelled_supplied"),
+        faults=faults,
+        supplied=True,
+    )
+    drill = await run.go()
+    verdict = reach(drill)
+    broken = {name: found for name, found in verdict.laws.items() if found}
+    assert verdict.holds, (broken, [told.timeline for told in verdict.told()])
+    assert drill.books is not None
+    assert drill.books.objects["portal_order"], "nothing was ordered in the portal"
 
 
 def test_a_wrong_setting_is_told_before_anything_starts() -> None:
@@ -87,6 +116,8 @@ def test_every_bug_still_has_its_place(tmp_path: Path) -> None:
 @pytest.mark.fuzz
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.mutant.law)
 async def test_the_drill_catches_a_planted_bug(folder: Path, bug: Bug) -> None:
+    if bug.supplied and (lacking := supplier.missing()):
+        pytest.skip(f"a supplier's portal is not visited without {lacking}")
     source = await asyncio.to_thread(copy_sources, ROOT, folder / "source")
     plant(source, bug.mutant)
     settings = Settings(seed=SEED, orders=bug.orders, seconds=bug.seconds)
@@ -99,6 +130,7 @@ async def test_the_drill_catches_a_planted_bug(folder: Path, bug: Bug) -> None:
         only=bug.shapes,
         faults=list(bug.faults),
         patience=PATIENCE,
+        supplied=bug.supplied,
     )
     verdict = reach(await run.go())
     assert verdict.laws[bug.law], {name: found for name, found in verdict.laws.items() if found}

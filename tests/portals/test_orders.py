@@ -57,10 +57,13 @@ async def test_an_order_goes_through_the_portal_to_the_door(trade: Trade) -> Non
     (there,) = fulfilment["supplier_orders"]
     assert (there["number"], there["status"], there["tracking_code"]) == (placed["id"], "delivered", tracking)
     links = {entry["kind"]: entry["link"] for entry in seen["timeline"] if entry["link"]}
-    pieces = (await house.http.get(links["ordered"])).json()["items"]
+    pieces = (await house.http.get(fulfilment["links"]["evidence"])).json()["items"]
     assert "summary" in {piece["step"] for piece in pieces}
-    assert (await house.http.get(links["document"])).content.startswith(b"%PDF-")
-    assert links["ordered"] in told(await house.current_details(order))
+    (note,) = [piece["id"] for piece in pieces if piece["kind"] == "document"]
+    assert (await house.http.get(f"{fulfilment['links']['evidence']}/{note}")).content.startswith(b"%PDF-")
+    there = f"{house.settings.public_url}/console/fulfilments/{fulfilment['id']}/evidence"
+    assert (links["ordered"], links["document"]) == (there, f"{there}/{note}")
+    assert there in told(await house.current_details(order))
     assert await trade.numbers() == [row.reference]
 
 
@@ -316,8 +319,7 @@ async def test_fifty_orders_through_one_portal_are_fifty(trade: Trade, tmp_path:
     async with trade.processes(tmp_path) as workers:
         await asyncio.gather(workers.start(), workers.start())
         orders = [await trade.house.place(CUP) for _ in range(50)]
-        for order in orders:
-            await trade.stages(order, "placed", seconds=1200)
+        await trade.all_placed(orders)
     rows = [row.reference for order in orders for row in await trade.at_portals(order)]
     assert await trade.numbers() == sorted(rows)
     assert len(rows) == 50

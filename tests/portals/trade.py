@@ -1,7 +1,8 @@
 """A house whose warehouse WEST is a supplier with a portal, and the worker that visits it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -48,11 +49,13 @@ class Trade:
             await records.introduce(connection, ["northgate"])
             await connection.execute(text("UPDATE warehouses SET portal = 'northgate' WHERE code = 'WEST'"))
 
-    async def open(self, **changes: Any) -> None:
-        """A worker of portals comes to work, in this process."""
+    async def open(self, *, in_line: float = 5, **changes: Any) -> None:
+        """A worker of portals comes to work, in this process; a job waits ``in_line`` seconds for a place."""
         account = replace(self.account, **changes)
         office = Office(self.chromium, [account], Sessions(), pace=QUICK)
-        portals = Portals(self.house.database, office, now=lambda: datetime.now(UTC), in_line=timedelta(seconds=5))
+        portals = Portals(
+            self.house.database, office, now=lambda: datetime.now(UTC), in_line=timedelta(seconds=in_line)
+        )
         queue = self.house.settings.portal_task_queue
         checks = PortalChecks(self.house.database, office, now=lambda: datetime.now(UTC))
         worker = portal_worker(self.house.client, portals, checks, queue=queue, visits=3)
@@ -89,6 +92,17 @@ class Trade:
             while [row.stage for row in await self.at_portals(order)] != list(wanted):  # noqa: ASYNC110 - it is elsewhere
                 await asyncio.sleep(0.2)
 
+    async def all_placed(self, orders: Sequence[str], *, patience: float = 180) -> None:
+        """Wait until the supplier has every order, however long it takes: but never so long without another one."""
+        done, since = -1, time.monotonic()
+        while done < len(orders):
+            rows = [row for order in orders for row in await self.at_portals(order)]
+            placed = sum(row.stage == "placed" for row in rows)
+            if placed > done:
+                done, since = placed, time.monotonic()
+            assert time.monotonic() - since < patience, f"{done} of {len(orders)} are placed, and no more come"
+            await asyncio.sleep(1)
+
     async def pressed(self, order: str) -> None:
         """A worker wrote that it presses the button, and was never heard of again."""
         row = await self.house.record(order)
@@ -96,7 +110,8 @@ class Trade:
         reference = f"{row.number}-1-1"
         async with self.house.database.transaction() as connection:
             await records.intend(connection, "northgate", reference, fulfilment.id)
-            assert await records.submitting(connection, "northgate", reference, seen=0, at=datetime.now(UTC))
+            at = datetime.now(UTC)
+            assert await records.submitting(connection, "northgate", reference, seen=0, at=at, items={})
 
     async def preferred(self, warehouse: str) -> None:
         """Orders are routed here first."""

@@ -2,9 +2,11 @@
 
 import pytest
 from temporalio.api.common.v1 import ActivityType
+from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
+from activities.failures import BUSY
 from workflows.gateway import Failing, failing
 
 
@@ -27,6 +29,14 @@ def described(*, task: int = 0, **activities: int) -> DescribeWorkflowExecutionR
 )
 def test_an_order_that_tries_again_is_not_stuck(waits: DescribeWorkflowExecutionResponse) -> None:
     assert failing("1", waits) is None
+
+
+@pytest.mark.parametrize(("kind", "stuck"), [(BUSY, False), ("Unreachable", True)])
+def test_an_order_that_waits_for_its_turn_in_a_portal_is_not_stuck(kind: str, *, stuck: bool) -> None:
+    last = Failure(application_failure_info=ApplicationFailureInfo(type=kind))
+    pending = PendingActivityInfo(activity_type=ActivityType(name="ask_portal"), attempt=500, last_failure=last)
+    waits = DescribeWorkflowExecutionResponse(pending_activities=[pending])
+    assert (failing("1", waits) is not None) is stuck
 
 
 @pytest.mark.parametrize(

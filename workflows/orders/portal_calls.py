@@ -11,7 +11,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutType
 from temporalio.exceptions import TimeoutError as ActivityTimedOut
 
-from activities.failures import CLOSED, PAUSED
+from activities.failures import BUSY, CLOSED, PAUSED
 from domain.waiting import Party
 from workflows.orders.journal import Journal
 from workflows.orders.outside import Refusal, failure_of
@@ -34,6 +34,13 @@ _NOT_NOW = [CLOSED, PAUSED]
 _AT_ONCE = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=5, non_retryable_error_types=_NOT_NOW)
 _PATIENTLY = RetryPolicy(
     initial_interval=timedelta(seconds=10), maximum_interval=timedelta(minutes=1), non_retryable_error_types=_NOT_NOW
+)
+# An attempt lasts as long as a job waits at the portal's door, and they are begun anew before they count as failures.
+_IN_LINE = RetryPolicy(
+    initial_interval=timedelta(seconds=5),
+    maximum_interval=timedelta(minutes=1),
+    maximum_attempts=60,
+    non_retryable_error_types=_NOT_NOW,
 )
 
 
@@ -75,16 +82,16 @@ class PortalCalls:
         it cannot be done the waiting sentence says so, until when and on whom. What is not possible by ``give_up_at``
         is a Refusal of the type `GIVEN_UP`. ``quiet``: as long as nothing holds it up, it is not worth a word.
         """
-        untaken = patient = False
+        untaken, policy = False, _AT_ONCE
         while not over():
             woken = self._woken
-            if not (patient or untaken or quiet):
+            if policy is _AT_ONCE and not (untaken or quiet):
                 self._say(errand, f"{errand.portal} to be visited for {errand.name}", Party.WAYBILL)
                 await self._journal.publish()
             try:
                 within = None if give_up_at is None else max(give_up_at - workflow.now(), _A_MOMENT)
-                within = PATIENCE if within is None and patient else within
-                return await self._try(method, argument, summary, over, untaken=untaken, patient=patient, within=within)
+                within = PATIENCE if within is None and policy is _PATIENTLY else within
+                return await self._try(method, argument, summary, over, policy, untaken=untaken, within=within)
             except ActivityError as error:
                 if over():  # it was broken off, or its worker was dead; what it has done is on record
                     return None
@@ -96,22 +103,35 @@ class PortalCalls:
                     what = f"a worker of portals to visit {errand.portal} for {errand.name}; none has been free"
                     self._say(errand, what, Party.OPERATOR)
                 elif isinstance(error.cause, ApplicationError) and error.cause.type in _NOT_NOW:
-                    untaken = patient = False
+                    untaken, policy = False, _AT_ONCE
                     await self._wait(error.cause, errand, over, woken, give_up_at)
-                elif not patient and error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED:
-                    patient = True
-                    what = f"an answer of {errand.portal} about {errand.name} ({failure_of(error)})"
-                    until = workflow.now() + PATIENCE
-                    self._say(errand, what, Party.SUPPLIER, until=until, then="an operator decides")
                 else:
-                    return _refusal(error)
+                    after = self._after(error, errand, policy)
+                    if after is None:
+                        return _refusal(error)
+                    policy = after
             await self._journal.publish()
         return None
+
+    def _after(self, error: ActivityError, errand: Errand, policy: RetryPolicy) -> RetryPolicy | None:
+        """How the same is tried from now on, which the waiting sentence says; None where a person decides."""
+        exhausted = error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED
+        late = error.retry_state is RetryState.TIMEOUT and policy is _PATIENTLY
+        # Orders that were under way before there was a line have asked a person at that point.
+        if _is_full(error) and (exhausted or (late and workflow.patched("portal-line"))):
+            what = f"its turn at {errand.portal} for {errand.name}; as many visitors as it may have are before it"
+            self._say(errand, what, Party.WAYBILL)
+            return _IN_LINE
+        if not exhausted:
+            return None
+        what = f"an answer of {errand.portal} about {errand.name} ({failure_of(error)})"
+        self._say(errand, what, Party.SUPPLIER, until=workflow.now() + PATIENCE, then="an operator decides")
+        return _PATIENTLY
 
     async def glance(self, method: Method[Input, Result], argument: Input, *, summary: str) -> Result | None:
         """Run an activity a few times at most; None if it cannot be done now."""
         try:
-            return await self._try(method, argument, summary, lambda: False, untaken=False, patient=False)
+            return await self._try(method, argument, summary, lambda: False, _AT_ONCE, untaken=False)
         except ActivityError as error:
             _refusal(error)  # passes a cancellation on
             return None
@@ -122,9 +142,9 @@ class PortalCalls:
         argument: Input,
         summary: str,
         over: Callable[[], bool],
+        policy: RetryPolicy,
         *,
         untaken: bool,
-        patient: bool,
         within: timedelta | None = None,
     ) -> Result:
         running = workflow.start_activity_method(
@@ -135,7 +155,7 @@ class PortalCalls:
             schedule_to_start_timeout=None if untaken else self._policy.portal_patience,
             schedule_to_close_timeout=within,
             heartbeat_timeout=_MISSED_AFTER,
-            retry_policy=_PATIENTLY if patient else _AT_ONCE,
+            retry_policy=policy,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,
         )
@@ -177,6 +197,14 @@ class PortalCalls:
 
 def _nobody_took(error: ActivityError) -> bool:
     return isinstance(error.cause, ActivityTimedOut) and error.cause.type is TimeoutType.SCHEDULE_TO_START
+
+
+def _is_full(error: ActivityError) -> bool:
+    """Whether the portal had as many visitors as it may when it was tried last."""
+    cause: BaseException | None = error.cause
+    if isinstance(cause, ActivityTimedOut):
+        cause = cause.cause
+    return isinstance(cause, ApplicationError) and cause.type == BUSY
 
 
 def _refusal(error: ActivityError) -> Refusal:
