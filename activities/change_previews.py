@@ -14,7 +14,7 @@ from activities import routing
 from activities.refund_grants import refundable
 from activities.rejections import narrowed
 from activities.versions import content_of
-from db import holds, ledger, orders, payments, refunds, rejections, versions
+from db import holds, ledger, orders, refunds, rejections, versions
 from db import stock as stock_records
 from domain.changes.effects import Effects, Facts, Released, effects_of, rerouted, said
 from domain.changes.wish import Basis, Content, Edits, Share, Stage
@@ -57,7 +57,6 @@ async def facts_of(connection: AsyncConnection, order: Row[Any], *, at: datetime
     rows = await rejections.standing(connection, order.id)
     shares = tuple(_share(list(mine)) for _, mine in groupby(rows, key=lambda row: row.id))
     now = await ledger.balance_now(connection, order.id)
-    payment = await payments.find(connection, order.id)
     granted = [row for row in await refunds.of_order(connection, order.id) if row.status != GrantStatus.WITHDRAWN]
     places = {a.warehouse for share in shares if share.stage is not Stage.LEFT for a in share.allocations}
     calendars = [place.calendar for place in await routing.places(connection) if place.warehouse in places]
@@ -70,7 +69,7 @@ async def facts_of(connection: AsyncConnection, order: Row[Any], *, at: datetime
         promised_at=order.promised_current,
         leaves_anew=max((calendar.leaves(at) for calendar in calendars), default=None),
         refunded_lines=frozenset(line["line"] for row in granted for line in row.lines),
-        refundable=0 if payment is None else await refundable(connection, payment),
+        refundable=sum((await refundable(connection, order.id)).values()),
     )
 
 

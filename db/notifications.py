@@ -68,7 +68,8 @@ _CONTENT = Statement(
                     FROM return_lines n JOIN order_lines l ON l.order_id = r.order_id AND l.number = n.number
                     WHERE n.return_id = r.id))
             FROM returns r JOIN warehouses w ON w.code = r.warehouse WHERE r.id = CAST(:of_return AS text)) AS returned
-    FROM intended CROSS JOIN orders o LEFT JOIN payments p ON p.order_id = o.id
+    FROM intended CROSS JOIN orders o CROSS JOIN LATERAL (
+        SELECT max(reference) AS reference, sum(captured)::bigint AS captured FROM payments WHERE order_id = o.id) p
     WHERE o.id = CAST(:order_id AS text)
     """)
 )

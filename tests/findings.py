@@ -18,7 +18,7 @@ from db import exceptions, holds, inbox, notifications, orders, payments, shipme
 from db.base import Database
 from domain.exceptions import ExceptionKind
 from domain.notifications import message_id
-from domain.orders import OrderStatus, workflow_id
+from domain.orders import OrderStatus, derived_id, workflow_id
 from tests.street import Street
 
 PATIENCE_SECONDS = 20.0
@@ -106,7 +106,7 @@ class Findings:
     async def payment(self, order: str) -> Row[Any]:
         """The order's payment as our record has it."""
         async with self.database.reading() as connection:
-            row = await payments.find(connection, order)
+            row = await payments.find(connection, derived_id(order, "payment"))
         assert row is not None
         return row
 
