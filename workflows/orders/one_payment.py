@@ -38,24 +38,24 @@ class OnePayment:
         self.change_id = change_id
         self.state: PaymentState | None = None
         self.awaited: tuple[PaymentSource, Money] | None = None
-        """how it shall be paid and what is asked for, while its change waits for it"""
+        """how it shall be paid and what is asked for, until its change is made"""
 
     @property
     def source(self) -> PaymentSource:
         """How the customer pays."""
-        if self.awaited is not None:
-            return self.awaited[0]
         further = self._further()
-        return self._journal.order.request.payment if further is None else further.source
+        if further is not None:
+            return further.source
+        return self._journal.order.request.payment if self.awaited is None else self.awaited[0]
 
     @property
     def due(self) -> Money:
         """What of the order it pays for: the first one for all that no further one does."""
-        if self.awaited is not None:
-            return self.awaited[1]
         order, further = self._journal.order, self._further()
         if further is not None:
             return Money(further.due, order.request.currency)
+        if self.awaited is not None:
+            return self.awaited[1]
         return Money(order.request.total - sum(f.due for f in order.further), order.request.currency)
 
     @property
@@ -88,6 +88,8 @@ class OnePayment:
         """Why it cannot pay for what is due of it, in a sentence for the operator; None if it can."""
         order, further = self._journal.order, self._further()
         most = order.asked if further is None else further.asked
+        if further is None and self.awaited is not None:
+            most = self.awaited[1].minor
         asked = None if most is None else Money(most, order.request.currency)
         return mismatch(self.known(), owed=self.due, order_id=order.id, asked=asked)
 

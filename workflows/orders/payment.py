@@ -7,6 +7,7 @@ from datetime import datetime
 
 from temporalio import workflow
 
+from domain.changes.money import Paid
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
 from domain.payments import Decline, PaymentState, PaymentStatus
@@ -30,12 +31,14 @@ class PaymentRun:
         self._capturing = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._first = OnePayment(journal, desk, outside, self._asking)
-        self._further = [self.another(further.change_id) for further in journal.order.further]
+        self._known: dict[str, OnePayment] = {}
         self._told: Decline | None = None
         self.disputed = False
         """a dispute waits for a person's decision: nothing more may leave"""
         self.news = False
         """a provider's event has come since the provider was last asked"""
+        self.news_of_difference = False
+        """the same, for a payment that a change waits for"""
 
     @property
     def captured(self) -> bool:
@@ -106,6 +109,20 @@ class PaymentRun:
             self._journal.let_go("dispute")
         return True
 
+    def hear(self) -> None:
+        """A provider's event has come, about whichever payment."""
+        self.news = self.news_of_difference = True
+
+    def paid(self) -> tuple[Paid, ...]:
+        """What pays for the order; nothing before it was authorised."""
+        if self._first.state is None:
+            return ()
+        return tuple(
+            Paid(one.change_id, one.due.minor, one.known().capturable.minor, captured=one.captured)
+            for one in self._all
+            if one.state is not None
+        )
+
     async def undisputed(self, *, unless: Callable[[], bool]) -> None:
         """Wait as long as a dispute waits for a person's decision."""
         if self.disputed:
@@ -149,13 +166,16 @@ class PaymentRun:
         for one in self._all:
             await one.take_back()
 
-    def another(self, change_id: str) -> OnePayment:
-        """A payment for what a change makes the order cost more; it counts once it is `added`."""
-        return OnePayment(self._journal, self._desk, self._outside, self._asking, change_id=change_id)
+    def of_change(self, change_id: str) -> OnePayment:
+        """The payment for what a change makes the order cost more; once it is made, that is one of the order's."""
+        if change_id not in self._known:
+            one = OnePayment(self._journal, self._desk, self._outside, self._asking, change_id=change_id)
+            self._known[change_id] = one
+        return self._known[change_id]
 
-    def added(self, one: OnePayment) -> None:
-        """From now on a payment is one of the order's."""
-        self._further.append(one)
+    @property
+    def _further(self) -> list[OnePayment]:
+        return [self.of_change(further.change_id) for further in self._journal.order.further]
 
     @property
     def _all(self) -> list[OnePayment]:

@@ -23,6 +23,7 @@ def upgrade() -> None:
     op.drop_constraint("uq_payments_order_id", "payments", type_="unique")
     op.create_index("ix_payments_order_id", "payments", ["order_id"])
     op.create_index("uq_payments_first", "payments", ["order_id"], unique=True, postgresql_where=_FIRST)
+    op.add_column("reservations", sa.Column("change_id", sa.String(), nullable=True))
     op.add_column("refunds", sa.Column("part_of", sa.String(), nullable=True))
     op.create_foreign_key(op.f("fk_refunds_part_of"), "refunds", "refunds", ["part_of"], ["id"])
     op.create_index("ix_refunds_part_of", "refunds", ["part_of"])
@@ -50,6 +51,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take back. Fails where an order has several payments: the release before knows of one only."""
     op.drop_table("awaited_changes")
+    op.drop_column("reservations", "change_id")
     op.drop_index("ix_refunds_part_of", "refunds")
     op.drop_constraint(op.f("fk_refunds_part_of"), "refunds", type_="foreignkey")
     op.drop_column("refunds", "part_of")
