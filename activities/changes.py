@@ -209,6 +209,8 @@ async def _make(connection: AsyncConnection, order: Row[Any], step: ApplyChange)
         effects = await as_awaited(connection, order, change, at=step.at)
     else:
         effects = await as_previewed(connection, order, change.edits, change.basis)
+        if effects.money.asked:
+            raise OrderMoved("The change costs more than is held now. Preview it again.")
     if not set(effects.stops) <= set(step.stopped):
         raise OrderMoved("A parcel that the change is about is not standing still.")
     before = await orders.lines(connection, order.id)
