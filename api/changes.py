@@ -71,9 +71,8 @@ async def show(order: OrderKey, body: PreviewChange, caller: ReadsOrders, wired:
         if row.closed_at is not None:
             raise TooLate(f"Order {row.number} is closed ({row.status}): it can no longer be changed.")
         await _check_alone(connection, row)
-        edits = await _edits(connection, body)
-        basis, effects = await preview(connection, row, edits, at=wired.now())
-    until, paid = _pay_until(body, wired), _source(body, wired)
+        until, paid = _pay_until(body, wired), _source(body, wired)
+        basis, effects = await preview(connection, row, await _edits(connection, body), at=wired.now())
     asked = bool(effects.money.asked)
     here = {
         "order_id": row.id,

@@ -9,6 +9,7 @@ from activities.awaited_changes import Withdraw
 from activities.changes import Changed, Changes
 from domain.changes.awaited import AwaitedChange
 from domain.changes.wish import OrderChange
+from domain.notifications import NoticeKind
 from domain.payments import PaymentStatus
 from domain.waiting import Party
 from workflows.orders.changes import ChangeRefused, ChangeRun
@@ -31,13 +32,18 @@ class DifferenceRun:
         payment: PaymentRun,
         changes: ChangeRun,
         make: Callable[[OrderChange], Awaitable[Changed]],
+        tell: Callable[[NoticeKind, str], None],
     ) -> None:
-        """``make`` makes a change that is paid, and lets what it adds begin; it raises ChangeRefused."""
+        """``make`` makes a change that is paid, and lets what it adds begin; it raises ChangeRefused.
+
+        ``tell`` sends the customer an e-mail about a change.
+        """
         self._journal = journal
         self._desk = desk
         self._payment = payment
         self._changes = changes
         self._make = make
+        self._tell = tell
 
     async def open(self, change: OrderChange) -> AwaitedChange:
         """Have a change wait for its payment. Raises ChangeRefused."""
@@ -48,6 +54,8 @@ class DifferenceRun:
 
     async def find(self) -> AwaitedChange | None:
         """The change that an earlier run of the order's workflow has left waiting."""
+        if self._journal.order.restart is None or not workflow.patched("changes-await-payment"):
+            return None
         order_id = self._journal.order.id
         found: AwaitedChange | None = await keep_record(
             Changes.awaited, order_id, summary="Does a change wait for its payment?"
@@ -78,7 +86,11 @@ class DifferenceRun:
         refused = await one.try_to_authorise()
         if refused is not None:
             return f"The payment was refused: {refused}."
+        told = False
         while (why := self._end(one, awaited)) is None and not one.secured:
+            if waited_on(one.known()) is Party.CUSTOMER and not told:
+                self._tell(NoticeKind.CHANGE_TO_PAY, awaited.change.id)
+                told = True
             await self._wait(one, awaited)
         if why is None or self._desk.cancel_wished:
             return why
@@ -126,6 +138,8 @@ class DifferenceRun:
         step = Withdraw(self._journal.order.id, awaited.change.id, why, workflow.now())
         await keep_record(Changes.withdraw, step, summary="Give back what was held for the change")
         self._journal.show(f"The change was withdrawn. {why}")
+        if not self._desk.cancel_wished:  # he is told that all of it is cancelled
+            self._tell(NoticeKind.CHANGE_WITHDRAWN, awaited.change.id)
 
     def _say(self, awaited: AwaitedChange, *, paid: bool = False) -> None:
         if paid:

@@ -69,7 +69,9 @@ class OrderWorkflow:
         self._changes = ChangeRun(
             self._journal, self._desk, self._payment, self._recall, self._shipping, self._verify_address
         )
-        self._difference = DifferenceRun(self._journal, self._desk, self._payment, self._changes, self._make_awaited)
+        self._difference = DifferenceRun(
+            self._journal, self._desk, self._payment, self._changes, self._make_awaited, self._tell
+        )
         self._rerouting = Rerouting(self._journal, self._desk, self._known, self._begin)
         self._team = Team(
             self._journal,
@@ -166,10 +168,8 @@ class OrderWorkflow:
 
     async def _fulfil(self) -> None:
         """Run all fulfilments side by side. One that fails by a bug stops the order's workflow task at once."""
-        if self._order.restart is not None and workflow.patched("changes-await-payment"):
-            awaited = await self._difference.find()
-            if awaited is not None:
-                self._runs.append(asyncio.create_task(self._see_through(awaited)))
+        if (awaited := await self._difference.find()) is not None:
+            self._runs.append(asyncio.create_task(self._see_through(awaited)))
         self._runs += [asyncio.create_task(self._bring(run)) for run in self._fulfilments.values()]
         if self._taken_up:
             await self._rerouting.look()
@@ -202,6 +202,7 @@ class OrderWorkflow:
     async def _make_awaited(self, change: OrderChange) -> Changed:
         changed = await self._changes.make_awaited(change, known=self._known())
         self._begin(changed.new)
+        self._tell(NoticeKind.CHANGED, change.id)
         return changed
 
     def _shipped(self, fulfilment: FulfilmentRun) -> None:
@@ -286,9 +287,7 @@ class OrderWorkflow:
 
     @release.validator
     def _may_release(self, release: ReleaseHold) -> None:
-        refusal = self._holds.refusal(release)
-        if refusal is not None:
-            raise ApplicationError(refusal, type="conflict")
+        _refuse(_conflict(self._holds.refusal(release)))
 
     @workflow.update
     async def reject(self, rejection: Rejection) -> Answer:
@@ -301,8 +300,8 @@ class OrderWorkflow:
 
     @reject.validator
     def _may_reject(self, rejection: Rejection) -> None:
-        before = rejection.fulfilment_id in self._rejected
-        run = self._fulfilments.get(rejection.fulfilment_id)
+        of = rejection.fulfilment_id
+        run, before = self._fulfilments.get(of), of in self._rejected
         _refuse(rejection_refused(rejection, run, self._desk, rejected_before=before))
 
     @workflow.update
@@ -322,6 +321,8 @@ class OrderWorkflow:
             await self._rerouting.look()
         if self._journal.status is OrderStatus.PARTLY_SHIPPED and self._everything_left():
             self._journal.move_to(OrderStatus.SHIPPED)
+        if workflow.patched("customer-told-of-change"):
+            self._tell(NoticeKind.CHANGED, change.id)
         await self._journal.publish()
         return self._answer()
 
@@ -342,8 +343,7 @@ class OrderWorkflow:
 
     @take_over.validator
     def _may_take_over(self, wish: TakeOver) -> None:
-        run = self._fulfilments.get(wish.fulfilment_id)
-        _refuse(take_over_refused(wish, run, self._desk))
+        _refuse(take_over_refused(wish, self._fulfilments.get(wish.fulfilment_id), self._desk))
 
     @workflow.update
     async def resolve(self, resolution: Resolution) -> Answer:
@@ -356,9 +356,7 @@ class OrderWorkflow:
 
     @resolve.validator
     def _may_resolve(self, resolution: Resolution) -> None:
-        refusal = self._journal.refusal(resolution)
-        if refusal is not None:
-            raise ApplicationError(refusal, type="conflict")
+        _refuse(_conflict(self._journal.refusal(resolution)))
         if resolution.action is Action.CANCEL and not self._desk.cancel_wished and not self._desk.cancellable:
             raise self._too_late()
 
@@ -382,8 +380,8 @@ class OrderWorkflow:
         self._rerouting.stock_arrived()
 
     def _too_late(self) -> ApplicationError:
-        status = self._journal.status.replace("_", " ")
-        return ApplicationError(f"The order is {status}: it can no longer be cancelled.", type="too_late")
+        text = f"The order is {self._journal.status.replace('_', ' ')}: it can no longer be cancelled."
+        return ApplicationError(text, type="too_late")
 
     def _answer(self) -> Answer:
         return Answer(self._journal.status, self._journal.waiting.sentence)
@@ -392,6 +390,10 @@ class OrderWorkflow:
 def _refuse(refused: tuple[str, str] | None) -> None:
     if refused is not None:
         raise ApplicationError(refused[1], type=refused[0])
+
+
+def _conflict(why: str | None) -> tuple[str, str] | None:
+    return None if why is None else ("conflict", why)
 
 
 def _failed(task: asyncio.Task[None]) -> bool:
