@@ -12,14 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities import routing
 from activities.refund_grants import refundable
-from activities.rejections import narrowed
+from activities.rejections import narrowed, set_apart
 from activities.versions import content_of
 from db import holds, ledger, orders, payments, refunds, rejections, versions
 from db import stock as stock_records
 from domain.changes.effects import Effects, Facts, Released, effects_of, rerouted, said
+from domain.changes.money import Paid
 from domain.changes.wish import Basis, Content, Edits, Share, Stage
-from domain.errors import OrderMoved
+from domain.errors import NotInStock, OrderMoved
 from domain.orders import Line, OrderStatus, body_hash
+from domain.payments import PaymentStatus
 from domain.refunds import GrantStatus
 from domain.rejections import bars
 from domain.routing.decision import decide
@@ -33,8 +35,35 @@ async def preview(connection: AsyncConnection, order: Row[Any], edits: Edits, *,
     """What a change would do ``at`` that moment, and what that rests on. Raises what `effects_of` raises."""
     facts = await facts_of(connection, order, at=at.replace(microsecond=0))
     effects = await _routed(connection, order, facts, effects_of(edits, facts))
+    effects, _ = await with_added(connection, order.id, effects, at=facts.basis.at)
     digest = body_hash(EFFECTS.dump_python(effects, mode="json"))[:12]
     return replace(facts.basis, effects=digest), effects
+
+
+async def with_added(
+    connection: AsyncConnection, order_id: str, effects: Effects, *, at: datetime
+) -> tuple[Effects, routing.Prepared | None]:
+    """The same, with where the units come from that the order gets besides; and what routing them rests on.
+
+    The promise follows, where they leave too late for it. Raises NotInStock where they are not there.
+    """
+    if not effects.more:
+        return effects, None
+    wanted = [Allocation(line, sku, "", units) for (line, sku), units in effects.more.items()]
+    round = await rejections.next_round(connection, order_id, anew=True)
+    prepared, units = await routing_of(connection, order_id, effects.after, wanted, own=(), at=at, round=round)
+    units = dict(await set_apart(connection, order_id, prepared, units))
+    request, scene = prepared.request, replace(prepared.scene, available=units)
+    decision = decide(
+        request.lines, address=request.address, scene=scene, rules=prepared.rules, currency=prepared.currency
+    )
+    if not decision.allocations:
+        short = ", ".join(f"{shortage.missing} × {shortage.sku}" for shortage in decision.shortages)
+        raise NotInStock(f"Not enough units can be sold: {short or 'no warehouse may ship them'}.")
+    leaves = routing.promised_for(decision, scene, at, effects.after.shipping_service)
+    known = [moment for moment in (effects.promised_after, leaves) if moment is not None]
+    promised = effects.promised_after and max(known)
+    return replace(effects, added=decision.allocations, promised_after=promised), replace(prepared, scene=scene)
 
 
 async def as_previewed(connection: AsyncConnection, order: Row[Any], edits: Edits, basis: Basis) -> Effects:
@@ -57,7 +86,6 @@ async def facts_of(connection: AsyncConnection, order: Row[Any], *, at: datetime
     rows = await rejections.standing(connection, order.id)
     shares = tuple(_share(list(mine)) for _, mine in groupby(rows, key=lambda row: row.id))
     now = await ledger.balance_now(connection, order.id)
-    payment = await payments.find(connection, order.id)
     granted = [row for row in await refunds.of_order(connection, order.id) if row.status != GrantStatus.WITHDRAWN]
     places = {a.warehouse for share in shares if share.stage is not Stage.LEFT for a in share.allocations}
     calendars = [place.calendar for place in await routing.places(connection) if place.warehouse in places]
@@ -70,7 +98,25 @@ async def facts_of(connection: AsyncConnection, order: Row[Any], *, at: datetime
         promised_at=order.promised_current,
         leaves_anew=max((calendar.leaves(at) for calendar in calendars), default=None),
         refunded_lines=frozenset(line["line"] for row in granted for line in row.lines),
-        refundable=0 if payment is None else await refundable(connection, payment),
+        payments=await _payments(connection, order),
+        last_line=await versions.last_line(connection, order.id),
+        refundable=sum((await refundable(connection, order.id)).values()),
+    )
+
+
+async def _payments(connection: AsyncConnection, order: Row[Any]) -> tuple[Paid, ...]:
+    """What pays for an order; a payment that a change waits for does not yet."""
+    rows = await payments.of_order(connection, order.id)
+    further = sum(row.due or 0 for row in rows)
+    return tuple(
+        Paid(
+            row.change_id,
+            order.total - further if row.change_id is None else row.due,
+            row.authorised,
+            captured=row.status == PaymentStatus.CAPTURED,
+        )
+        for row in rows
+        if row.change_id is None or row.due is not None
     )
 
 
@@ -102,7 +148,8 @@ async def routing_of(
 async def _routed(connection: AsyncConnection, order: Row[Any], facts: Facts, effects: Effects) -> Effects:
     """The same, with where routing would ship it from.
 
-    It is shipped from there if no parcel has a label or is held, and no units are given up in the same change.
+    It is shipped from there if no parcel has a label or is held, and the same change neither gives up units nor adds
+    any.
     """
     ships = [a for kept in effects.staying.values() for a in kept]
     if effects.after.shipping_address == effects.before.shipping_address or not ships:
@@ -116,7 +163,7 @@ async def _routed(connection: AsyncConnection, order: Row[Any], facts: Facts, ef
     if not chosen or set(chosen) == set(effects.ships_from):
         return effects
     effects = replace(effects, routed_to=chosen)
-    if effects.stock or any(share.stage is not Stage.PLANNED for share in facts.shares):
+    if effects.stock or effects.more or any(share.stage is not Stage.PLANNED for share in facts.shares):
         return effects
     if any(hold.fulfilment_id and hold.released_at is None for hold in await holds.of_order(connection, order.id)):
         return effects  # whoever holds a parcel would otherwise see its goods leave in another one

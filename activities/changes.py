@@ -11,20 +11,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities import routing
-from activities.change_previews import EFFECTS, as_previewed, effects_json, routing_of
-from activities.orders import revision_of
+from activities.awaited_changes import CHANGE, Withdraw, as_awaited, awaited_of, hold_units, make_firm, withdraw
+from activities.change_previews import EFFECTS, as_previewed, effects_json, routing_of, with_added
+from activities.orders import order_line, revision_of
 from activities.refund_grants import grant
 from activities.rejections import hold, standing
 from activities.versions import first_version, version_json
-from db import ledger, orders, shipments, versions
+from db import awaited_changes, catalogue, ledger, orders, payments, shipments, versions
 from db import rejections as rejection_records
 from db import stock as stock_records
 from db.base import Database
 from db.stock import Change
+from domain.bundles import Part, units_in
+from domain.changes.awaited import AwaitedChange
 from domain.changes.effects import Effects, said
 from domain.changes.wish import OrderChange
-from domain.errors import NotFound, OrderMoved, WaybillError
+from domain.errors import ChangeAwaited, InvalidChange, NotFound, OrderMoved, PaymentMissing, WaybillError
 from domain.ledger import EntryKind, LedgerEntry
+from domain.money import Money
 from domain.orders import Address, Line, Revision
 from domain.refunds import RefundRequest
 from domain.shipments import FulfilmentStatus
@@ -38,7 +42,8 @@ _PLANNED = FulfilmentStatus.PLANNED
 class ApplyChange:
     """Make a change. ``stopped`` are the fulfilments that stand still for it, any label of theirs given back.
 
-    ``known`` are the fulfilments that the workflow has or had.
+    ``known`` are the fulfilments that the workflow has or had. ``awaited``: it waited for its payment, which is there;
+    it is made as far as it still can be, and not only if nothing has moved since its preview.
     """
 
     order_id: str
@@ -46,6 +51,7 @@ class ApplyChange:
     stopped: tuple[str, ...]
     known: tuple[str, ...]
     at: datetime
+    awaited: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,18 @@ class Changed:
     new: tuple[PlannedFulfilment, ...] = ()
 
 
+@dataclass(frozen=True)
+class OpenChange:
+    """Have a change wait until the customer has paid what it costs more, at ``until`` at the latest."""
+
+    order_id: str
+    change: OrderChange
+    until: datetime
+    at: datetime
+
+
 class Changes:
-    """Makes changes of orders."""
+    """Makes changes of orders, and keeps those that wait for a payment."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -82,12 +98,88 @@ class Changes:
                     raise NotFound("order", step.order_id)
                 made = await versions.find_change(connection, step.change.id)
                 if made is None:
-                    await _lock_levels(connection, order)
+                    await lock_levels(connection, order, step.change)
                     await _make(connection, order, step)
                     made = await versions.find_change(connection, step.change.id)
                 return await _changed(connection, made, step)
         except WaybillError as refusal:
             return Refused(refusal.code, refusal.detail)
+
+    @activity.defn(name="await_change")
+    async def open(self, step: OpenChange) -> AwaitedChange | Refused:
+        """Hold what a change adds, and note that it waits for its payment; once, however often this is asked."""
+        try:
+            async with self._database.transaction() as connection:
+                order = await orders.lock(connection, step.order_id)
+                if order is None:
+                    raise NotFound("order", step.order_id)
+                row = await awaited_changes.find(connection, step.change.id)
+                if row is None:
+                    await lock_levels(connection, order, step.change)
+                    await _open(connection, order, step)
+                    row = await awaited_changes.find(connection, step.change.id)
+                if row is None:
+                    raise LookupError("a change that waits and is not on record")
+                return awaited_of(row)
+        except WaybillError as refusal:
+            return Refused(refusal.code, refusal.detail)
+
+    @activity.defn(name="withdraw_change")
+    async def withdraw(self, step: Withdraw) -> None:
+        """Give back what was held for a change that was not paid, and say why; harmless to repeat."""
+        async with self._database.transaction() as connection:
+            await orders.lock(connection, step.order_id)
+            await withdraw(connection, step)
+
+    @activity.defn(name="find_awaited_change")
+    async def awaited(self, order_id: str) -> AwaitedChange | None:
+        """The change of an order that waits for its payment, if one does."""
+        async with self._database.reading() as connection:
+            row = await awaited_changes.waiting(connection, order_id)
+        return None if row is None else awaited_of(row)
+
+
+async def _open(connection: AsyncConnection, order: Row[Any], step: OpenChange) -> None:
+    """Raises ChangeAwaited, PaymentMissing, OrderMoved, or what else speaks against it now."""
+    change = step.change
+    if await awaited_changes.waiting(connection, order.id) is not None:
+        raise ChangeAwaited("Another change of the order waits for its payment.")
+    effects = await as_previewed(connection, order, change.edits, change.basis)
+    await check_payment(connection, change, effects)
+    _, prepared = await with_added(connection, order.id, effects, at=change.basis.at)
+    if prepared is not None:
+        await hold_units(connection, change, prepared, effects, until=step.until)
+    money = effects.money
+    await awaited_changes.add(
+        connection,
+        {
+            "id": change.id,
+            "order_id": order.id,
+            "change": CHANGE.dump_python(change, mode="json"),
+            "effects": effects_json(effects),
+            "body_hash": change.body_hash,
+            "asked": money.asked,
+            "currency": money.currency,
+            "until": step.until,
+            "opened_at": step.at,
+        },
+    )
+    asked = Money(money.asked, money.currency)
+    entry = {"key": f"awaits:{change.id}", "at": step.at, "kind": "change_awaits", "actor": change.by}
+    text = f"The order will be changed once {asked} more is paid, until {step.until:%Y-%m-%d %H:%M} UTC at the latest."
+    await orders.add_entries(connection, order.id, [{**entry, "text": text}])
+
+
+async def check_payment(connection: AsyncConnection, change: OrderChange, effects: Effects) -> None:
+    """Whether a change says how the customer pays what it asks for. Raises PaymentMissing or InvalidChange."""
+    if not effects.money.asked:
+        return
+    if change.payment is None:
+        asked = Money(effects.money.asked, effects.money.currency)
+        raise PaymentMissing(f"The change asks the customer for {asked}. Say how that is paid.", field="payment")
+    intent = change.payment.intent
+    if intent and await payments.find_by_reference(connection, change.payment.provider, intent) is not None:
+        raise InvalidChange("This intent pays for something already.", field="payment.intent")
 
 
 async def _changed(connection: AsyncConnection, made: Row[Any] | None, step: ApplyChange) -> Changed:
@@ -95,29 +187,43 @@ async def _changed(connection: AsyncConnection, made: Row[Any] | None, step: App
     if made is None or order is None:
         raise LookupError("a change that was made and is not on record")
     effects = EFFECTS.validate_python(made.effects)
-    ships = await standing(connection, order.id) if effects.reserved else ()
+    ships = await standing(connection, order.id) if effects.reserved or effects.added else ()
     new = tuple(fulfilment for fulfilment in ships if fulfilment.id not in step.known)
     return Changed(await revision_of(connection, order), said(effects), dict(effects.staying), new)
 
 
-async def _lock_levels(connection: AsyncConnection, order: Row[Any]) -> None:
-    """Lock every level that the change may read or move, before it is looked at."""
-    rows = await stock_records.reservations(connection, order.id, statuses=LIVE)
+async def lock_levels(connection: AsyncConnection, order: Row[Any], change: OrderChange) -> None:
+    """Lock every level that a change may read or move, before it is looked at."""
+    rows = await stock_records.reservations(connection, order.id, statuses=LIVE, awaited=True)
     places = {place.warehouse for place in await routing.places(connection)} | {row.warehouse for row in rows}
-    await stock_records.lock(connection, [(row.sku, place) for row in rows for place in places])
+    lines = [order_line(row) for row in await orders.lines(connection, order.id)]
+    skus = {row.sku for row in rows} | {sku for line in lines for sku in line.units}
+    skus |= {sku for new in change.edits.add for sku in units_in(new.parts or (Part(new.sku, 1),), 1)}
+    await stock_records.lock(connection, [(sku, place) for sku in skus for place in places])
 
 
 async def _make(connection: AsyncConnection, order: Row[Any], step: ApplyChange) -> None:
     """All of the change. Raises OrderMoved, or what else speaks against it now."""
     change = step.change
-    effects = await as_previewed(connection, order, change.edits, change.basis)
+    if step.awaited:
+        effects = await as_awaited(connection, order, change, at=step.at)
+    else:
+        effects = await as_previewed(connection, order, change.edits, change.basis)
+        if effects.money.asked:
+            raise OrderMoved("The change costs more than is held now. Preview it again.")
     if not set(effects.stops) <= set(step.stopped):
         raise OrderMoved("A parcel that the change is about is not standing still.")
     before = await orders.lines(connection, order.id)
     elsewhere = await _elsewhere(connection, order, change, effects) if effects.reserved else None
     await _give_back(connection, order, change, effects)
     if elsewhere is not None:
-        await _reserve(connection, effects, *elsewhere)
+        await _reserve(connection, effects.reserved, *elsewhere)
+    if step.awaited:
+        await make_firm(connection, order, change, effects, at=step.at)
+    elif effects.added:
+        _, prepared = await with_added(connection, order.id, effects, at=change.basis.at)
+        if prepared is not None:
+            await _reserve(connection, effects.added, prepared, dict(prepared.scene.available))
     await _rewrite(connection, order, effects)
     await _settle(connection, order, change, effects)
     await _keep(connection, order, before, step, effects)
@@ -160,11 +266,14 @@ async def _elsewhere(
 
 
 async def _reserve(
-    connection: AsyncConnection, effects: Effects, prepared: routing.Prepared, units: dict[tuple[str, str], int]
+    connection: AsyncConnection,
+    wanted: Sequence[Allocation],
+    prepared: routing.Prepared,
+    units: dict[tuple[str, str], int],
 ) -> None:
     """Take the units from where routing chooses now, in fulfilments of their own."""
     decision = await routing.route_order(connection, prepared, available=units)
-    if tuple(decision.allocations) != effects.reserved:
+    if tuple(decision.allocations) != tuple(wanted):
         raise OrderMoved("Routing chooses otherwise now.")
     await hold(connection, prepared, decision.allocations, decision.sentences)
 
@@ -180,7 +289,10 @@ async def _rewrite(connection: AsyncConnection, order: Row[Any], effects: Effect
     }
     if effects.promised_after != effects.promised_before:  # the customer is told anew, as the change is his wish
         values |= {"promised_first": effects.promised_after, "promised_current": effects.promised_after}
-    await versions.rewrite(connection, order.id, values, [_line_row(line) for line in after.lines])
+    known = {line.number for line in effects.before.lines}
+    stay = [_line_row(line) for line in after.lines if line.number in known]
+    new = [line for line in after.lines if line.number not in known]
+    await versions.rewrite(connection, order.id, values, stay, await _new_rows(connection, new))
 
 
 def _line_row(line: Line) -> dict[str, Any]:
@@ -188,14 +300,35 @@ def _line_row(line: Line) -> dict[str, Any]:
     return {"line": line.number, **{name: getattr(line, name) for name in names}}
 
 
+async def _new_rows(connection: AsyncConnection, lines: Sequence[Line]) -> list[dict[str, Any]]:
+    if not lines:
+        return []
+    skus = [sku for line in lines for sku in (line.sku, *line.units)]
+    goods = await catalogue.find_skus(connection, skus)
+    return [
+        {
+            **_line_row(line),
+            "sku": line.sku,
+            "name": goods[line.sku].name,
+            "parts": [{**vars(part), "name": goods[part.sku].name} for part in line.parts],
+        }
+        for line in lines
+    ]
+
+
 async def _settle(connection: AsyncConnection, order: Row[Any], change: OrderChange, effects: Effects) -> None:
-    """Credit what is owed no more; what of it was taken is granted as a refund, which credits nothing again."""
+    """Ask for what is owed besides, or credit what is owed no more.
+
+    What of it was taken is granted as a refund, which credits nothing again.
+    """
     money, cause = effects.money, f"change:{change.id}"
-    kind, why = EntryKind.CREDITED, change.reason or "The order was changed."
-    entry = LedgerEntry(
-        f"{kind}:{cause}", order.id, kind, money.credited, money.currency, cause, actor=change.by, note=why
-    )
-    await ledger.post(connection, [entry])
+    why = change.reason or "The order was changed."
+    entries = [
+        LedgerEntry(f"{kind}:{cause}", order.id, kind, amount, money.currency, cause, actor=change.by, note=why)
+        for kind, amount in ((EntryKind.INVOICED, money.invoiced), (EntryKind.CREDITED, money.credited))
+    ]
+    await ledger.post(connection, entries)
+    await payments.set_due(connection, order.id, {**money.dues, **({change.id: money.asked} if money.asked else {})})
     if money.refund:
         await grant(connection, order.id, RefundRequest(cause, why, amount=money.refund), actor=change.by)
 

@@ -136,7 +136,9 @@ class Inbox:
             payment = await payment_records.find_by_reference(connection, row.provider, row.subject)
             if payment is not None:
                 return payment
-        return None if row.order_id is None else await payment_records.find(connection, row.order_id)
+        of_order = [] if row.order_id is None else await payment_records.of_order(connection, row.order_id)
+        new = (payment for payment in of_order if payment.reference is None)  # its own call is still on its way
+        return next(new, of_order[0] if of_order else None)
 
     async def _money_moved(self, connection: AsyncConnection, row: Record, payment: Row[Any]) -> str:
         failed = 0
@@ -144,7 +146,7 @@ class Inbox:
             failed = await refunds_failed(connection, payment, self._providers[row.provider])
         if failed:
             return f"{failed} refunds have failed: an operator is told"
-        now = await payment_records.find(connection, payment.order_id)  # another lane may have written meanwhile
+        now = await payment_records.find(connection, payment.id)  # another lane may have written meanwhile
         return await self._money_after_close(connection, row, payment if now is None else now)
 
     async def _money_after_close(self, connection: AsyncConnection, row: Record, payment: Row[Any]) -> str:

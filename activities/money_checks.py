@@ -19,7 +19,7 @@ from db.base import Database
 from domain.exceptions import ExceptionKind
 from domain.inbox import EventTopic, Wake
 from domain.ledger import Balance
-from domain.money_checks import Difference, Sums, of_ledger, of_provider
+from domain.money_checks import Difference, Sums, of_ledger, of_provider, together
 from domain.orders import ENDED, NEVER_SHIPPED, OrderStatus, derived_id
 from integrations.errors import Rejected
 from integrations.payments.provider import PaymentProvider
@@ -131,54 +131,62 @@ class MoneyChecks:
             async with self._database.transaction() as connection:
                 await records.open_books(connection, [row.order_id for row in rows])
         found = []
+        async with self._database.reading() as connection:
+            payments = await records.payments_of(connection, [row.order_id for row in rows])
         for row in rows:
-            found.append(await self._compare_one(row))
-            await asyncio.sleep(self._pause if row.reference is not None else 0)
+            paid = payments[row.order_id]
+            found.append(await self._compare_one(row, paid))
+            await asyncio.sleep(self._pause * sum(payment.reference is not None for payment in paid))
         return found
 
-    async def _compare_one(self, row: Row[Any]) -> str:
+    async def _compare_one(self, row: Row[Any], payments: Sequence[Row[Any]]) -> str:
         async with self._database.reading() as connection:
             before = await ledger.balance_now(connection, row.order_id)
-        told = await self._ask(row)
+        told = {payment.id: await self._ask(row, payment) for payment in payments}
         async with self._database.transaction() as connection:
             now = await ledger.balance_now(connection, row.order_id)
-            difference = _difference(row, now, told)
-            if difference.there_is_one and (now != before or await _is_busy(connection, row)):
+            difference = _difference(row, now, together(told.values()))
+            if difference.there_is_one and (now != before or await self._is_busy(connection, row, told)):
                 return "busy"  # a step is being made: whatever it comes to, the next comparison sees it
-            return await _record(connection, row, difference)
+            return await _record(connection, row, difference, told)
 
-    async def _ask(self, row: Row[Any]) -> Sums:
-        if row.reference is None:
+    async def _is_busy(self, connection: AsyncConnection, row: Row[Any], told: Mapping[str, Sums]) -> bool:
+        """Whether a step is being made, or a payment has come meanwhile that nobody was asked about."""
+        now = (await records.payments_of(connection, [row.order_id]))[row.order_id]
+        known = {payment.id for payment in now} <= told.keys()
+        return not known or await records.busy(connection, list(told), since=_STEP_TAKES)
+
+    async def _ask(self, row: Row[Any], payment: Row[Any]) -> Sums:
+        if payment.reference is None:
             return _UNKNOWN
         try:
-            state = await self._providers[row.provider].retrieve(row.reference)
+            state = await self._providers[payment.provider].retrieve(payment.reference)
         except Rejected as refusal:
             if refusal.status != 404:
                 raise
             return _UNKNOWN  # no such payment: none of its money is there
         if state.disputed:
-            await self._look_at_disputes(row)
+            await self._look_at_disputes(row, payment)
         return of_provider(state)
 
-    async def _look_at_disputes(self, row: Row[Any]) -> None:
+    async def _look_at_disputes(self, row: Row[Any], payment: Row[Any]) -> None:
         """Of a dispute whose events were lost nobody has heard yet."""
-        told = await self._providers[row.provider].disputes(row.reference)
+        told = await self._providers[payment.provider].disputes(payment.reference)
         async with self._database.transaction() as connection:
-            disputed = await record_disputes(connection, row, told)
+            disputed = await record_disputes(connection, payment, told)
             if row.closed_at is None:
-                wake = Wake(row.provider, f"compared:{row.order_id}", EventTopic.DISPUTE, disputed=disputed)
+                wake = Wake(payment.provider, f"compared:{row.order_id}", EventTopic.DISPUTE, disputed=disputed)
                 await self._wake(row.order_id, wake)
 
 
-async def _is_busy(connection: AsyncConnection, row: Row[Any]) -> bool:
-    return row.payment_id is not None and await records.busy(connection, row.payment_id, since=_STEP_TAKES)
+async def _record(connection: AsyncConnection, row: Row[Any], difference: Difference, told: Mapping[str, Sums]) -> str:
+    """Open an exception for a difference that there is, and close those that there are no more.
 
-
-async def _record(connection: AsyncConnection, row: Row[Any], difference: Difference) -> str:
-    """Open an exception for a difference that there is, and close those that there are no more."""
+    ``told`` is what the provider says of each payment.
+    """
     if not difference.there_is_one:
-        if row.payment_id is not None:
-            await records.agree(connection, row.payment_id, **vars(difference.told))
+        for payment_id, sums in told.items():
+            await records.agree(connection, payment_id, **vars(sums))
         if await records.settle(connection, row.order_id, keep=None):
             await exception_records.refresh_attention(connection, row.order_id)
         return "agrees"

@@ -15,7 +15,7 @@ from db.base import Database
 from db.statements import Record
 from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
-from domain.notifications import ABOUT_RETURNS, NoticeKind, NotificationStatus, message_id
+from domain.notifications import ABOUT_DIFFERENCES, ABOUT_RETURNS, NoticeKind, NotificationStatus, message_id
 from domain.orders import Address, derived_id, workflow_id
 from domain.shipments import GIVEN_BACK, UNSENT
 from integrations.errors import OutcomeUnknown, ProviderError, Rejected
@@ -123,8 +123,9 @@ class Notifications:
         async with self._database.statement() as connection:
             refund = notice.subject if _is_refund(notice) else None
             of_return = notice.subject if notice.kind in ABOUT_RETURNS else None
+            change = notice.subject if notice.kind in ABOUT_DIFFERENCES else None
             found = await records.intend_with_content(
-                connection, values, to_come=UNSENT, refund=refund, of_return=of_return
+                connection, values, to_come=UNSENT, refund=refund, of_return=of_return, change=change
             )
         if found is None:
             raise LookupError("a notification for an order without a record")
@@ -203,6 +204,8 @@ class Notifications:
             pre_order=order.pre_order,
             refunded=None if order.refund_amount is None else Money(order.refund_amount, order.currency),
             returned=None if order.returned is None else _return_note(order.returned, order.currency),
+            difference=None if order.difference is None else Money(order.difference, order.currency),
+            pay_until=order.pay_until,
         )
         rendered = self._templates.order_mail(content)
         return Mail(

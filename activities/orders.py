@@ -10,9 +10,11 @@ from temporalio import activity
 
 from activities.holds import HOLD_JSON, hold_of
 from activities.projections import Projection, exception_row, waiting_json, write
+from db import awaited_changes
 from db import exceptions as exception_records
 from db import holds as hold_records
 from db import orders as order_records
+from db import payments as payment_records
 from db import shipments as shipment_records
 from db import versions as version_records
 from db.base import Database
@@ -22,6 +24,7 @@ from domain.orders import (
     CANCELLABLE,
     Address,
     Customer,
+    FurtherPayment,
     Line,
     OrderRequest,
     OrderStatus,
@@ -155,6 +158,7 @@ async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Polic
         address_hold=None if wanted is None or wanted.id in {hold.id for hold in holds} else wanted,
         version=row.version,
         asked=None if revision is None else revision.asked,
+        further=() if revision is None else revision.further,
     )
 
 
@@ -168,7 +172,17 @@ async def revision_of(connection: AsyncConnection, row: Row[Any]) -> Revision:
     """What an order is by its record, which changes may have made another one."""
     totals = [version.content["total"] for version in await version_records.of_order(connection, row.id)]
     request = request_of(row, await order_records.lines(connection, row.id))
-    return Revision(row.version, request, max([*totals, row.total]), row.promised_first)
+    further = await further_payments(connection, row.id)
+    return Revision(row.version, request, max([*totals, row.total]), row.promised_first, further)
+
+
+async def further_payments(connection: AsyncConnection, order_id: str) -> tuple[FurtherPayment, ...]:
+    """The payments for changes that made an order cost more, as their records tell them."""
+    rows = [row for row in await payment_records.of_order(connection, order_id) if row.due is not None]
+    sources = (
+        {row.id: row.change["payment"] for row in await awaited_changes.of_order(connection, order_id)} if rows else {}
+    )
+    return tuple(FurtherPayment(r.change_id, PaymentSource(**sources[r.change_id]), r.due, r.amount) for r in rows)
 
 
 def request_of(row: Row[Any], lines: Sequence[Row[Any]]) -> OrderRequest:

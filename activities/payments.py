@@ -33,7 +33,8 @@ KEYS_LIVE = timedelta(hours=23)
 class PayStep:
     """One step of an order's payment. ``n`` is the decision that it belongs to: it rises when a person retries.
 
-    ``since`` is when the order was placed: nothing of it can be older at the provider.
+    ``since`` is when the order was placed: nothing of it can be older at the provider. ``change_id`` names the change
+    that the payment is for; None for the order's first one.
     """
 
     order_id: str
@@ -43,15 +44,16 @@ class PayStep:
     since: datetime
     n: int = 1
     reference: str | None = None
+    change_id: str | None = None
 
     @property
     def payment_id(self) -> str:
-        """The id of the order's payment record."""
-        return derived_id(self.order_id, "payment")
+        """The id of the payment's record."""
+        return derived_id(self.order_id, "payment" if self.change_id is None else f"payment:{self.change_id}")
 
     def key(self, purpose: str) -> str:
         """The idempotency key of this step."""
-        return step_key(self.order_id, purpose, self.n)
+        return step_key(self.order_id, purpose if self.change_id is None else f"{purpose}:{self.change_id}", self.n)
 
 
 class Payments:
@@ -149,7 +151,7 @@ class Payments:
     async def _hold(self, provider: PaymentProvider, step: PayStep, key: str, *, begun: Begun) -> PaymentState:
         if step.source.method is None:
             raise Rejected(provider.name, "the order names neither a payment method nor an intent", status=422)
-        request = Authorisation(step.order_id, step.order_number, step.amount, step.source.method)
+        request = Authorisation(step.order_id, step.order_number, step.amount, step.source.method, step.change_id)
         # A run that starts anew must learn how the payment stands now, not what was first answered under its key. And a
         # second decision comes with a new key: what the first one may have done must be found before it is used.
         if begun.reference is not None and step.n == 1:
@@ -183,23 +185,36 @@ class Payments:
         return made.reference if made else None
 
     async def _retrieve(self, provider: PaymentProvider, step: PayStep) -> PaymentState:
-        """What the provider says; of an intent that pays for another order already, that it belongs to that order."""
+        """What the provider says; of an intent that pays for something else already, that it belongs to that.
+
+        That is another order, or what was placed, or another change: whatever it is, it cannot pay a second time.
+        """
         reference, holder = _reference(step), None
         if step.source.intent is not None:
             async with self._database.transaction() as connection:
                 holder = await records.claim(connection, step.payment_id, step.source.provider, reference)
         state = await provider.retrieve(reference)
-        return state if holder is None else replace(state, order_id=holder)
+        if holder is None:
+            return state
+        return replace(state, order_id=holder.id if holder.order_id == step.order_id else holder.order_id)
 
     async def _forgotten(self, provider: PaymentProvider, step: PayStep, begun: Begun) -> PaymentState | None:
         """The order's payment of which we know nothing. A person must see one that was cancelled."""
         since = _unknown_since(step, begun)
-        made = [] if since is None else await provider.find(step.order_id, since=since - _CLOCK_SKEW)
+        made = [] if since is None else await self._made(provider, step, since=since)
         live = (state for state in made if state.status is not PaymentStatus.CANCELLED)
         return next(live, made[0] if made else None)
 
+    async def _made(self, provider: PaymentProvider, step: PayStep, *, since: datetime) -> list[PaymentState]:
+        """What the provider has made for this payment, and for no other one of the order, newest first."""
+        found = await provider.find(step.order_id, since=since - _CLOCK_SKEW)
+        async with self._database.reading() as connection:
+            rows = await records.of_order(connection, step.order_id)
+        others = {row.reference for row in rows if row.id != step.payment_id}  # the shop may have made one for a change
+        return [s for s in found if s.change_id == step.change_id and s.reference not in others]
+
     async def _live(self, provider: PaymentProvider, step: PayStep) -> PaymentState | None:
-        made = await provider.find(step.order_id, since=step.since - _CLOCK_SKEW)
+        made = await self._made(provider, step, since=step.since)
         return next((state for state in made if state.status is not PaymentStatus.CANCELLED), None)
 
     async def _refunded(self, provider: PaymentProvider, reference: str) -> RefundState | None:
@@ -220,6 +235,7 @@ class Payments:
         payment = {
             "id": step.payment_id,
             "order_id": step.order_id,
+            "change_id": step.change_id,
             "provider": step.source.provider,
             "reference": None if step.source.intent else step.reference,  # an intent must be claimed first
             "status": PaymentStatus.PENDING.value,

@@ -1,5 +1,6 @@
 """What people decide about refunds: to grant one, to have it paid, to take it back."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,7 @@ from domain.exceptions import Action
 from domain.ledger import EntryKind, LedgerEntry, credit_for
 from domain.money import Money
 from domain.orders import NEVER_SHIPPED, Line, OrderStatus, body_hash, derived_id
-from domain.refunds import PENDING, Given, GrantStatus, RefundRequest, amount_of
+from domain.refunds import PENDING, Given, GrantStatus, RefundRequest, amount_of, shared_out
 
 _GIVEN = frozenset(GrantStatus) - {GrantStatus.WITHDRAWN}
 
@@ -34,49 +35,80 @@ async def grant(
         if known.body_hash != digest:
             raise KeyReused("This reference has another refund of the order.", field="reference")
         return known, False
-    payment = await payments.find(connection, order_id)
-    payment = None if payment is None else await payments.lock(connection, payment.id)
+    rooms = await refundable(connection, order_id, lock=True)
     amount = await _amount(connection, order, request)
-    room = 0 if payment is None else await refundable(connection, payment)
-    if payment is None or amount > room:
-        most = Money(room, order.currency)
+    if amount > sum(rooms.values()):
+        most = Money(sum(rooms.values()), order.currency)
         raise RefundTooLarge(
             f"At most {most} can be refunded: that is what was captured, and neither given back nor promised.",
             field="amount",
         )
-    refund_id = derived_id(order_id, f"refund:{request.reference}")
-    promised = await records.pending(connection, payment.id, statuses=PENDING)
+    promised = await records.pending(connection, rooms, statuses=PENDING)
     credit = credit_for(amount, now=await ledger.balance_now(connection, order_id), granted=promised)
-    values = {
-        "id": refund_id,
-        "order_id": order_id,
-        "payment_id": payment.id,
-        "reference": request.reference,
+    await _add(connection, order, request, digest, shared_out(amount, rooms), credit=credit, actor=actor)
+    return await _found(connection, derived_id(order_id, f"refund:{request.reference}")), True
+
+
+async def _add(
+    connection: AsyncConnection,
+    order: Row[Any],
+    request: RefundRequest,
+    digest: str,
+    amounts: Mapping[str, int],
+    *,
+    credit: int,
+    actor: str,
+) -> None:
+    """Write a refund, with a part of it for each further payment that gives something of it back."""
+    refund_id = derived_id(order.id, f"refund:{request.reference}")
+    values: dict[str, Any] = {
+        "order_id": order.id,
         "body_hash": digest,
-        "amount": amount,
         "currency": order.currency,
-        "lines": [asdict(line) for line in request.lines],
         "shipping": request.shipping,
         "reason": request.reason,
         "tell_customer": request.tell_customer,
-        "credited": credit,
         "status": GrantStatus.GRANTED.value,
         "granted_by": actor,
     }
-    await records.add(connection, values)
-    await _post(connection, EntryKind.CREDITED, refund_id, order, credit, actor=actor, note=request.reason)
-    return await _found(connection, refund_id), True
+    for number, (payment_id, amount) in enumerate(amounts.items(), start=1):
+        first = number == 1
+        credited = min(credit, amount)
+        credit -= credited
+        mine = {
+            "id": refund_id if first else derived_id(refund_id, f"part:{number}"),
+            "reference": request.reference if first else f"part:{number}:{refund_id}",
+            "part_of": None if first else refund_id,
+            "payment_id": payment_id,
+            "amount": amount,
+            "credited": credited,
+            "lines": [asdict(line) for line in request.lines] if first else [],
+            "shipping": request.shipping and first,
+        }
+        await records.add(connection, {**values, **mine})
+        note = request.reason
+        await _post(connection, EntryKind.CREDITED, str(mine["id"]), order, credited, actor=actor, note=note)
 
 
-async def refundable(connection: AsyncConnection, payment: Row[Any], *, but: str = "") -> int:
-    """What of a locked payment can be refunded: captured, neither given back nor promised to a refund ``but`` this one.
+async def refundable(
+    connection: AsyncConnection, order_id: str, *, but: str = "", lock: bool = False
+) -> dict[str, int]:
+    """What of each of an order's payments can be refunded: captured, neither given back nor promised to a refund.
 
-    The ledger and the payment's record may each know of a refund that the other does not.
+    A refund ``but`` is passed over. With ``lock`` nobody else can have the money until the transaction ends. The ledger
+    and a payment's record may each know of a refund that the other does not: together they never give more than either
+    has.
     """
-    now = await ledger.balance_now(connection, payment.order_id)
-    back = max(now.refunded, payment.refunded)
-    promised = await records.pending(connection, payment.id, statuses=PENDING, but=but)
-    return max(0, int(min(now.captured, payment.captured)) - int(back) - promised)
+    now = await ledger.balance_now(connection, order_id)
+    rows = await payments.of_order(connection, order_id, lock=lock)
+    promised = {row.id: await records.pending(connection, [row.id], statuses=PENDING, but=but) for row in rows}
+    captured = min(now.captured, sum(row.captured for row in rows))
+    room = captured - max(now.refunded, sum(row.refunded for row in rows)) - sum(promised.values())
+    found = {}
+    for row in rows:
+        found[row.id] = max(0, min(room, row.captured - row.refunded - promised[row.id]))
+        room -= found[row.id]
+    return found
 
 
 async def given_before(connection: AsyncConnection, order_id: str) -> Given:
@@ -94,11 +126,14 @@ async def ask_to_pay(connection: AsyncConnection, refund_id: str, *, actor: str)
     Raises NotFound, TooLate for one that was withdrawn, RefundTooLarge where the money is there no more.
     """
     row, payment = await _locked(connection, refund_id)
+    for part in await records.parts(connection, refund_id):
+        if part.status in {GrantStatus.GRANTED, GrantStatus.FAILED}:
+            await ask_to_pay(connection, part.id, actor=actor)  # the worker's relay starts it
     if row.status in {GrantStatus.PAYING, GrantStatus.PAID}:
         return row
     if row.status == GrantStatus.WITHDRAWN:
         raise TooLate("The refund was withdrawn.")
-    room = await refundable(connection, payment, but=refund_id)
+    room = (await refundable(connection, row.order_id, but=refund_id))[payment.id]
     if row.amount > room:
         raise RefundTooLarge(f"Only {Money(room, row.currency)} of the order's money is left to refund.")
     await _close_failure(connection, row, Action.RETRY, actor)
@@ -109,8 +144,13 @@ async def ask_to_pay(connection: AsyncConnection, refund_id: str, *, actor: str)
 
 
 async def withdraw(connection: AsyncConnection, refund_id: str, *, actor: str) -> Row[Any]:
-    """Take back a refund that is not paid, and what was credited for it. Raises NotFound, TooLate."""
+    """Take back a refund that is not paid, and what was credited for it. Raises NotFound, TooLate.
+
+    Its parts go with it.
+    """
     row, _ = await _locked(connection, refund_id)
+    for part in await records.parts(connection, refund_id):
+        await withdraw(connection, part.id, actor=actor)
     if row.status == GrantStatus.WITHDRAWN:
         return row
     if row.status not in {GrantStatus.GRANTED, GrantStatus.FAILED}:
@@ -130,22 +170,24 @@ async def withdraw(connection: AsyncConnection, refund_id: str, *, actor: str) -
 async def rest_for_unwinding(
     connection: AsyncConnection, order_id: str, payment_id: str, key: str, *, wanted: int
 ) -> int:
-    """What a cancelled order's own refund still gives back of ``wanted``, in minor units.
+    """What a cancelled order's own refund still gives back of a payment's ``wanted``, in minor units.
 
     Refunds that were only granted are withdrawn, since everything is given back; those being paid keep their money. The
     same step gets the same answer.
     """
     await orders.lock(connection, order_id)
-    payment = await payments.lock(connection, payment_id)
+    rows = await payments.of_order(connection, order_id, lock=True)
+    payment = next((row for row in rows if row.id == payment_id), None)
     begun = await payments.intended(connection, key)
     if begun is not None or payment is None:
         return int(begun.amount) if begun is not None else wanted
     for row in await records.of_order(connection, order_id):
         if row.status == GrantStatus.GRANTED:
             await withdraw(connection, row.id, actor="waybill")
-    paying = await records.pending(connection, payment_id, statuses={GrantStatus.PAYING})
+    paying = await records.pending(connection, [payment_id], statuses={GrantStatus.PAYING})
     now = await ledger.balance_now(connection, order_id)
-    back = max(now.refunded, payment.refunded)
+    others = sum(row.refunded for row in rows if row.id != payment_id)
+    back = max(now.refunded - others, payment.refunded)
     return max(0, min(wanted, int(payment.captured - back) - paying))
 
 

@@ -20,7 +20,7 @@ from integrations.payments.provider import PaymentProvider
 
 async def being_paid(connection: AsyncConnection, payment_id: str) -> bool:
     """Whether a refund of this payment is on its way: what it writes decides what an event means."""
-    return await records.pending(connection, payment_id, statuses={GrantStatus.PAYING}) > 0
+    return await records.pending(connection, [payment_id], statuses={GrantStatus.PAYING}) > 0
 
 
 async def refunds_failed(connection: AsyncConnection, payment: Row[Any], provider: PaymentProvider) -> int:

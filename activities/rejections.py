@@ -193,7 +193,7 @@ async def _place(connection: AsyncConnection, step: Reroute, prepared: routing.P
         units = await stock_records.available(connection, {line.sku for line in rest})
         first = await records.next_round(connection, step.order_id, anew=anew)
         await _queue(connection, step.order_id, rest, barred, QueueName.ROUTING)
-        mine = await _set_apart(connection, step.order_id, prepared, units)
+        mine = await set_apart(connection, step.order_id, prepared, units)
         explanation, shortages = await _route(connection, prepared, rest, barred, mine, first)
         short = {shortage.sku for shortage in shortages}
         refused = tuple(sorted({b.warehouse for b in barred if b.sku in short and units.get((b.sku, b.warehouse), 0)}))
@@ -220,10 +220,10 @@ async def _queue(
     await stock_queues.wait_elsewhere(connection, order_id, rest, barred=by_sku, queue=queue, reason=reason)
 
 
-async def _set_apart(
+async def set_apart(
     connection: AsyncConnection, order_id: str, prepared: routing.Prepared, units: Mapping[tuple[str, str], int]
 ) -> Mapping[tuple[str, str], int]:
-    """What is left of ``units`` when older promises are kept."""
+    """What is left of ``units`` for an order when older promises are kept."""
     before = await queue_records.before(connection, order_id, {sku for sku, _ in units})
     left, _ = set_aside(units, before.claims, sparing={place.warehouse for place in prepared.scene.places})
     return left
@@ -281,19 +281,8 @@ async def hold(
 ) -> None:
     """Reserve units, firm at once as the order is paid, in a new fulfilment for each warehouse."""
     request = wanted.request
-    number = await records.next_number(connection, request.order_id)
-    places = list(dict.fromkeys(a.warehouse for a in allocations))
-    numbers = {warehouse: number + index for index, warehouse in enumerate(places)}
-    ids = {w: derived_id(request.order_id, f"fulfilment:{n}") for w, n in numbers.items()}
-    common = {"order_id": request.order_id, "status": FulfilmentStatus.PLANNED.value}
-    portals = wanted.portals(places)
-    fulfilments = [
-        {"id": ids[w], "number": n, "warehouse": w, "portal": portals.get(w), **common} for w, n in numbers.items()
-    ]
-    lines = [
-        {"fulfilment_id": ids[a.warehouse], "line": a.line, "sku": a.sku, "quantity": a.quantity} for a in allocations
-    ]
-    await shipment_records.add_fulfilments(connection, fulfilments, lines)
+    portals = wanted.portals({a.warehouse for a in allocations})
+    ids = await plan_fulfilments(connection, request.order_id, allocations, portals)
     changes, rows = [], []
     for a in allocations:
         id = derived_id(request.order_id, f"reservation:{a.line}:{a.sku}:{a.warehouse}:{request.round}")
@@ -315,6 +304,25 @@ async def hold(
     await stock_records.add_reservations(connection, rows)
     entry = Entry(f"reserved:{request.round}", request.at, "rerouted", f"Routed again. {' '.join(sentences)}")
     await order_records.add_entries(connection, request.order_id, [vars(entry)])
+
+
+async def plan_fulfilments(
+    connection: AsyncConnection, order_id: str, allocations: Sequence[Allocation], portals: Mapping[str, str]
+) -> dict[str, str]:
+    """Write a new fulfilment for each warehouse; their ids by warehouse."""
+    number = await records.next_number(connection, order_id)
+    places = list(dict.fromkeys(a.warehouse for a in allocations))
+    numbers = {warehouse: number + index for index, warehouse in enumerate(places)}
+    ids = {w: derived_id(order_id, f"fulfilment:{n}") for w, n in numbers.items()}
+    common = {"order_id": order_id, "status": FulfilmentStatus.PLANNED.value}
+    fulfilments = [
+        {"id": ids[w], "number": n, "warehouse": w, "portal": portals.get(w), **common} for w, n in numbers.items()
+    ]
+    lines = [
+        {"fulfilment_id": ids[a.warehouse], "line": a.line, "sku": a.sku, "quantity": a.quantity} for a in allocations
+    ]
+    await shipment_records.add_fulfilments(connection, fulfilments, lines)
+    return ids
 
 
 async def standing(connection: AsyncConnection, order_id: str) -> tuple[PlannedFulfilment, ...]:

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.orders import order_line
 from activities.refund_grants import ask_to_pay, given_before, grant, refundable
 from activities.return_records import Case
-from db import orders, payments, return_labels
+from db import orders, return_labels
 from domain.money import Money
 from domain.refunds import RefundRequest
 from domain.settlements import Settlement, settle
@@ -21,8 +21,7 @@ async def give_back(connection: AsyncConnection, case: Case) -> tuple[Settlement
     Its order is locked, so that nobody else has the money meanwhile.
     """
     row = case.row
-    payment = await payments.find(connection, row.order_id)
-    payment = None if payment is None else await payments.lock(connection, payment.id)
+    rooms = await refundable(connection, row.order_id, lock=True)
     settlement = settle(
         case.lines,
         lines=[order_line(line) for line in await orders.lines(connection, row.order_id)],
@@ -31,7 +30,7 @@ async def give_back(connection: AsyncConnection, case: Case) -> tuple[Settlement
         reason=case.reason,
         currency=row.currency,
         label=await _postage(connection, case),
-        room=0 if payment is None else await refundable(connection, payment),
+        room=sum(rooms.values()),
     )
     if settlement.amount <= 0:
         return settlement, None

@@ -154,8 +154,10 @@ class StockKeeper:
         """Give back every unit that the order still holds, and close its fulfilments; the number of units."""
         async with self._database.transaction() as connection:
             await shipment_records.cancel_fulfilments(connection, request.order_id)
-            rows = await stock_records.reservations(connection, request.order_id, statuses=LIVE, lock=True)
-            await _give_back(connection, rows, reason=request.reason)
+            rows = await stock_records.reservations(
+                connection, request.order_id, statuses=LIVE, lock=True, awaited=True
+            )
+            await give_back(connection, rows, reason=request.reason)
             await queue_records.leave(connection, request.order_id)
             return sum(row.quantity for row in rows)
 
@@ -163,7 +165,7 @@ class StockKeeper:
         """Give back units whose hold has lapsed; the number of reservations. Several callers share the work."""
         async with self._database.transaction() as connection:
             rows = await stock_records.expired(connection, limit=limit)
-            await _give_back(connection, rows, reason="the hold lapsed")
+            await give_back(connection, rows, reason="the hold lapsed")
             return len(rows)
 
     async def _made_before(self, connection: AsyncConnection, request: Reserve) -> Plan | None:
@@ -195,7 +197,8 @@ class StockKeeper:
         await routing_records.note_shares(connection, routed.shares)
 
 
-async def _give_back(connection: AsyncConnection, rows: Sequence[Row[Any]], *, reason: str) -> None:
+async def give_back(connection: AsyncConnection, rows: Sequence[Row[Any]], *, reason: str) -> None:
+    """Let units be sold again that were reserved."""
     await stock_records.lock(connection, [(row.sku, row.warehouse) for row in rows])
     changes = [
         Change(

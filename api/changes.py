@@ -1,14 +1,17 @@
 """Changes of an order after it was placed: previewed, then made as one; and the versions that they leave behind."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.change_previews import EFFECTS, as_previewed, preview
+from activities.changes import check_payment
 from activities.versions import first_version
 from api.auth import ReadsOrders, WritesOrders
 from api.context import concerns
@@ -17,6 +20,7 @@ from api.errors import not_running
 from api.headers import IdempotencyKey
 from api.orders import OrderKey
 from api.schemas.changes import (
+    AwaitingOut,
     ChangeOrder,
     ChangeOut,
     DifferenceOut,
@@ -28,16 +32,30 @@ from api.schemas.changes import (
 )
 from api.services import Services, Wired
 from api.viewing import WAITING
-from db import orders, versions
+from db import awaited_changes, catalogue, orders, versions
+from db.bundles import parts_of
+from domain.changes.awaited import AwaitedStatus
 from domain.changes.effects import Effects, said
-from domain.changes.wish import GOOD_FOR, OrderChange, basis_of
-from domain.errors import KeyReused, NotFound, OrderMoved, TooLate, Unavailable
-from domain.orders import body_hash, derived_id
+from domain.changes.wish import GOOD_FOR, Edits, OrderChange, basis_of
+from domain.errors import (
+    ChangeAwaited,
+    ChangeWithdrawn,
+    InvalidChange,
+    KeyReused,
+    NotFound,
+    OrderMoved,
+    TooLate,
+    Unavailable,
+    UnknownSku,
+)
+from domain.money import Money
+from domain.orders import PaymentSource, body_hash, derived_id
 from domain.versions import differences
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
+_LONGEST = timedelta(days=30)
 
 
 @router.post(
@@ -52,42 +70,109 @@ async def show(order: OrderKey, body: PreviewChange, caller: ReadsOrders, wired:
         row = await _find(connection, order)
         if row.closed_at is not None:
             raise TooLate(f"Order {row.number} is closed ({row.status}): it can no longer be changed.")
-        basis, effects = await preview(connection, row, body.to_domain(), at=wired.now())
-    here = {"order_id": row.id, "order_number": row.number, "version": basis.token}
+        await _check_alone(connection, row)
+        until, paid = _pay_until(body, wired), _source(body, wired)
+        basis, effects = await preview(connection, row, await _edits(connection, body), at=wired.now())
+    asked = bool(effects.money.asked)
+    here = {
+        "order_id": row.id,
+        "order_number": row.number,
+        "version": basis.token,
+        "paid_by": ("intent" if paid.intent else "method") if asked and paid is not None else None,
+        "pay_until": until if asked else None,
+    }
     return PreviewOut.model_validate({**_effects(effects), **here})
 
 
 @router.post(
-    "/{order}/changes", response_model=ChangeOut, summary="Change an order", responses=problems(404, 409, body=True)
+    "/{order}/changes",
+    response_model=ChangeOut,
+    summary="Change an order",
+    responses={
+        202: {"description": "It waits for the customer's payment, and is made then.", "model": AwaitingOut},
+        **problems(404, 409, body=True),
+    },
 )
 async def change(
     order: OrderKey, body: ChangeOrder, caller: WritesOrders, wired: Wired, idempotency_key: IdempotencyKey = None
-) -> ChangeOut:
+) -> Any:
     """Have a change made as its preview has shown it, all of it or nothing, once however often this is sent.
 
-    If the order has moved since, nothing is changed, and the answer says what has.
+    If the order has moved since, nothing is changed, and the answer says what has. What costs more than the order's
+    payments hold is made once the customer has paid the difference, and withdrawn if that does not come in time.
     """
     basis = basis_of(body.version)
     content = body_hash(body.model_dump(mode="json", exclude_defaults=True))
     async with wired.database.reading() as connection:
         row = await _find(connection, order)
-        wish = OrderChange(
-            id=derived_id(row.id, f"change:{idempotency_key or content}"),
-            edits=body.to_domain(),
-            basis=basis,
-            by=caller.actor,
-            reason=body.reason,
-            body_hash=content,
-        )
-        made = await versions.find_change(connection, wish.id)
+        change_id = derived_id(row.id, f"change:{idempotency_key or content}")
+        made = await _known(connection, change_id)
         if made is None:
+            wish = OrderChange(
+                id=change_id,
+                edits=await _edits(connection, body),
+                basis=basis,
+                by=caller.actor,
+                reason=body.reason,
+                body_hash=content,
+                payment=_source(body, wired),
+                pay_until=_pay_until(body, wired),
+            )
             await _check(connection, row, wish, wired)
     if made is None:
         made = await _make(wired, row, wish)
     if made.body_hash != content:
         raise KeyReused("The key was used for another change before.", field="Idempotency-Key")
     async with wired.database.reading() as connection:
-        return _change_out(made, await _find(connection, row.id))
+        now = await _find(connection, row.id)
+    if "until" not in made._fields:
+        return _change_out(made, now)
+    return JSONResponse(_awaiting_out(made, now).model_dump(mode="json"), status_code=202)
+
+
+async def _known(connection: AsyncConnection, change_id: str) -> Row[Any] | None:
+    """A change that was made, or waits for its payment. Raises ChangeWithdrawn for one whose payment did not come."""
+    made = await versions.find_change(connection, change_id)
+    if made is not None:
+        return made
+    awaited = await awaited_changes.find(connection, change_id)
+    if awaited is not None and awaited.status == AwaitedStatus.WITHDRAWN:
+        raise ChangeWithdrawn(f"The change was withdrawn, and the order stays as it was. {awaited.why}")
+    return awaited
+
+
+async def _edits(connection: AsyncConnection, body: PreviewChange) -> Edits:
+    """What is wished, with what the bundles among the new lines are made of. Raises UnknownSku."""
+    edits = body.to_domain()
+    known = await catalogue.find_skus(connection, [line.sku for line in edits.add])
+    for index, line in enumerate(edits.add):
+        if line.sku not in known or not known[line.sku].active:
+            raise UnknownSku(line.sku, field=f"add[{index}].sku")
+    parts = await parts_of(connection, [sku for sku, row in known.items() if row.bundle])
+    return replace(edits, add=tuple(replace(line, parts=parts.get(line.sku, ())) for line in edits.add))
+
+
+def _source(body: PreviewChange, wired: Services) -> PaymentSource | None:
+    if body.payment is not None and body.payment.provider not in wired.payments:
+        offered = ", ".join(sorted(wired.payments))
+        raise InvalidChange(f"No such payment provider; there are: {offered}.", field="payment.provider")
+    return body.source
+
+
+def _pay_until(body: PreviewChange, wired: Services) -> datetime:
+    until = body.pay_until or wired.now() + wired.policy.payment_window
+    if not timedelta(0) < until - wired.now() <= _LONGEST:
+        raise InvalidChange("It must be paid between now and 30 days from now.", field="pay_until")
+    return until
+
+
+async def _check_alone(connection: AsyncConnection, row: Row[Any]) -> None:
+    """Whether no other change waits for its payment."""
+    awaited = await awaited_changes.waiting(connection, row.id)
+    if awaited is not None:
+        asked = Money(awaited.asked, awaited.currency)
+        until = f"{awaited.until:%Y-%m-%d %H:%M} UTC"
+        raise ChangeAwaited(f"Another change of the order waits until {until} for the customer to pay {asked}.")
 
 
 async def _check(connection: AsyncConnection, row: Row[Any], wish: OrderChange, wired: Services) -> None:
@@ -96,7 +181,9 @@ async def _check(connection: AsyncConnection, row: Row[Any], wish: OrderChange, 
         raise TooLate(f"Order {row.number} is closed ({row.status}): it can no longer be changed.")
     if not -_CLOCKS_DIFFER < wired.now() - wish.basis.at < GOOD_FOR:
         raise OrderMoved("The preview is older than a day. Look at it again.")
-    await as_previewed(connection, row, wish.edits, wish.basis)
+    await _check_alone(connection, row)
+    effects = await as_previewed(connection, row, wish.edits, wish.basis)
+    await check_payment(connection, wish, effects)
 
 
 async def _make(wired: Services, row: Row[Any], wish: OrderChange) -> Row[Any]:
@@ -107,7 +194,7 @@ async def _make(wired: Services, row: Row[Any], wish: OrderChange) -> Row[Any]:
     except NotFound as error:
         raise not_running(row.number) from error
     async with wired.database.reading() as connection:
-        made = await versions.find_change(connection, wish.id)
+        made = await _known(connection, wish.id)
     if made is None:
         raise Unavailable("The order has taken the change, and its record is not there yet.")
     return made
@@ -157,6 +244,19 @@ def _effects(effects: Effects) -> dict[str, Any]:
 
 def _told(effects: Effects) -> dict[str, Any]:
     return {**vars(effects), "said": said(effects)}
+
+
+def _awaiting_out(awaited: Row[Any], order: Row[Any]) -> AwaitingOut:
+    return AwaitingOut.model_validate(
+        {
+            **_effects(EFFECTS.validate_python(awaited.effects)),
+            "id": awaited.id,
+            "order_id": order.id,
+            "order_number": order.number,
+            "pay_until": awaited.until,
+            "waiting": WAITING.validate_python(order.waiting).sentence,
+        }
+    )
 
 
 def _change_out(made: Row[Any], order: Row[Any]) -> ChangeOut:

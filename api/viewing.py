@@ -13,9 +13,11 @@ from api.schemas.holds import HoldOut
 from api.schemas.ledger import MoneyOut
 from api.schemas.views import (
     AcceptedOut,
+    AwaitedChangeOut,
     DeclineOut,
     FulfilmentLinksOut,
     FulfilmentOut,
+    FurtherPaymentOut,
     LineOut,
     LinksOut,
     OrderOut,
@@ -98,6 +100,8 @@ def order_out(view: OrderView, links: Links, now: datetime) -> OrderOut:
         "lines": [_line(row) for row in view.lines],
         "waits": view.waits,
         "payment": _payment(view),
+        "further_payments": _further_payments(view),
+        "awaited_changes": [AwaitedChangeOut.model_validate(row) for row in view.awaited_changes],
         "money": money_out(view.ledger),
         "fulfilments": _fulfilments(view),
         "exceptions": view.exceptions,
@@ -142,12 +146,20 @@ def _line(row: Row[Any]) -> LineOut:
 
 
 def _payment(view: OrderView) -> PaymentOut:
-    row = view.payment
-    if row is None:
-        return _payment_not_begun(view.order)
+    row = next((payment for payment in view.payments if payment.change_id is None), None)
+    return _payment_not_begun(view.order) if row is None else PaymentOut.model_validate(_told_of(view, row))
+
+
+def _further_payments(view: OrderView) -> list[FurtherPaymentOut]:
+    rows = (payment for payment in view.payments if payment.change_id is not None)
+    return [FurtherPaymentOut.model_validate(_told_of(view, row)) for row in rows]
+
+
+def _told_of(view: OrderView, row: Row[Any]) -> dict[str, Any]:
     decline = None if row.decline_code is None else DeclineOut(code=row.decline_code, message=row.decline_message)
-    events = [PaymentEventOut.model_validate({**event._mapping, "done_at": event.at}) for event in view.payment_events]
-    return PaymentOut.model_validate({**row._mapping, "decline": decline, "events": events})
+    mine = (event for event in view.payment_events if event.payment_id == row.id)
+    events = [PaymentEventOut.model_validate({**event._mapping, "done_at": event.at}) for event in mine]
+    return {**row._mapping, "decline": decline, "events": events}
 
 
 def _payment_not_begun(order: Row[Any]) -> PaymentOut:

@@ -99,7 +99,7 @@ class OrderPages:
 
     def _page(self, view: OrderView, nonce: str, *, inside: bool) -> OrderPage:
         """What is on the page. What the shop's people decide among themselves is not for customers."""
-        order, payment = view.order, view.payment
+        order = view.order
         timeline = [row for row in view.timeline if inside or row.kind not in _NOT_FOR_CUSTOMERS]
         return OrderPage(
             shop_name=self.shop_name,
@@ -113,11 +113,11 @@ class OrderPages:
             customer_name=order.customer["name"],
             address=_ADDRESS.validate_python(order.shipping_address),
             lines=tuple(_line(row, order.currency) for row in view.lines),
-            money=_money(order, payment, view.ledger),
+            money=_money(order, view.payments, view.ledger),
             parcels=_parcels(view, inside=inside),
             entries=tuple(PageEntry(row.at, row.text, row.kind) for row in timeline),
             inside=inside,
-            links=PageLinks(pay=None if payment is None else payment.action_url),
+            links=PageLinks(pay=next((paid.action_url for paid in reversed(view.payments) if paid.action_url), None)),
         )
 
 
@@ -133,15 +133,14 @@ def _line(row: Row[Any], currency: str) -> PricedLine:
     return PricedLine(name=row.name, sku=row.sku, quantity=row.quantity, total=Money(line.total, currency))
 
 
-def _money(order: Row[Any], payment: Row[Any] | None, ledger: Rows) -> PageMoney:
+def _money(order: Row[Any], payments: Rows, ledger: Rows) -> PageMoney:
     currency = order.currency
-    nothing = Money(0, currency)
     return PageMoney(
         shipping=Money(order.shipping_charge, currency),
         total=Money(order.total, currency),
-        authorised=nothing if payment is None else Money(payment.authorised, currency),
-        captured=nothing if payment is None else Money(payment.captured, currency),
-        refunded=nothing if payment is None else Money(payment.refunded, currency),
+        authorised=Money(sum(payment.authorised for payment in payments), currency),
+        captured=Money(sum(payment.captured for payment in payments), currency),
+        refunded=Money(sum(payment.refunded for payment in payments), currency),
         paid=balance_of(ledger).paid_status,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, String, bindparam, func, select, text, tuple_, update
+from sqlalchemy import Row, String, bindparam, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -21,15 +21,13 @@ _COLUMNS: tuple[Any, ...] = (
     Order.status,
     Order.currency,
     Order.closed_at,
-    Payment.id.label("payment_id"),
-    Payment.provider,
-    Payment.reference,
+    Order.payment["provider"].astext.label("provider"),
 )
 # Accepted before there was a ledger: its books are opened by what is on record. Keys are those of the deeds themselves.
 _OPEN_BOOKS = text("""
 WITH new AS (
     SELECT o.id, o.total, o.currency, o.status, p.provider, p.reference, p.authorised, p.captured, p.refunded
-    FROM orders o LEFT JOIN payments p ON p.order_id = o.id
+    FROM orders o LEFT JOIN payments p ON p.order_id = o.id AND p.change_id IS NULL
     WHERE o.id = ANY(:orders) AND NOT EXISTS (SELECT FROM ledger WHERE key = 'invoiced:' || o.id)),
 posts AS (
     SELECT 'invoiced:' || id AS key, 'invoiced' AS kind, 'customer' AS debit, 'sales' AS credit, total AS amount,
@@ -63,25 +61,30 @@ class MoneyCheck(Base):
 
 
 async def next_open(connection: AsyncConnection, *, after: str, limit: int) -> list[Row[Any]]:
-    """The next orders, by id, that are not closed, with their payments."""
-    query = _with_payments().where(Order.closed_at.is_(None), Order.id > after).order_by(Order.id).limit(limit)
+    """The next orders, by id, that are not closed."""
+    query = select(*_COLUMNS).where(Order.closed_at.is_(None), Order.id > after).order_by(Order.id).limit(limit)
     return list(await connection.execute(query))
 
 
 async def next_closed(connection: AsyncConnection, *, after: tuple[datetime, str], limit: int) -> list[Row[Any]]:
-    """The next orders, by when they were closed, with their payments."""
+    """The next orders, by when they were closed."""
     place = tuple_(Order.closed_at, Order.id)
-    query = _with_payments().where(place > after).order_by(Order.closed_at, Order.id).limit(limit)
+    query = select(*_COLUMNS).where(place > after).order_by(Order.closed_at, Order.id).limit(limit)
     return list(await connection.execute(query))
 
 
 async def these(connection: AsyncConnection, order_ids: Sequence[str]) -> list[Row[Any]]:
-    """Some orders with their payments."""
-    return list(await connection.execute(_with_payments().where(Order.id.in_(order_ids)).order_by(Order.id)))
+    """Some orders."""
+    return list(await connection.execute(select(*_COLUMNS).where(Order.id.in_(order_ids)).order_by(Order.id)))
 
 
-def _with_payments() -> Select[Any]:
-    return select(*_COLUMNS).outerjoin(Payment, Payment.order_id == Order.id)
+async def payments_of(connection: AsyncConnection, order_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    """The payments of these orders, by order."""
+    query = select(Payment.__table__).where(Payment.order_id.in_(order_ids)).order_by(Payment.id)
+    found: dict[str, list[Row[Any]]] = {id: [] for id in order_ids}
+    for row in await connection.execute(query):
+        found[row.order_id].append(row)
+    return found
 
 
 async def open_books(connection: AsyncConnection, order_ids: Sequence[str]) -> None:
@@ -89,10 +92,10 @@ async def open_books(connection: AsyncConnection, order_ids: Sequence[str]) -> N
     await connection.execute(_OPEN_BOOKS, {"orders": list(order_ids)})
 
 
-async def busy(connection: AsyncConnection, payment_id: str, *, since: timedelta) -> bool:
-    """Whether a step of the payment was begun no longer ago and is not known to be done."""
+async def busy(connection: AsyncConnection, payment_ids: Sequence[str], *, since: timedelta) -> bool:
+    """Whether a step of one of these payments was begun no longer ago and is not known to be done."""
     query = select(PaymentEvent.key).where(
-        PaymentEvent.payment_id == payment_id,
+        PaymentEvent.payment_id.in_(payment_ids),
         PaymentEvent.at.is_(None),
         PaymentEvent.intended_at > func.now() - since,
     )

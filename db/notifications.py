@@ -60,6 +60,8 @@ _CONTENT = Statement(
         (SELECT min(w.expected_at) FROM stock_waits w WHERE w.order_id = o.id) AS leaves_at,
         EXISTS (SELECT FROM stock_waits w WHERE w.order_id = o.id AND w.promised AND w.pre_order) AS pre_order,
         (SELECT r.amount FROM refunds r WHERE r.id = CAST(:refund AS text)) AS refund_amount,
+        (SELECT c.asked FROM awaited_changes c WHERE c.id = CAST(:change AS text)) AS difference,
+        (SELECT c.until FROM awaited_changes c WHERE c.id = CAST(:change AS text)) AS pay_until,
         (SELECT jsonb_build_object('number', r.number, 'send_by', r.send_by, 'refusal', r.refusal,
                 'settlement', r.settlement, 'send_to', w.address, 'label_url', (
                     SELECT b.label_url FROM return_labels b WHERE b.return_id = r.id AND b.bought_at IS NOT NULL
@@ -68,7 +70,8 @@ _CONTENT = Statement(
                     FROM return_lines n JOIN order_lines l ON l.order_id = r.order_id AND l.number = n.number
                     WHERE n.return_id = r.id))
             FROM returns r JOIN warehouses w ON w.code = r.warehouse WHERE r.id = CAST(:of_return AS text)) AS returned
-    FROM intended CROSS JOIN orders o LEFT JOIN payments p ON p.order_id = o.id
+    FROM intended CROSS JOIN orders o CROSS JOIN LATERAL (
+        SELECT max(reference) AS reference, sum(captured)::bigint AS captured FROM payments WHERE order_id = o.id) p
     WHERE o.id = CAST(:order_id AS text)
     """)
 )
@@ -91,12 +94,13 @@ async def intend_with_content(
     to_come: Sequence[str],
     refund: str | None,
     of_return: str | None,
+    change: str | None,
 ) -> Record | None:
     """Record that an e-mail is about to be handed in (once); how it stands, and all that it can tell of its order.
 
     ``lines`` and ``parcels`` are JSON, None where there are none; ``to_come`` are the ids of the fulfilments with one
-    of those statuses, ``refund`` and ``of_return``
-    are the ids of the refund or return that is told of. None where there is no such order.
+    of those statuses, ``refund``,
+    ``of_return`` and ``change`` are the ids of what is told of. None where there is no such order.
     """
     given = {
         **values,
@@ -104,6 +108,7 @@ async def intend_with_content(
         "to_come": list(to_come),
         "refund": refund,
         "of_return": of_return,
+        "change": change,
     }
     return await _CONTENT.first(connection, **given)
 

@@ -7,7 +7,18 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import exceptions, holds, ledger, notifications, orders, payments, portals, shipments, stock_queues
+from db import (
+    awaited_changes,
+    exceptions,
+    holds,
+    ledger,
+    notifications,
+    orders,
+    payments,
+    portals,
+    shipments,
+    stock_queues,
+)
 
 Rows = Sequence[Row[Any]]
 
@@ -22,8 +33,9 @@ class OrderView:
     fulfilment_lines: Rows
     parcels: Rows
     scans: Rows
-    payment: Row[Any] | None
+    payments: Rows
     payment_events: Rows
+    awaited_changes: Rows
     ledger: Rows
     exceptions: Rows
     holds: Rows
@@ -38,7 +50,7 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
     order = await orders.find(connection, id_or_number)
     if order is None:
         return None
-    payment = await payments.find(connection, order.id)
+    paid = await payments.of_order(connection, order.id)
     fulfilments = await shipments.fulfilments(connection, order.id)
     ordered = any(fulfilment.portal is not None for fulfilment in fulfilments)
     return OrderView(
@@ -48,8 +60,9 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
         fulfilment_lines=await shipments.fulfilment_lines(connection, order.id),
         parcels=await shipments.parcels(connection, order.id),
         scans=await shipments.events(connection, order.id),
-        payment=payment,
-        payment_events=await payments.events(connection, payment.id) if payment is not None else [],
+        payments=paid,
+        payment_events=[event for payment in paid for event in await payments.events(connection, payment.id)],
+        awaited_changes=await awaited_changes.of_order(connection, order.id),
         ledger=await ledger.entries(connection, order.id),
         exceptions=await exceptions.of_order(connection, order.id),
         holds=await holds.of_order(connection, order.id),

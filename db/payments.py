@@ -21,13 +21,23 @@ from domain.payments import PaymentStatus
 
 
 class Payment(Base):
-    """An order's payment, as its provider last told it. Amounts in minor units of ``currency``."""
+    """One payment of an order, as its provider last told it. Amounts in minor units of ``currency``.
+
+    ``change_id`` is the change whose difference it pays for; None for the first one, which pays for the rest.
+    """
 
     __tablename__ = "payments"
-    __table_args__ = (Index("ix_payments_reference", "provider", "reference"),)
+    __table_args__ = (
+        Index("ix_payments_reference", "provider", "reference"),
+        Index("ix_payments_order_id", "order_id"),
+        Index("uq_payments_first", "order_id", unique=True, postgresql_where=text("change_id IS NULL")),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), unique=True)
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
+    change_id: Mapped[str | None]
+    due: Mapped[int | None]
+    """what of the order it pays for, once its change was made; None for the first one, and while a change waits"""
     provider: Mapped[str]
     reference: Mapped[str | None]
     status: Mapped[str]
@@ -70,8 +80,8 @@ class PaymentEvent(Base):
 _INTEND = Statement(
     text(f"""
     WITH paid AS (
-        INSERT INTO payments (id, order_id, provider, reference, status, currency, amount)
-        VALUES (:payment_id, :order_id, :provider, :known, :status, :currency, :amount)
+        INSERT INTO payments (id, order_id, change_id, provider, reference, status, currency, amount)
+        VALUES (:payment_id, :order_id, :change_id, :provider, :known, :status, :currency, :amount)
         ON CONFLICT DO NOTHING
         RETURNING id
     )
@@ -122,7 +132,8 @@ async def intend(
 
     ``placed_at`` is when the order was placed.
     """
-    given = {**payment, **event, "known": payment.get("reference"), "placed_at": placed_at}
+    known = {"known": payment.get("reference"), "change_id": payment.get("change_id")}
+    given = {**payment, **event, **known, "placed_at": placed_at}
     [row] = await _INTEND.rows(connection, **given)
     return Begun(row.since, row.reference, row.forgotten_since)
 
@@ -210,19 +221,33 @@ async def last_open(connection: AsyncConnection, payment_id: str, kind: str) -> 
     return (await connection.execute(query)).scalar_one_or_none()
 
 
-async def find(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
-    """An order's payment."""
-    return (await connection.execute(select(Payment.__table__).where(Payment.order_id == order_id))).first()
+async def of_order(connection: AsyncConnection, order_id: str, *, lock: bool = False) -> list[Row[Any]]:
+    """An order's payments, the first one first; with ``lock`` nobody else records a step of any of them meanwhile."""
+    query = select(Payment.__table__).where(Payment.order_id == order_id).order_by(Payment.id)
+    rows = list(await connection.execute(query.with_for_update(key_share=True) if lock else query))
+    return sorted(rows, key=lambda row: (row.change_id is not None, row.id))
 
 
-async def claim(connection: AsyncConnection, payment_id: str, provider: str, reference: str) -> str | None:
-    """Let a payment be the only one with this reference; the order whose payment has it already, if there is one."""
-    # Two orders that claim it at once wait for each other: neither may see the reference free and both take it.
+async def set_due(connection: AsyncConnection, order_id: str, dues: Mapping[str, int]) -> None:
+    """Note what of the order its further payments pay for from now on, by change, in minor units."""
+    for change_id, due in dues.items():
+        mine = Payment.order_id == order_id, Payment.change_id == change_id
+        await connection.execute(update(Payment).where(*mine).values(due=due))
+
+
+async def find(connection: AsyncConnection, payment_id: str) -> Row[Any] | None:
+    """A payment by its id."""
+    return (await connection.execute(select(Payment.__table__).where(Payment.id == payment_id))).first()
+
+
+async def claim(connection: AsyncConnection, payment_id: str, provider: str, reference: str) -> Row[Any] | None:
+    """Let a payment be the only one with this reference; id and order of the one that has it already, if one has."""
+    # Two payments that claim it at once wait for each other: neither may see the reference free and both take it.
     await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{provider}:{reference}", 0))))
-    held = select(Payment.order_id).where(
+    held = select(Payment.__table__).where(
         Payment.provider == provider, Payment.reference == reference, Payment.id != payment_id
     )
-    holder = (await connection.execute(held.limit(1))).scalar_one_or_none()
+    holder = (await connection.execute(held.limit(1))).first()
     if holder is None:
         await connection.execute(update(Payment).where(Payment.id == payment_id).values(reference=reference))
     return holder

@@ -39,6 +39,7 @@ class Refund(Base):
         Index("ix_refunds_granted_at", "granted_at", "id"),
         Index("ix_refunds_paying", "asked_at", postgresql_where=text("status = 'paying'")),
         Index("ix_refunds_provider_reference", "provider_reference"),
+        Index("ix_refunds_part_of", "part_of"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -46,6 +47,8 @@ class Refund(Base):
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
     reference: Mapped[str]
     """what the caller calls it, unique within the order"""
+    part_of: Mapped[str | None] = mapped_column(ForeignKey("refunds.id"))
+    """the refund of which this is what another payment of the order gives back; it is decided about together with it"""
     body_hash: Mapped[str]
     amount: Mapped[int]
     currency: Mapped[str]
@@ -99,6 +102,11 @@ async def of_order(connection: AsyncConnection, order_id: str) -> list[Row[Any]]
     return list(await connection.execute(query))
 
 
+async def parts(connection: AsyncConnection, refund_id: str) -> list[Row[Any]]:
+    """What other payments of the order give back of a refund."""
+    return list(await connection.execute(_READ.where(Refund.part_of == refund_id).order_by(Refund.id)))
+
+
 async def page(
     connection: AsyncConnection, *, status: GrantStatus | None, after: tuple[datetime, str] | None, limit: int
 ) -> list[Row[Any]]:
@@ -112,11 +120,11 @@ async def page(
 
 
 async def pending(
-    connection: AsyncConnection, payment_id: str, *, statuses: Collection[GrantStatus], but: str = ""
+    connection: AsyncConnection, payment_ids: Collection[str], *, statuses: Collection[GrantStatus], but: str = ""
 ) -> int:
-    """What refunds in these statuses, all ``but`` one, come to, in minor units."""
+    """What refunds of these payments in these statuses, all ``but`` one, come to, in minor units."""
     query = select(func.coalesce(func.sum(Refund.amount), 0)).where(
-        Refund.payment_id == payment_id, Refund.status.in_([s.value for s in statuses]), Refund.id != but
+        Refund.payment_id.in_(payment_ids), Refund.status.in_([s.value for s in statuses]), Refund.id != but
     )
     return int((await connection.execute(query)).scalar_one())
 

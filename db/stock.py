@@ -1,6 +1,6 @@
 """Stock levels, movements and reservations, kept by row locks in one transaction, keys always in the same order."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cache
@@ -126,6 +126,8 @@ class Reservation(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     fulfilment_id: Mapped[str | None]
     """which fulfilment ships it, where a rejection gave it a new one; else the order's only one of its warehouse"""
+    change_id: Mapped[str | None]
+    """the change that the customer has not paid for yet, for which it is held; None where it is the order's"""
 
 
 @dataclass(frozen=True)
@@ -272,16 +274,23 @@ async def reservations(
     *,
     statuses: Sequence[ReservationStatus] | None = None,
     lock: bool = False,
+    awaited: bool = False,
 ) -> list[Record]:
-    """An order's reservations, by id; with ``lock`` nobody else can turn them until the transaction ends."""
-    return await _reservations(None if statuses is None else tuple(statuses), lock).rows(connection, of=order_id)
+    """An order's reservations, by id; with ``lock`` nobody else can turn them until the transaction ends.
+
+    Those held for a change that waits for its payment are no part of the order yet: they come only with ``awaited``.
+    """
+    query = _reservations(None if statuses is None else tuple(statuses), lock, awaited)
+    return await query.rows(connection, of=order_id)
 
 
 @cache
-def _reservations(statuses: tuple[ReservationStatus, ...] | None, lock: bool) -> Statement:
+def _reservations(statuses: tuple[ReservationStatus, ...] | None, lock: bool, awaited: bool) -> Statement:
     query = select(Reservation.__table__).where(Reservation.order_id == bindparam("of")).order_by(Reservation.id)
     if statuses is not None:
         query = query.where(one_of(Reservation.__table__.c.status, statuses))
+    if not awaited:
+        query = query.where(Reservation.change_id.is_(None))
     return Statement(query.with_for_update() if lock else query)
 
 
@@ -299,6 +308,14 @@ async def turn(
 _TURN = Statement(
     text("UPDATE reservations SET status = :status, expires_at = :expires_at WHERE id = ANY(CAST(:given AS text[]))")
 )
+
+
+async def make_firm(connection: AsyncConnection, change_id: str, fulfilments: Mapping[str, str]) -> None:
+    """Make what is held for a change its order's own; ``fulfilments`` are those that ship it, by warehouse."""
+    for warehouse, fulfilment_id in fulfilments.items():
+        mine = Reservation.change_id == change_id, Reservation.warehouse == warehouse
+        firm = {"status": ReservationStatus.COMMITTED.value, "expires_at": None, "change_id": None}
+        await connection.execute(update(Reservation).where(*mine).values(**firm, fulfilment_id=fulfilment_id))
 
 
 async def shrink(connection: AsyncConnection, reservation_id: str, quantity: int) -> None:

@@ -1,6 +1,7 @@
 """Every table, imported in one place so that migrations see them all."""
 
 from db.audit import Decode
+from db.awaited_changes import AwaitedChange
 from db.base import Base
 from db.bundles import BundlePart
 from db.catalogue import Sku, Warehouse
@@ -34,6 +35,7 @@ from db.versions import OrderVersion
 
 __all__ = [
     "ApiKey",
+    "AwaitedChange",
     "Base",
     "BundlePart",
     "Checkpoint",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Row, bindparam, delete, insert, select, update
+from sqlalchemy import ForeignKey, Row, bindparam, delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -59,14 +59,34 @@ _REWRITE_LINE = (
 
 
 async def rewrite(
-    connection: AsyncConnection, order_id: str, values: dict[str, Any], lines: Sequence[dict[str, Any]]
+    connection: AsyncConnection,
+    order_id: str,
+    values: dict[str, Any],
+    lines: Sequence[dict[str, Any]],
+    added: Sequence[dict[str, Any]],
 ) -> None:
-    """Make an order's record what a new version says: its columns, and those of its lines that stay."""
+    """Make an order's record what a new version says: its columns, those of its lines that stay, and new lines."""
     await connection.execute(update(Order).where(Order.id == order_id).values(**values))
-    numbers = [line["line"] for line in lines]
+    numbers = [line["line"] for line in (*lines, *added)]
     gone = OrderLine.order_id == order_id, OrderLine.number.not_in(numbers)
     await connection.execute(delete(OrderLine).where(*gone))
-    await connection.execute(_REWRITE_LINE, [{**line, "of": order_id} for line in lines])
+    if lines:
+        await connection.execute(_REWRITE_LINE, [{**line, "of": order_id} for line in lines])
+    if added:
+        rows = [{**line, "number": line["line"], "order_id": order_id} for line in added]
+        await connection.execute(insert(OrderLine), [{k: v for k, v in row.items() if k != "line"} for row in rows])
+
+
+_LAST_LINE = text("""
+SELECT greatest((SELECT max(number) FROM order_lines WHERE order_id = :of),
+    (SELECT max(CAST(l->>'number' AS bigint)) FROM order_versions, jsonb_array_elements(content->'lines') AS l
+     WHERE order_id = :of))
+""")
+
+
+async def last_line(connection: AsyncConnection, order_id: str) -> int:
+    """The highest number that a line of an order ever had."""
+    return int((await connection.execute(_LAST_LINE, {"of": order_id})).scalar_one())
 
 
 async def first_maker(connection: AsyncConnection, order_id: str) -> str:

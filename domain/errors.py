@@ -22,7 +22,10 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── WindowOver               it was delivered too long ago to be returned
 │   ├── CannotBeBundle           a SKU that has stock, is waited for, or is a part of a bundle
 │   ├── OrderMoved               the order is not what a preview of its change rested on
-│   ├── ChangeCosts              the order would cost more
+│   ├── PaymentMissing           a change costs more, and does not say how that is paid
+│   ├── ChangeAwaited            another change of the order waits for its payment
+│   ├── ChangeWithdrawn          the customer did not pay for the change
+│   ├── NotInStock               units that a change adds are not there
 │   ├── UnknownPortal            no worker has been given a portal of that name
 │   ├── RefundTooLarge           more than was captured and not given back
 │   ├── Disputed                 hand-over refused: the customer's bank disputes the payment
@@ -187,11 +190,32 @@ class OrderMoved(Conflict):
     title = "The order has moved since the preview"
 
 
-class ChangeCosts(Conflict):
-    """The order would cost more, which a change cannot ask the customer for."""
+class PaymentMissing(Conflict):
+    """The change costs more than is held, and it does not say how the customer pays the difference."""
 
-    code = "change_costs_more"
-    title = "The order would cost more"
+    code = "payment_missing"
+    title = "Say how the difference is paid"
+
+
+class ChangeAwaited(Conflict):
+    """Another change of the order waits for the customer's payment."""
+
+    code = "change_awaits_payment"
+    title = "Another change waits for its payment"
+
+
+class ChangeWithdrawn(Conflict):
+    """The change waited for the customer's payment, which did not come."""
+
+    code = "change_withdrawn"
+    title = "The change was withdrawn"
+
+
+class NotInStock(Conflict):
+    """Units that a change adds are not there."""
+
+    code = "not_in_stock"
+    title = "There are not enough units"
 
 
 class RefundTooLarge(Conflict):

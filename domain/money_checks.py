@@ -1,6 +1,6 @@
 """The comparison of an order's ledger with its payment provider: what each says, and what can be done about it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 from domain.exceptions import Action
@@ -27,6 +27,12 @@ def of_provider(state: PaymentState) -> Sums:
     """What the provider says."""
     held = state.capturable.minor if state.status is PaymentStatus.AUTHORISED else 0
     return Sums(held, state.captured.minor, state.refunded.minor)
+
+
+def together(sums: Iterable[Sums]) -> Sums:
+    """What is said of several payments in all; of none there is nothing."""
+    known = list(sums)
+    return Sums(sum(s.held for s in known), sum(s.captured for s in known), sum(s.refunded for s in known))
 
 
 @dataclass(frozen=True)

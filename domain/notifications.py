@@ -13,6 +13,10 @@ class NoticeKind(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     REFUNDED = "refunded"
+    CHANGED = "changed"
+    CHANGE_TO_PAY = "change_to_pay"
+    """a change costs more, and the customer has something to do to pay that"""
+    CHANGE_WITHDRAWN = "change_withdrawn"
     RETURN_APPROVED = "return_approved"
     RETURN_REFUSED = "return_refused"
     RETURN_RECEIVED = "return_received"
@@ -22,6 +26,10 @@ class NoticeKind(StrEnum):
 
 ABOUT_RETURNS = frozenset(kind for kind in NoticeKind if kind.value.startswith("return_"))
 """Those about a return; its id is the subject."""
+
+
+ABOUT_DIFFERENCES = frozenset({NoticeKind.CHANGE_TO_PAY, NoticeKind.CHANGE_WITHDRAWN})
+"""Those about a change that costs more; its id is the subject."""
 
 
 class NotificationStatus(StrEnum):

@@ -129,6 +129,20 @@ class PaymentSource:
 
 
 @dataclass(frozen=True)
+class FurtherPayment:
+    """A payment for what a change made an order cost more. Minor units of the order's currency.
+
+    ``due`` is what of the order it pays for now, ``asked`` what the customer was asked for: what is held beyond what
+    is due is not taken. What no further payment pays for, the order's first one does.
+    """
+
+    change_id: str
+    source: PaymentSource
+    due: int
+    asked: int
+
+
+@dataclass(frozen=True)
 class OrderRequest:
     """Everything an order is accepted with; the workflow's input carries it whole."""
 
@@ -179,6 +193,7 @@ class PlacedOrder:
     be at the door, as the customer was told; None for orders accepted before there were promises. ``holds`` stand from
     the start; ``address_hold`` is placed if the carrier, once asked, does not know the address. ``version`` rises with
     every change; ``asked`` is what it came to at most, in minor units, where a change has made it cost less.
+    ``further`` are the payments for changes that made it cost more.
     """
 
     id: str
@@ -192,16 +207,21 @@ class PlacedOrder:
     address_hold: Hold | None = None
     version: int = 1
     asked: int | None = None
+    further: tuple[FurtherPayment, ...] = ()
 
 
 @dataclass(frozen=True)
 class Revision:
-    """What changes have made of an order: ``version`` rises with each; ``asked`` is the most that it ever came to."""
+    """What changes have made of an order: ``version`` rises with each; ``asked`` is the most that it ever came to.
+
+    ``further`` are the payments for those that made it cost more.
+    """
 
     version: int
     request: OrderRequest
     asked: int
     promised_at: datetime | None = None
+    further: tuple[FurtherPayment, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ class PaymentState:
 
     ``amount`` is what was asked for, ``capturable`` what is held and can still be taken, ``captured`` what was taken
     and ``refunded`` what was given back, all in the same currency. ``order_id`` is the order that the provider's
-    metadata names. ``capture_before`` is when the hold lapses. ``disputed``: the customer's bank has disputed it, ever.
+    metadata names, ``change_id`` the change of it that the payment is for. ``capture_before`` is when the hold lapses.
+    ``disputed``: the customer's bank has disputed it, ever.
     """
 
     reference: str
@@ -63,6 +64,7 @@ class PaymentState:
     action_url: str | None = None
     order_id: str | None = None
     disputed: bool = False
+    change_id: str | None = None
 
 
 @dataclass(frozen=True)

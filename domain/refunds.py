@@ -100,3 +100,15 @@ def _share(wanted: RefundLine, index: int, lines: Sequence[Line], *, already: in
         )
     upto = already + wanted.quantity
     return line.total * upto // line.quantity - line.total * already // line.quantity
+
+
+def shared_out(amount: int, rooms: Mapping[str, int]) -> dict[str, int]:
+    """Which payments give back how much of ``amount``, which ``rooms`` have: as few as can be, the oldest first."""
+    alone = next((payment for payment, room in rooms.items() if room >= amount), None)
+    if alone is not None:
+        return {alone: amount}
+    found = {}
+    for payment, room in rooms.items():
+        found[payment] = min(room, amount)
+        amount -= found[payment]
+    return {payment: share for payment, share in found.items() if share}

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
-from domain.notifications import ABOUT_RETURNS, NoticeKind
+from domain.notifications import ABOUT_DIFFERENCES, ABOUT_RETURNS, NoticeKind
 from domain.orders import Address
 from domain.stock_alerts import AlertKind
 from templates.language import Language
@@ -71,6 +71,7 @@ class OrderMail:
     that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation,
     ``refunded`` for a refund, ``returned`` for a return, and required there. ``leaves_at`` is when an order that waits
     for units should leave, if that is known, and ``pre_order`` whether it waits for something that is not out yet.
+    ``difference`` is what a change costs more and ``pay_until`` when that must be paid, needed where it is about that.
     Instants are aware UTC.
     """
 
@@ -92,6 +93,8 @@ class OrderMail:
     pre_order: bool = False
     refunded: Money | None = None
     returned: ReturnNote | None = None
+    difference: Money | None = None
+    pay_until: datetime | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError if the e-mail could not say what it must."""
@@ -99,6 +102,8 @@ class OrderMail:
             raise ValueError("a cancellation must say what happens with the money")
         if self.kind is NoticeKind.REFUNDED and self.refunded is None:
             raise ValueError("an e-mail about a refund must say how much it is")
+        if self.kind in ABOUT_DIFFERENCES and (self.difference is None or self.pay_until is None):
+            raise ValueError("an e-mail about a difference must say how much it is, and until when it is paid")
         if self.kind in ABOUT_RETURNS and self.returned is None:
             raise ValueError("an e-mail about a return must say of which")
         if self.kind is NoticeKind.SHIPPED and not self.parcels:

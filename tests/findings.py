@@ -18,7 +18,7 @@ from db import exceptions, holds, inbox, notifications, orders, payments, shipme
 from db.base import Database
 from domain.exceptions import ExceptionKind
 from domain.notifications import message_id
-from domain.orders import OrderStatus, workflow_id
+from domain.orders import OrderStatus, derived_id, workflow_id
 from tests.street import Street
 
 PATIENCE_SECONDS = 20.0
@@ -103,10 +103,11 @@ class Findings:
         async with self.database.reading() as connection:
             return await shipments.events(connection, order)
 
-    async def payment(self, order: str) -> Row[Any]:
-        """The order's payment as our record has it."""
+    async def payment(self, order: str, change: str | None = None) -> Row[Any]:
+        """The order's first payment, or the one for a change, as our record has it."""
+        name = "payment" if change is None else f"payment:{change}"
         async with self.database.reading() as connection:
-            row = await payments.find(connection, order)
+            row = await payments.find(connection, derived_id(order, name))
         assert row is not None
         return row
 
@@ -149,15 +150,17 @@ class Findings:
 
     # --- the books of others -----------------------------------------------------------------------------------------
 
-    async def intent_id(self, order: str) -> str:
+    async def intent_id(self, order: str, change: str | None = None) -> str:
         """The payment's id at the provider."""
-        return str((await self.payment(order)).reference)
+        return str((await self.payment(order, change)).reference)
 
     async def intents(self, order: str) -> list[dict[str, Any]]:
         """The order's payments on the provider's books, newest first; also one that the shop made."""
         found = await self._books("payment_intent")
-        known = (await self.record(order)).payment.get("intent")
-        return [i for i in found if i["metadata"].get("order_id") == order or i["id"] == known]
+        async with self.database.reading() as connection:
+            known = {payment.reference for payment in await payments.of_order(connection, order)}
+        known.add((await self.record(order)).payment.get("intent"))
+        return [i for i in found if i["metadata"].get("order_id") == order or i["id"] in known]
 
     async def charges(self, order: str) -> list[int]:
         """What was really taken from the customer: the amount of each charge captured, on the provider's books."""

@@ -190,9 +190,10 @@ class House(Findings):
         """The customer chooses another card and confirms."""
         await self._play(f"stripe/payment_intents/{await self.intent_id(order)}/pay", payment_method=method)
 
-    async def authenticate(self, order: str, *, succeed: bool = True) -> None:
+    async def authenticate(self, order: str, *, succeed: bool = True, change: str | None = None) -> None:
         """The customer passes (or fails) the bank's check."""
-        await self._play(f"stripe/payment_intents/{await self.intent_id(order)}/complete_action", succeed=succeed)
+        intent = await self.intent_id(order, change)
+        await self._play(f"stripe/payment_intents/{intent}/complete_action", succeed=succeed)
 
     async def somebody_cancels_payment(self, order: str) -> None:
         """Somebody cancels the payment in the provider's dashboard."""
@@ -269,6 +270,13 @@ class House(Findings):
         """Let time pass for one order (``days=8``), with all that its timers start; the rest stands still."""
         async with asyncio.timeout(_MOST_SECONDS):
             await self.street.temporal.fast_forward(self.handle(order), timedelta(**span))
+
+    async def start_anew(self, order: str) -> None:
+        """Somebody ends the order's workflow in Temporal, and an operator has it taken up."""
+        await self.handle(order).terminate("an operator's hand slipped")
+        exception = await self.exception(order, ExceptionKind.WORKFLOW_ENDED)
+        decided = await self.http.post(f"/v1/exceptions/{exception.id}/resolve", json={"action": "retry"})
+        decided.raise_for_status()
 
     async def start_again(self, order: str) -> None:
         """Somebody starts the order's workflow once more, as the relay does where it is not sure."""

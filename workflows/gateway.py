@@ -26,14 +26,16 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.failures import BUSY
 from domain.changes.wish import OrderChange
 from domain.errors import (
-    ChangeCosts,
+    ChangeAwaited,
     Conflict,
     Disputed,
     InvalidChange,
     NotFound,
+    NotInStock,
     NotPaid,
     OnHold,
     OrderMoved,
+    PaymentMissing,
     RefundTooLarge,
     TooEarly,
     TooLate,
@@ -59,7 +61,18 @@ _UPDATE_PATIENCE = timedelta(seconds=10)
 _MOST_TASKS = 20
 _MOST_RECORDS = 30
 _MOST_CALLS = 120
-_RECORDS = frozenset({"record", "reserve_stock", "commit_stock", "release_stock", "booked_parcels", "change_order"})
+_RECORDS = frozenset(
+    {
+        "record",
+        "reserve_stock",
+        "commit_stock",
+        "release_stock",
+        "booked_parcels",
+        "change_order",
+        "await_change",
+        "withdraw_change",
+    }
+)
 _AWAY = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -319,7 +332,9 @@ _REFUSALS: dict[str, type[WaybillError]] = {
     "disputed": Disputed,
     "conflict": Conflict,
     "order_moved": OrderMoved,
-    "change_costs_more": ChangeCosts,
+    "change_awaits_payment": ChangeAwaited,
+    "payment_missing": PaymentMissing,
+    "not_in_stock": NotInStock,
     "refund_too_large": RefundTooLarge,
     "invalid_change": InvalidChange,
 }

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator
 
-from api.schemas.base import MAX_AMOUNT, MAX_QUANTITY, Amount, Input, Note, Output
+from api.schemas.base import MAX_AMOUNT, MAX_QUANTITY, Amount, Input, Instant, Note, Output
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
-from api.schemas.orders import AddressIn
-from domain.changes.wish import Edits, LineEdit
-from domain.orders import OrderStatus
+from api.schemas.orders import AddressIn, LineIn, PaymentIn
+from domain.changes.wish import Edits, LineEdit, NewLine
+from domain.orders import OrderStatus, PaymentSource
 from domain.shipments import SERVICE_DAYS
 
 _PREVIEWED = "1.1la.0.0.0.1714642561.5b1e0c9a7d42"
@@ -33,6 +33,8 @@ _EFFECTS: dict[str, Any] = {
         "credited": 1800,
         "capture_less": 1800,
         "refund": 0,
+        "invoiced": 0,
+        "asked": 0,
     },
     "stock": [
         {
@@ -45,6 +47,7 @@ _EFFECTS: dict[str, Any] = {
         }
     ],
     "reserved": [],
+    "added": [],
     "labels": [{"fulfilment_id": FULFILMENT_ID, "parcel": 1, "replaced": True}],
     "promised_before": "2024-05-10T09:14:05Z",
     "promised_after": "2024-05-10T09:14:05Z",
@@ -96,11 +99,11 @@ _VERSIONS: Any = [
 
 
 class LineEditIn(Input):
-    """What a line shall be. ``discount`` and ``tax``, for the whole line, shrink with the units if left out."""
+    """What a line shall be. ``discount`` and ``tax``, for the whole line, follow the units if left out."""
 
     line: Annotated[int, Field(strict=True, ge=1, description="The number of the order's line.")]
     quantity: Annotated[int, Field(strict=True, ge=0, le=MAX_QUANTITY)] | None = Field(
-        None, description="0 removes the line; more than it has is refused."
+        None, description="0 removes the line; what it has more ships in a parcel of its own."
     )
     unit_price: Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)] | None = Field(
         None, description="The corrected price of one unit."
@@ -109,15 +112,34 @@ class LineEditIn(Input):
     tax: Amount | None = None
 
 
+class NewLineIn(LineIn):
+    """A line that the order shall have besides, in a parcel of its own."""
+
+    def to_domain_new(self) -> NewLine:
+        """As the rules know it, without what a bundle is made of."""
+        return NewLine(self.sku, self.quantity, self.unit_price, self.discount, self.tax)
+
+
 class PreviewChange(Input):
     """What shall be different; what is left out stays."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_WISH]})
 
     lines: list[LineEditIn] = Field(default=[], max_length=500)
+    add: list[NewLineIn] = Field(default=[], max_length=500, description="Lines that it shall have besides.")
     shipping_address: AddressIn | None = None
     shipping_service: str | None = Field(None, json_schema_extra={"enum": [*SERVICE_DAYS, None]})
     shipping_charge: Amount | None = None
+    payment: PaymentIn | None = Field(
+        None,
+        description="How the customer pays what it costs more: a method that is charged for it, or an intent of just "
+        "that amount that the shop has made. Needed where `money.asked` is not 0.",
+    )
+    pay_until: Instant | None = Field(
+        None,
+        description="When it is withdrawn, if it is not paid before: within 30 days. Left out, it may take as long as "
+        "an order may be unpaid.",
+    )
     reason: Note = Field("", description="Why. Customers do not see it.")
 
     @field_validator("shipping_service")
@@ -134,7 +156,14 @@ class PreviewChange(Input):
             shipping_address=None if self.shipping_address is None else self.shipping_address.to_domain(),
             shipping_service=self.shipping_service,
             shipping_charge=self.shipping_charge,
+            add=tuple(line.to_domain_new() for line in self.add),
         )
+
+    @property
+    def source(self) -> PaymentSource | None:
+        """How the difference is paid, as the rules know it."""
+        paid = self.payment
+        return None if paid is None else PaymentSource(paid.provider, method=paid.method, intent=paid.intent)
 
 
 class ChangeOrder(PreviewChange):
@@ -167,6 +196,8 @@ class MoneyEffectOut(Output):
     credited: int = Field(description="What the customer need not pay.")
     capture_less: int = Field(description="What of it was not taken yet, and will not be.")
     refund: int = Field(description="What of it was taken: a refund is granted, which waits to be paid.")
+    invoiced: int = Field(description="What the customer shall pay more.")
+    asked: int = Field(description="What of it a further payment is asked for; the rest is held already.")
 
 
 class ReleasedOut(Output):
@@ -205,6 +236,7 @@ class EffectsOut(Output):
     money: MoneyEffectOut
     stock: list[ReleasedOut]
     reserved: list[ReservedOut]
+    added: list[ReservedOut] = Field(description="Units that it gets besides, and where they ship from.")
     labels: list[LabelEffectOut]
     promised_before: datetime | None
     promised_after: datetime | None
@@ -217,13 +249,53 @@ class PreviewOut(EffectsOut):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{**_EFFECTS, "order_id": ORDER_ID, "order_number": "WB-100001", "version": _PREVIEWED}]
+            "examples": [
+                {
+                    **_EFFECTS,
+                    "order_id": ORDER_ID,
+                    "order_number": "WB-100001",
+                    "version": _PREVIEWED,
+                    "paid_by": None,
+                    "pay_until": None,
+                }
+            ]
         }
     )
 
     order_id: str
     order_number: str
     version: str = Field(description="To be sent with the same body to have it so.")
+    paid_by: str | None = Field(
+        description="How what is asked for would be paid, `method` or `intent`; null where nothing is, or the body "
+        "does not say it yet."
+    )
+    pay_until: datetime | None = Field(description="Until when, if it were made now; null where nothing is asked for.")
+
+
+class AwaitingOut(EffectsOut):
+    """A change that waits for the customer's payment, and what it will do then. The order is as it was."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **_EFFECTS,
+                    "id": "0d9c8b7a-6f5e-5d4c-8b3a-2f1e0d9c8b7a",
+                    "order_id": ORDER_ID,
+                    "order_number": "WB-100001",
+                    "pay_until": "2024-05-03T09:36:11Z",
+                    "waiting": "Waiting for the customer to confirm the payment with the bank, of 18.00 USD for a "
+                    "change (on the customer) since 2024-05-02 09:36:11 UTC.",
+                }
+            ]
+        }
+    )
+
+    id: str
+    order_id: str
+    order_number: str
+    pay_until: datetime
+    waiting: str = Field(description="What the order waits for now.")
 
 
 class ChangeOut(EffectsOut):

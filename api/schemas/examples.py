@@ -167,6 +167,8 @@ ORDER: dict[str, Any] = {
     "total": 7120,
     "version": 1,
     "payment": _PAYMENT,
+    "further_payments": [],
+    "awaited_changes": [],
     "money": MONEY,
     "promise": _PROMISE,
     "routing": [

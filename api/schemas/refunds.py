@@ -20,6 +20,7 @@ _REFUND: dict[str, Any] = {
     "id": "6b1f0a52-7c3d-5e4f-8a9b-0c1d2e3f4a5b",
     "order_id": ORDER_ID,
     "order_number": "WB-100001",
+    "part_of": None,
     "amount": 6900,
     "currency": "USD",
     "status": "paying",
@@ -77,7 +78,11 @@ class RefundLineOut(Output):
 
 
 class RefundOut(Output):
-    """A refund: granted, then paid, or withdrawn. ``paid``: the provider has taken it on; it may fail later."""
+    """A refund: granted, then paid, or withdrawn. ``paid``: the provider has taken it on; it may fail later.
+
+    What no single payment of an order can give back is granted in parts, one for each payment. Whoever has the first
+    one paid, or withdraws it, does so with all of them.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_REFUND]})
 
@@ -85,6 +90,7 @@ class RefundOut(Output):
     order_id: str
     order_number: str
     reference: str
+    part_of: str | None = Field(description="The refund of which this is what another payment of the order gives back.")
     reason: str
     lines: list[RefundLineOut]
     shipping: bool

@@ -8,6 +8,7 @@ from api.schemas import examples
 from api.schemas.base import Output
 from api.schemas.holds import HoldOut
 from api.schemas.ledger import MoneyOut
+from domain.changes.awaited import AwaitedStatus
 from domain.exceptions import Action, ExceptionKind, ExceptionStatus
 from domain.notifications import NoticeKind, NotificationStatus
 from domain.orders import OrderStatus
@@ -188,6 +189,26 @@ class PaymentOut(Output):
     events: list[PaymentEventOut]
 
 
+class FurtherPaymentOut(PaymentOut):
+    """A payment for what a change made the order cost more."""
+
+    change_id: str = Field(description="The change that it pays for.")
+    due: int | None = Field(description="What of the order it pays for now; null while its change is not made.")
+
+
+class AwaitedChangeOut(Output):
+    """A change that costs more: made once the customer has paid ``asked``, withdrawn where that did not come."""
+
+    id: str
+    status: AwaitedStatus
+    asked: int
+    currency: str
+    until: datetime = Field(description="When it is withdrawn, if it is not paid before.")
+    opened_at: datetime
+    ended_at: datetime | None
+    why: str = Field(description="Why it was withdrawn.")
+
+
 class ScanOut(Output):
     """One tracking event, at the carrier's time."""
 
@@ -316,7 +337,9 @@ class OrderOut(Output):
     shipping_charge: int
     total: int
     version: int = Field(description="Rises with every change of what was placed.")
-    payment: PaymentOut
+    payment: PaymentOut = Field(description="The payment for what was placed.")
+    further_payments: list[FurtherPaymentOut] = Field(description="Payments for changes that made it cost more.")
+    awaited_changes: list[AwaitedChangeOut] = Field(description="Changes that wait, or have waited, for a payment.")
     money: MoneyOut
     promise: PromiseOut | None = Field(description="Null for orders accepted before there were promises.")
     routing: list[str] = Field(description="Why it ships from where it ships.")

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from domain.changes.money import MoneyEffect, Paid, money_effect
 from domain.changes.wish import Basis, Content, Edits, LineEdit, Share, Stage
-from domain.errors import ChangeCosts, Conflict, InvalidChange, RefundTooLarge, TooEarly, TooLate
+from domain.errors import Conflict, InvalidChange, RefundTooLarge, TooEarly, TooLate
 from domain.money import Money
 from domain.orders import Line, OrderStatus
 from domain.promises import carrier_days
@@ -24,6 +25,8 @@ class Facts:
 
     ``promised_at`` is when it should be at the door, ``leaves_anew`` when it leaves if it is packed from now on;
     ``refunded_lines`` are those that refunds were granted for, ``refundable`` is what more can be given back.
+    ``payments`` are its own, without one that a change waits for. ``last_line`` is the highest number that a line of it
+    ever had: refunds and returns are about numbers, so that none is given to another line.
     """
 
     status: OrderStatus
@@ -34,6 +37,14 @@ class Facts:
     leaves_anew: datetime | None = None
     refunded_lines: frozenset[int] = frozenset()
     refundable: int = 0
+    payments: tuple[Paid, ...] = ()
+    last_line: int = 0
+
+    @property
+    def paid(self) -> tuple[Paid, ...]:
+        """Its payments, the first one first; where none is known, one that fits."""
+        total = self.content.total
+        return self.payments or (Paid(None, total, total, captured=bool(self.basis.captured)),)
 
 
 @dataclass(frozen=True)
@@ -58,22 +69,6 @@ class Released:
     sku: str
     warehouse: str
     quantity: int
-
-
-@dataclass(frozen=True)
-class MoneyEffect:
-    """What becomes of the money, in minor units of ``currency``.
-
-    ``credited`` is what the customer need not pay; ``capture_less`` of it will not be taken, ``refund`` of it was taken
-    and is granted as a refund, to be paid as every refund.
-    """
-
-    total_before: int
-    total_after: int
-    currency: str
-    credited: int
-    capture_less: int
-    refund: int
 
 
 @dataclass(frozen=True)
@@ -105,8 +100,15 @@ class Effects:
     routed_to: tuple[str, ...] = ()
     reserved: tuple[Allocation, ...] = ()
     """units taken from other warehouses instead, where the order is routed again"""
+    added: tuple[Allocation, ...] = ()
+    """units that the order gets besides, each warehouse's in a parcel of their own"""
     staying: Mapping[str, tuple[Allocation, ...]] = field(default_factory=dict)
     """what each of ``stops`` ships afterwards"""
+
+    @property
+    def more(self) -> dict[tuple[int, str], int]:
+        """Units that the order gets besides, by line and SKU."""
+        return more_units(self.before, self.after)
 
     @property
     def goes_elsewhere(self) -> bool:
@@ -117,24 +119,22 @@ class Effects:
 def effects_of(edits: Edits, facts: Facts) -> Effects:
     """What a change does to an order.
 
-    Raises InvalidChange, TooEarly, TooLate, ChangeCosts, RefundTooLarge or Conflict where it cannot be made.
+    Raises InvalidChange, TooEarly, TooLate, RefundTooLarge or Conflict where it cannot be made.
     """
     before = facts.content
-    after = _edited(before, edits)
+    after = _edited(before, edits, max([facts.last_line, *(line.number for line in before.lines)]))
     _check(before, after, facts)
     released = _released(before, after, facts)
     elsewhere = _goes_elsewhere(before, after)
     waiting = [share for share in facts.shares if share.stage is not Stage.LEFT]
     stops = [share for share in waiting if elsewhere or share.fulfilment_id in {r.fulfilment_id for r in released}]
     staying = {share.fulfilment_id: _without(share, released) for share in stops}
-    less = before.total - after.total
-    refund = less if facts.basis.captured else 0
     ships_from = tuple(dict.fromkeys(a.warehouse for share in waiting for a in share.allocations))
     return Effects(
         before=before,
         after=after,
         lines=_line_effects(before.lines, after.lines),
-        money=MoneyEffect(before.total, after.total, before.currency, less, less - refund, refund),
+        money=_money(before, after, facts),
         stock=released,
         labels=tuple(
             LabelEffect(share.fulfilment_id, share.number, replaced=bool(staying[share.fulfilment_id]))
@@ -166,8 +166,9 @@ def said(effects: Effects) -> str:
     """The line of the timeline. The address, which is personal, is not quoted."""
     before, after, parts = effects.before, effects.after, []
     for line in effects.lines:
-        less = line.quantity_before - line.quantity_after
-        parts.append(f"{less} × {line.sku} less" if less else f"another price for {line.sku}")
+        more = line.quantity_after - line.quantity_before
+        units = f"{abs(more)} × {line.sku} {'more' if more > 0 else 'less'}"
+        parts.append(units if more else f"another price for {line.sku}")
     if before.shipping_address != after.shipping_address:
         parts.append("another address")
     if before.shipping_service != after.shipping_service:
@@ -176,11 +177,12 @@ def said(effects: Effects) -> str:
         parts.append("another shipping charge")
     if effects.reserved:
         parts.append(f"shipped from {' and '.join(effects.routed_to)} instead of {' and '.join(effects.ships_from)}")
-    owed = f" It comes to {Money(after.total, after.currency)} now." if effects.money.credited else ""
+    other = effects.money.credited or effects.money.invoiced
+    owed = f" It comes to {Money(after.total, after.currency)} now." if other else ""
     return f"The order was changed: {', '.join(parts)}.{owed}"
 
 
-def _edited(before: Content, edits: Edits) -> Content:
+def _edited(before: Content, edits: Edits, last: int) -> Content:
     wanted = {edit.line: (index, edit) for index, edit in enumerate(edits.lines)}
     if len(wanted) < len(edits.lines):
         raise InvalidChange("A line is named twice.", field="lines")
@@ -191,7 +193,7 @@ def _edited(before: Content, edits: Edits) -> Content:
     lines = (_line(line, *wanted[line.number]) if line.number in wanted else line for line in before.lines)
     return replace(
         before,
-        lines=tuple(line for line in lines if line.quantity),
+        lines=(*(line for line in lines if line.quantity), *_new_lines(edits, last)),
         shipping_address=edits.shipping_address or before.shipping_address,
         shipping_service=edits.shipping_service or before.shipping_service,
         shipping_charge=before.shipping_charge if edits.shipping_charge is None else edits.shipping_charge,
@@ -200,11 +202,6 @@ def _edited(before: Content, edits: Edits) -> Content:
 
 def _line(line: Line, index: int, edit: LineEdit) -> Line:
     units = line.quantity if edit.quantity is None else edit.quantity
-    if units > line.quantity:
-        raise ChangeCosts(
-            f"Line {line.number} has {line.quantity} units: the order would cost more. Place another order for more.",
-            field=f"lines[{index}].quantity",
-        )
     changed = replace(
         line,
         quantity=units,
@@ -215,6 +212,21 @@ def _line(line: Line, index: int, edit: LineEdit) -> Line:
     if changed.total < 0:
         raise InvalidChange(f"Line {line.number} would come to less than nothing.", field=f"lines[{index}].discount")
     return changed
+
+
+def _new_lines(edits: Edits, last: int) -> Iterator[Line]:
+    for index, new in enumerate(edits.add):
+        line = Line(last + 1 + index, new.sku, new.quantity, new.unit_price, new.discount, new.tax, new.parts)
+        if line.total < 0:
+            raise InvalidChange(f"{new.sku} would come to less than nothing.", field=f"add[{index}].discount")
+        yield line
+
+
+def more_units(before: Content, after: Content) -> dict[tuple[int, str], int]:
+    """Units that ``after`` has and ``before`` has not, by line and SKU."""
+    had = {(line.number, sku): units for line in before.lines for sku, units in line.units.items()}
+    has = {(line.number, sku): units for line in after.lines for sku, units in line.units.items()}
+    return {place: units - had.get(place, 0) for place, units in has.items() if units > had.get(place, 0)}
 
 
 def _check(before: Content, after: Content, facts: Facts) -> None:
@@ -230,21 +242,24 @@ def _check(before: Content, after: Content, facts: Facts) -> None:
         return
     if facts.status in _BEFORE_PACKING:
         raise TooEarly(f"The order is {stage}: its lines can be changed once it is paid and its units are reserved.")
+    if facts.status is OrderStatus.SHIPPED and more_units(before, after):
+        raise TooLate("Everything of the order has left: place another order for more.")
     _check_money(before, after, facts)
 
 
 def _check_money(before: Content, after: Content, facts: Facts) -> None:
-    less, currency = before.total - after.total, before.currency
-    if less < 0:
-        raise ChangeCosts(f"The order would cost {Money(-less, currency)} more, which a change cannot ask for.")
     if not after.lines or after.total <= 0:
         raise InvalidChange("That would leave nothing of the order: cancel it.")
     changed = {line.number for line in before.lines} - {line.number for line in after.lines if line in before.lines}
     for number in sorted(changed & facts.refunded_lines):
         raise Conflict(f"Units of line {number} were refunded: give back more of it by a refund.")
-    if facts.basis.captured and less > facts.refundable:
-        most = Money(facts.refundable, currency)
+    if _money(before, after, facts).refund > facts.refundable:
+        most = Money(facts.refundable, before.currency)
         raise RefundTooLarge(f"Only {most} of the order's money is left to refund.")
+
+
+def _money(before: Content, after: Content, facts: Facts) -> MoneyEffect:
+    return money_effect(before.total, after.total, before.currency, facts.paid)
 
 
 def _goes_elsewhere(before: Content, after: Content) -> bool:
@@ -262,7 +277,7 @@ def _released(before: Content, after: Content, facts: Facts) -> tuple[Released, 
     found: list[Released] = []
     for line in before.lines:
         for sku, units in line.units.items():
-            less = units - kept.get(line.number, {}).get(sku, 0)
+            less = max(0, units - kept.get(line.number, {}).get(sku, 0))
             less -= min(less, units - sum(a.quantity for a in _of(facts.shares, line.number, sku)))
             for share in waiting:
                 for a in _of([share], line.number, sku):
@@ -287,14 +302,15 @@ def _without(share: Share, released: Sequence[Released]) -> tuple[Allocation, ..
 
 
 def _line_effects(before: Sequence[Line], after: Sequence[Line]) -> tuple[LineEffect, ...]:
-    kept = {line.number: line for line in after}
-    found = []
+    kept, found = {line.number: line for line in after}, []
     for line in before:
         now = kept.get(line.number)
         if now != line:
             quantity, total = (0, 0) if now is None else (now.quantity, now.total)
             found.append(LineEffect(line.number, line.sku, line.quantity, quantity, line.total, total))
-    return tuple(found)
+    known = {line.number for line in before}
+    new = (line for line in after if line.number not in known)
+    return (*found, *(LineEffect(line.number, line.sku, 0, line.quantity, 0, line.total) for line in new))
 
 
 def _promise(before: Content, after: Content, facts: Facts) -> datetime | None:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from domain.bundles import Part
 from domain.errors import InvalidChange
 from domain.money import Money
-from domain.orders import Address, Line
+from domain.orders import Address, Line, PaymentSource
 from domain.stock import Allocation
 
 GOOD_FOR = timedelta(hours=24)
@@ -23,9 +24,9 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class LineEdit:
-    """What an order's line shall be: fewer units (0: none, the line is removed), another price.
+    """What an order's line shall be: other units (0: none, the line is removed), another price.
 
-    ``discount`` and ``tax`` are for the whole line; left out, they shrink with the units. Money in minor units.
+    ``discount`` and ``tax`` are for the whole line; left out, they follow the units. Money in minor units.
     """
 
     line: int
@@ -36,6 +37,21 @@ class LineEdit:
 
 
 @dataclass(frozen=True)
+class NewLine:
+    """A line that the order shall have besides. ``discount`` and ``tax`` are for the whole line, in minor units.
+
+    ``parts`` are what one unit is made of, as it is when the line is wished; none where the SKU is no bundle.
+    """
+
+    sku: str
+    quantity: int
+    unit_price: int
+    discount: int = 0
+    tax: int = 0
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True)
 class Edits:
     """What somebody wishes changed; what is None, or no line, stays."""
 
@@ -43,6 +59,7 @@ class Edits:
     shipping_address: Address | None = None
     shipping_service: str | None = None
     shipping_charge: int | None = None
+    add: tuple[NewLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,6 +152,8 @@ class OrderChange:
     """Somebody changes an order as a preview has shown it.
 
     ``id`` is made from the caller's key, so that a repetition is the same change; ``body_hash`` is of what was sent.
+    ``payment`` is how the customer pays what it costs more, ``pay_until`` when that must be done; both are None where
+    it costs no more than is held already.
     """
 
     id: str
@@ -143,3 +162,5 @@ class OrderChange:
     by: str
     reason: str = ""
     body_hash: str = ""
+    payment: PaymentSource | None = None
+    pay_until: datetime | None = None

@@ -13,12 +13,16 @@ from domain.payments import PaymentState, RefundState
 
 @dataclass(frozen=True)
 class Authorisation:
-    """A hold to be placed: ``amount`` on ``method`` (the provider's token of a way to pay) for one order."""
+    """A hold to be placed: ``amount`` on ``method`` (the provider's token of a way to pay) for one order.
+
+    ``change_id`` is the change of the order that it pays for, if it is not what was placed.
+    """
 
     order_id: str
     order_number: str
     amount: Money
     method: str
+    change_id: str | None = None
 
 
 class PaymentProvider(Protocol):

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,15 +11,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from activities.change_previews import preview
-from activities.changes import ApplyChange, Changed, Changes, Refused
+from activities.changes import ApplyChange, Changed, Changes, OpenChange, Refused
 from activities.rejections import standing
 from db import ledger, orders, payments, versions
 from db.base import Database
 from db.tables import Base
+from domain.changes.awaited import AwaitedChange
 from domain.changes.effects import Effects
-from domain.changes.wish import Basis, Edits, LineEdit, OrderChange
+from domain.changes.wish import Basis, Edits, LineEdit, NewLine, OrderChange
 from domain.errors import WaybillError
-from domain.orders import Address, derived_id
+from domain.orders import Address, PaymentSource, derived_id
 from domain.payments import PaymentStatus
 from tests.activities.killing import Killed, killed_at
 from tests.activities.test_stock_ledger import DISAGREEING
@@ -43,14 +44,16 @@ class Scene:
 
 SCENES = st.builds(Scene, st.booleans(), st.booleans(), st.booleans(), st.booleans())
 LINE = st.builds(
-    LineEdit, st.integers(1, 2), st.integers(0, 3) | st.none(), st.sampled_from([None, 1200, 1500]), discount=st.none()
+    LineEdit, st.integers(1, 2), st.integers(0, 4) | st.none(), st.sampled_from([None, 1200, 1500]), discount=st.none()
 )
+NEW = st.builds(NewLine, st.sampled_from(["BAG", "MUG"]), st.integers(1, 2), st.sampled_from([0, 1000]))
 EDITS = st.builds(
     Edits,
     st.lists(LINE, max_size=2).map(tuple),
     st.sampled_from([None, AWAY]),
     SERVICES,
-    st.sampled_from([None, 0, 500]),
+    st.sampled_from([None, 0, 500, 900]),
+    st.lists(NEW, max_size=1).map(tuple),
 )
 
 
@@ -59,6 +62,7 @@ async def changeable(world: World, scene: Scene) -> str:
     oid, fulfilment = await world.paid_order("1", *GOODS)
     for sku, units in GOODS:
         await world.receive(sku, "RNO", units)
+    await world.receive("BAG", "RNO", 1)
     await world.execute("UPDATE orders SET status = 'fulfilling', promised_current = now(), promised_first = now()")
     if scene.captured or scene.left:
         await take(world, oid, 8000)
@@ -69,13 +73,15 @@ async def changeable(world: World, scene: Scene) -> str:
     return oid
 
 
-async def take(world: World, oid: str, amount: int) -> None:
-    """The order's money is captured."""
-    payment: dict[str, Any] = {"id": derived_id(oid, "payment"), "order_id": oid, "provider": "stripe"}
+async def take(world: World, oid: str, amount: int, change_id: str | None = None) -> None:
+    """The order's money is captured, or what a change asks for."""
+    name = "payment" if change_id is None else f"payment:{change_id}"
+    payment: dict[str, Any] = {"id": derived_id(oid, name), "order_id": oid, "provider": "stripe"}
+    payment["change_id"] = change_id
     payment |= {"status": PaymentStatus.PENDING.value, "currency": "USD", "amount": amount}
-    event = {"key": f"{oid}:capture:1", "payment_id": payment["id"], "kind": "captured", "amount": amount}
+    event = {"key": f"{payment['id']}:capture:1", "payment_id": payment["id"], "kind": "captured", "amount": amount}
     event |= {"currency": "USD", "reference": "ch_1"}
-    told = {"reference": "pi_1", "status": PaymentStatus.CAPTURED.value, "authorised": 0, "captured": amount}
+    told = {"reference": f"pi_{name}", "status": PaymentStatus.CAPTURED.value, "authorised": 0, "captured": amount}
     async with world.database.transaction() as connection:
         placed_at = datetime.now(UTC)
         await payments.intend(connection, {**payment, "payment_id": payment["id"]}, event, placed_at=placed_at)
@@ -90,13 +96,24 @@ async def shown(world: World, oid: str, edits: Edits) -> tuple[Basis, Effects]:
 
 
 def wish(oid: str, name: str, edits: Edits, basis: Basis) -> OrderChange:
-    return OrderChange(derived_id(oid, name), edits, basis, by="Ann", reason="a ticket", body_hash=name)
+    paid = PaymentSource("stripe", "pm_card_visa")
+    return OrderChange(derived_id(oid, name), edits, basis, by="Ann", reason="a ticket", body_hash=name, payment=paid)
 
 
-async def apply(world: World, oid: str, change: OrderChange) -> Changed | Refused:
+async def apply(world: World, oid: str, change: OrderChange, *, awaited: bool = False) -> Changed | Refused:
     """What the order's workflow does, with its first parcel, all that it knows, standing still."""
     ids = (derived_id(oid, "fulfilment:1"),)
-    return await Changes(world.database).apply(ApplyChange(oid, change, ids, ids, datetime.now(UTC)))
+    step = ApplyChange(oid, change, ids, ids, datetime.now(UTC), awaited=awaited)
+    return await Changes(world.database).apply(step)
+
+
+async def pay_for(world: World, oid: str, change: OrderChange, effects: Effects) -> None:
+    """The change waits for its payment, which comes."""
+    step = OpenChange(oid, change, datetime.now(UTC) + timedelta(hours=1), datetime.now(UTC))
+    opened = await Changes(world.database).open(step)
+    assert isinstance(opened, AwaitedChange), opened
+    assert opened.asked.minor == effects.money.asked
+    await take(world, oid, opened.asked.minor, change_id=change.id)
 
 
 async def reserved(world: World) -> dict[tuple[str, str], int]:
@@ -114,7 +131,7 @@ async def check_books(world: World, oid: str, effects: Effects, before: dict[tup
     """What was shown is what is so: goods, money, record, and every law of the books."""
     for gone in effects.stock:
         before[gone.sku, gone.warehouse] -= gone.quantity
-    for taken in effects.reserved:
+    for taken in (*effects.reserved, *effects.added):
         before[taken.sku, taken.warehouse] = before.get((taken.sku, taken.warehouse), 0) + taken.quantity
     assert await reserved(world) == {key: units for key, units in before.items() if units}
     assert await world.rows(DISAGREEING) == []
@@ -130,6 +147,7 @@ async def check_books(world: World, oid: str, effects: Effects, before: dict[tup
     assert now.fault is None
     assert (now.due, now.credited) == (effects.after.total, effects.money.credited)
     assert [v.content["total"] for v in kept] == [effects.before.total, effects.after.total]
+    assert now.invoiced == 8000 + effects.money.invoiced
     granted = await world.rows("SELECT amount, credited, status FROM refunds")
     assert [tuple(g) for g in granted] == [(effects.money.refund, 0, "granted")] * bool(effects.money.refund)
     wanted = sorted((ln.number, sku, n) for ln in effects.after.lines for sku, n in ln.units.items())
@@ -160,11 +178,16 @@ async def _preview_and_apply(dsn: str, scene: Scene, edits: Edits) -> None:
             assert await whole(world) == untouched
             return
         change = wish(oid, "one", edits, basis)
-        changed = await apply(world, oid, change)
+        if effects.money.asked:
+            unpaid = await apply(world, oid, change)
+            assert isinstance(unpaid, Refused)
+            await pay_for(world, oid, change, effects)
+        awaited = bool(effects.money.asked)
+        changed = await apply(world, oid, change, awaited=awaited)
         assert isinstance(changed, Changed), changed
         await check_books(world, oid, effects, before)
         untouched = await whole(world)
-        assert await apply(world, oid, change) == changed
+        assert await apply(world, oid, change, awaited=awaited) == changed
         other = await apply(world, oid, wish(oid, "two", edits, basis))
         assert isinstance(other, Refused)
         assert other.code == "order_moved"

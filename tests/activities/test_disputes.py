@@ -175,7 +175,7 @@ async def test_an_answer_that_is_older_than_the_banks_decision_changes_nothing(
     decided(sandbox, "won")
     await desk.event(paid.reference)
     async with world.database.transaction() as connection:
-        payment = await payment_records.find(connection, paid.order_id)
+        payment = await payment_records.find(connection, paid.payment_id)
         assert payment is not None
         assert not await record_disputes(connection, payment, old)
     assert await asked(world) == []

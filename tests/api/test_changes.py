@@ -90,10 +90,17 @@ async def test_a_key_makes_one_change(api: Api) -> None:
     [
         ({}, 422, "invalid_change", None),
         ({"lines": [{"line": 9, "quantity": 1}]}, 422, "invalid_change", "lines[0].line"),
-        ({"lines": [{"line": 1, "quantity": 5}]}, 409, "change_costs_more", "lines[0].quantity"),
+        ({"add": [{"sku": "MOP", "quantity": 1, "unit_price": 1}]}, 422, "unknown_sku", "add[0].sku"),
+        (
+            {"payment": {"provider": "moon", "method": "x"}, "shipping_charge": 9},
+            422,
+            "invalid_change",
+            "payment.provider",
+        ),
+        ({"pay_until": "2020-01-01T00:00:00Z", "shipping_charge": 9}, 422, "invalid_change", "pay_until"),
         ({"shipping_service": "teleport"}, 422, "invalid_field", "shipping_service"),
         ({"lines": [{"line": 1, "quantity": 0}]}, 409, "conflict", None),
-        ({"add": [{"sku": "MUG"}]}, 422, "unknown_field", "add"),
+        ({"add": [{"sku": "MUG"}]}, 422, "missing_field", "add[0].quantity"),
     ],
 )
 async def test_what_cannot_be_is_refused_by_the_preview(

@@ -24,7 +24,7 @@ async def disputed(api: Api, reference: str = "1001", *, closed: bool = False) -
         await close(api.database, order, "delivered")
     state = DisputeState(f"dp_{reference}", DisputeStatus.NEEDS_RESPONSE, Money(14020, "USD"), "fraudulent")
     async with api.database.transaction() as connection:
-        row = await payments.find(connection, order)
+        row = await payments.find(connection, derived_id(order, "payment"))
         assert row is not None
         assert await record_disputes(connection, row, [state])
     return order, derived_id(order, f"dispute:dp_{reference}")

@@ -8,7 +8,7 @@ import pytest
 
 from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
-from domain.notifications import ABOUT_RETURNS, NoticeKind
+from domain.notifications import ABOUT_DIFFERENCES, ABOUT_RETURNS, NoticeKind
 from domain.orders import Address
 from templates.language import Language
 from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink, ReturnedUnits, ReturnNote
@@ -54,6 +54,8 @@ def mail(kind: NoticeKind, locale: str = "en-GB") -> OrderMail:
         money_note=MoneyNote.NOTHING_CHARGED if kind is NoticeKind.CANCELLED else None,
         refunded=Money(2990, "EUR") if kind is NoticeKind.REFUNDED else None,
         returned=RETURNED if kind in ABOUT_RETURNS else None,
+        difference=Money(1200, "EUR") if kind in ABOUT_DIFFERENCES else None,
+        pay_until=datetime(2025, 11, 23, 8, 0, tzinfo=UTC) if kind in ABOUT_DIFFERENCES else None,
     )
 
 

@@ -18,6 +18,7 @@ from domain.transfers import workflow_id
 from integrations.portals.browser import Chromium, find_chromium
 from tests.house import House
 from tests.portals.trade import open_trade
+from tests.workflows.stories_of_changes import changed, paid_more
 
 Story = Callable[[House], Awaitable[str]]
 """tells its story; the id of the order, or of the workflow where it is no order's"""
@@ -310,37 +311,6 @@ async def disputed(house: House) -> str:
     return order
 
 
-async def changed(house: House) -> str:
-    """Sent to another address from another warehouse while it is held, then, labelled, made smaller; delivered."""
-    await house.receive("MUG", 10, at="EAST")
-    order = await house.place({"MUG": 3}, method="pm_card_authenticationRequired")
-    await house.until(order, waiting="confirm the payment with the bank")
-    hold = await house.hold(order)
-    await _change(house, order, shipping_service="express")
-    await house.authenticate(order)
-    await house.until(order, OrderStatus.FULFILLING, waiting="the release of the operator hold")
-    await house.receive("MUG", 10, at="WEST")
-    async with house.database.transaction() as connection:
-        await connection.execute(text("UPDATE warehouses SET priority = 9 WHERE code = 'EAST'"))
-    address = {"name": "Margaret Ellery", "street1": "179 N Harbor Dr", "city": "Redondo Beach"}
-    await _change(house, order, shipping_address={**address, "state": "CA", "postal_code": "90277", "country": "US"})
-    await house.release(order, hold)
-    await house.shipping_from(order, 2)
-    await _change(house, order, lines=[{"line": 1, "quantity": 1}])
-    await house.until(order, waiting="the hand-over")
-    await house.hand_over(order, number=2)
-    await _change(house, order, lines=[{"line": 1, "unit_price": 1000}])
-    await house.advance(order, 9, number=2)
-    await house.closed(order, OrderStatus.DELIVERED)
-    return order
-
-
-async def _change(house: House, order: str, **edits: Any) -> None:
-    preview = await house.http.post(f"/v1/orders/{order}/changes/preview", json=edits)
-    body = {**edits, "version": preview.raise_for_status().json()["version"]}
-    (await house.http.post(f"/v1/orders/{order}/changes", json=body)).raise_for_status()
-
-
 async def supplied(house: House) -> str:
     """Ordered at a supplier's portal, which was paused at first and refuses once, then shipped and delivered."""
     async with Chromium(find_chromium(), sandbox=False) as chromium, open_trade(house, chromium) as trade:
@@ -376,7 +346,7 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
-        *(rejected, disputed, changed, supplied, withdrawn, transfer_received, transfer_late),
+        *(rejected, disputed, changed, paid_more, supplied, withdrawn, transfer_received, transfer_late),
         *(return_settled, return_expired, return_late),
     )
 }

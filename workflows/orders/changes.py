@@ -7,8 +7,9 @@ from typing import Protocol
 
 from temporalio import workflow
 
-from activities.changes import ApplyChange, Changed, Refused
+from activities.changes import ApplyChange, Changed, OpenChange, Refused
 from activities.changes import Changes as ChangeRecords
+from domain.changes.awaited import AwaitedChange
 from domain.changes.effects import Effects, Facts, effects_of
 from domain.changes.wish import Basis, Content, OrderChange, Share, Stage
 from domain.errors import WaybillError
@@ -24,6 +25,8 @@ from workflows.orders.recall import Recall
 from workflows.orders.steps import keep_record
 
 _STEP = "change"
+_MOST_TRIES = 5
+"""tries of a change that is paid, while parcels go on and leave; after that it is withdrawn"""
 _VERIFIED = frozenset({OrderStatus.AWAITING_PAYMENT, OrderStatus.FULFILLING})
 """statuses in which an order's address was verified already, where the rules want that"""
 
@@ -74,6 +77,7 @@ class _Turn:
 
     stops: frozenset[str]
     everything: bool
+    awaited: bool = False
     standing: dict[str, Standing] = field(default_factory=dict)
     recalled: set[str] = field(default_factory=set)
 
@@ -103,6 +107,8 @@ class ChangeRun:
         self._turn: _Turn | None = None
         self._said: dict[int, str] = {}
         self._promised = promised_to(journal.order)
+        self.awaits: AwaitedChange | None = None
+        """a change that waits for its payment: until it is made or withdrawn there is no other one"""
 
     def concerns(self, fulfilment_id: str) -> bool:
         """Whether a fulfilment shall stand still now, since the order is being changed."""
@@ -124,6 +130,10 @@ class ChangeRun:
             return "order_moved", "Somebody else is changing the order at this moment. Preview it again."
         if self._desk.cancel_wished:
             return "too_late", "The order is being cancelled."
+        if self.awaits is not None:
+            asked, until = self.awaits.asked, self.awaits.until
+            why = f"Another change of the order waits until {until:%Y-%m-%d %H:%M} UTC for the customer to pay {asked}."
+            return "change_awaits_payment", why
         if self._desk.handing_over:
             return "order_moved", "A parcel of the order is being handed over at this moment."
         if any(run.rejection.wished for run in self._runs().values()):
@@ -135,20 +145,67 @@ class ChangeRun:
             effects = self._effects(change)
         except WaybillError as error:
             return error.code, error.detail
+        if effects.money.asked and change.payment is None:
+            return "payment_missing", "The change costs more than is held. Say how the customer pays the difference."
         if effects.money.credited and self._payment.disputed:
             return "disputed", "The customer's bank disputes the payment: a person must decide about that first."
         return None
 
     async def change(self, change: OrderChange, *, known: Sequence[str]) -> Changed:
         """Make a change. Raises ChangeRefused, and then nothing has changed but labels that are bought anew."""
-        effects = self._effects(change)
-        turn = self._turn = _Turn(frozenset(effects.stops), everything=effects.goes_elsewhere)
+        return await self._make(change, known, awaited=False)
+
+    async def make_awaited(self, change: OrderChange, *, known: Sequence[str]) -> Changed:
+        """Make a change that is paid by now, as soon as nothing else is being done with the order.
+
+        Raises ChangeRefused where it cannot be made any more.
+        """
+        for _ in range(_MOST_TRIES):
+            await workflow.wait_condition(lambda: self._turn is None and not self._is_busy())
+            try:
+                return await self._make(change, known, awaited=True)
+            except ChangeRefused as refused:
+                if refused.kind != "order_moved" or self._desk.cancel_wished:
+                    raise
+                last = refused
+        raise last
+
+    async def open(self, change: OrderChange, until: datetime) -> AwaitedChange:
+        """Have a change wait for its payment, what it adds held for it. Raises ChangeRefused."""
+        self._check(change)
+        self._desk.changing = True  # units that are held meanwhile would not be found by an unwinding that begins now
+        try:
+            step = OpenChange(self._journal.order.id, change, until, workflow.now())
+            opened = await keep_record(ChangeRecords.open, step, summary="Hold what the change adds, until it is paid")
+        finally:
+            self._desk.changing = False
+        if isinstance(opened, Refused):
+            raise ChangeRefused(opened.code, opened.detail)
+        return opened
+
+    def asks(self, change: OrderChange) -> bool:
+        """Whether a change costs more than what the order's payments hold. Raises ChangeRefused."""
+        return self._effects_now(change).money.asked > 0
+
+    def _effects_now(self, change: OrderChange) -> Effects:
+        try:
+            return self._effects(change)
+        except WaybillError as error:
+            raise ChangeRefused(error.code, error.detail) from None
+
+    def _is_busy(self) -> bool:
+        """Whether a parcel is being handed over, or rejected."""
+        return bool(self._desk.handing_over) or any(run.rejection.wished for run in self._runs().values())
+
+    async def _make(self, change: OrderChange, known: Sequence[str], *, awaited: bool) -> Changed:
+        effects = self._effects_now(change)
+        turn = self._turn = _Turn(frozenset(effects.stops), everything=effects.goes_elsewhere, awaited=awaited)
         self._journal.hold_up(_STEP, "the order to be changed", Party.WAYBILL)
         try:
             if turn.stops:
                 await self._journal.publish()
             await self._halt(turn)
-            self._check(change)
+            self._check(change, awaited=awaited)
             await self._take_labels_back(turn)
             self._check_cancel()
             changed = await self._apply(change, turn, known)
@@ -186,9 +243,11 @@ class ChangeRun:
 
     async def _apply(self, change: OrderChange, turn: _Turn, known: Sequence[str]) -> Changed:
         """Nothing is captured and nobody can cancel while the record changes."""
-        step = ApplyChange(self._journal.order.id, change, tuple(sorted(turn.standing)), tuple(known), workflow.now())
+        stopped = tuple(sorted(turn.standing))
+        order_id, awaited = self._journal.order.id, turn.awaited
+        step = ApplyChange(order_id, change, stopped, tuple(known), workflow.now(), awaited=awaited)
         async with self._payment.untaken():
-            self._check(change)
+            self._check(change, awaited=turn.awaited)
             self._desk.changing = True
             try:
                 changed = await keep_record(ChangeRecords.apply, step, summary="Change the order, whole or not at all")
@@ -216,10 +275,10 @@ class ChangeRun:
         self._said[changed.revision.version] = changed.said
         self._journal.show(changed.said)
 
-    def _check(self, change: OrderChange) -> None:
+    def _check(self, change: OrderChange, *, awaited: bool = False) -> None:
         """Whether what was waited for has made it another order."""
         self._check_cancel()
-        moved = self._moved(change)
+        moved = "" if awaited else self._moved(change)
         if moved:
             raise ChangeRefused("order_moved", moved)
 
@@ -229,12 +288,12 @@ class ChangeRun:
 
     def _moved(self, change: OrderChange) -> str:
         basis, order = change.basis, self._journal.order
-        taken = order.request.total if self._payment.captured else 0
+        taken = order.request.total if self._payment.taken else 0
         now = replace(
             basis,
             version=order.version,
             parcels=self._parcels(),
-            captured=basis.captured if bool(basis.captured) is self._payment.captured else taken,
+            captured=basis.captured if bool(basis.captured) is self._payment.taken else taken,
             at=workflow.now(),
             effects="",
         )
@@ -258,7 +317,8 @@ class ChangeRun:
             Share(id, run.planned.number, _stage(run), run.planned.allocations) for id, run in self._runs().items()
         )
         now = Basis(basis.version, self._parcels(), basis.captured, basis.refunded, basis.credited, basis.at)
-        facts = Facts(self._journal.status, content, now, shares, refundable=content.total)
+        paid = self._payment.paid()
+        facts = Facts(self._journal.status, content, now, shares, refundable=content.total, payments=paid)
         return effects_of(change.edits, facts)
 
 

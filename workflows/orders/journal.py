@@ -107,6 +107,7 @@ class Journal:
             version=revision.version,
             asked=revision.asked,
             promised_at=revision.promised_at,
+            further=revision.further,
         )
 
     def find_by(self, update: SearchAttributeUpdate[Any]) -> None:

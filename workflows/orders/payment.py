@@ -1,72 +1,65 @@
-"""The order's payment: secured before anything is packed, captured before anything leaves."""
+"""The order's money: secured before anything is packed, captured before anything leaves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any, TypeVar
 
 from temporalio import workflow
 
-from activities.failures import KEY_SPENT
-from activities.payments import Payments, PayStep
+from domain.changes.money import Paid
 from domain.exceptions import ExceptionKind
-from domain.money import Money
 from domain.orders import OrderStatus
-from domain.payments import Decline, PaymentState, PaymentStatus, mismatch
+from domain.payments import Decline, PaymentState, PaymentStatus
 from domain.stock import Plan
 from domain.waiting import Party
 from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal, LookAgain
-from workflows.orders.outside import Outside, Refusal
+from workflows.orders.one_payment import PAID, OnePayment
+from workflows.orders.outside import Outside
 from workflows.orders.reservation import AUTHORISING, ReservationRun, fulfilments_of
-
-Result = TypeVar("Result")
-Step = Callable[[Any, PayStep], Coroutine[Any, Any, Result]]
-
-_PAID = frozenset({PaymentStatus.AUTHORISED, PaymentStatus.CAPTURED})
-# A failure stored under a key is answered by a new key only a few times before a person is asked.
-_MOST_KEYS = 3
 
 
 class PaymentRun:
-    """Speaks for the order's payment. What it knows is always the provider's last word."""
+    """Speaks for all payments of the order. What it knows is always the provider's last word."""
 
     def __init__(self, journal: Journal, desk: Desk, outside: Outside, reservation: ReservationRun) -> None:
         self._journal = journal
         self._desk = desk
         self._outside = outside
         self._reservation = reservation
-        self._state: PaymentState | None = None
-        self._decisions = dict.fromkeys(("authorise", "inspect", "capture", "void", "refund"), 1)
         self._capturing = asyncio.Lock()
         self._asking = asyncio.Lock()
-        """held while the provider is asked, so that every step knows the outcome of the one before"""
+        self._first = OnePayment(journal, desk, outside, self._asking)
+        self._known: dict[str, OnePayment] = {}
         self._told: Decline | None = None
         self.disputed = False
         """a dispute waits for a person's decision: nothing more may leave"""
         self.news = False
         """a provider's event has come since the provider was last asked"""
+        self.news_of_difference = False
+        """the same, for a payment that a change waits for"""
 
     @property
     def captured(self) -> bool:
-        """Whether the money was taken."""
-        return self._state is not None and self._state.status is PaymentStatus.CAPTURED
+        """Whether all of the money was taken."""
+        return all(one.settled for one in self._all)
 
     @property
-    def lost(self) -> bool:
-        """Whether the hold is gone without the money taken."""
-        return self._state is not None and self._state.status is PaymentStatus.CANCELLED
+    def taken(self) -> bool:
+        """Whether any of the money was taken."""
+        return any(one.captured for one in self._all)
 
     @property
     def status(self) -> str:
-        """Where the payment stands, in words."""
-        return "not made" if self._state is None else self._state.status.replace("_", " ")
+        """Where the payment stands, in words; of several, the one that is not secured."""
+        state = next((one for one in self._all if not one.secured and not one.settled), self._first).state
+        return "not made" if state is None else state.status.replace("_", " ")
 
     @property
     def secured(self) -> bool:
         """Whether the money is held or taken."""
-        return self._state is not None and self._state.status in _PAID
+        return all(one.secured or one.settled for one in self._all)
 
     @property
     def uncertain(self) -> bool:
@@ -75,12 +68,13 @@ class PaymentRun:
 
     @property
     def lapses_at(self) -> datetime | None:
-        """When the hold ends by itself, if it is not captured before."""
-        return None if self._state is None or self.captured else self._state.capture_before
+        """When the first of the holds ends by itself, if it is not captured before."""
+        ends = (one.state.capture_before for one in self._all if one.state is not None and not one.settled)
+        return min((end for end in ends if end is not None), default=None)
 
     @property
     def warns_at(self) -> datetime | None:
-        """When a person is told that the hold is about to end."""
+        """When a person is told that a hold is about to end."""
         return None if self.lapses_at is None else self.lapses_at - self._journal.order.policy.hold_margin
 
     async def secure(self, plan: Plan) -> Plan:
@@ -91,7 +85,9 @@ class PaymentRun:
         self._journal.move_to(OrderStatus.AWAITING_PAYMENT)
         self._journal.wait_for(*AUTHORISING)
         await self._journal.publish()
-        self._state = await self._authorise()
+        await self._first.authorise()
+        for one in self._further:  # an earlier run of the workflow has made them: each is found as it is
+            await one.authorise()
         while True:
             await self._settle()
             if await self._reservation.commit(fulfilments_of(plan, self._journal.order.id)):
@@ -113,6 +109,20 @@ class PaymentRun:
             self._journal.let_go("dispute")
         return True
 
+    def hear(self) -> None:
+        """A provider's event has come, about whichever payment."""
+        self.news = self.news_of_difference = True
+
+    def paid(self) -> tuple[Paid, ...]:
+        """What pays for the order; nothing before it was authorised."""
+        if self._first.state is None:
+            return ()
+        return tuple(
+            Paid(one.change_id, one.due.minor, one.known().capturable.minor, captured=one.captured)
+            for one in self._all
+            if one.state is not None
+        )
+
     async def undisputed(self, *, unless: Callable[[], bool]) -> None:
         """Wait as long as a dispute waits for a person's decision."""
         if self.disputed:
@@ -121,80 +131,73 @@ class PaymentRun:
     async def inspect(self) -> None:
         """Ask the provider."""
         self.news = False
-        self._state = await self._must(Payments.inspect, "inspect", "Asking the payment provider")
+        for one in self._open:
+            await one.inspect()
 
     async def changed(self) -> bool:
-        """Ask the provider, once; whether the payment is another than it was thought to be."""
+        """Ask the provider, once; whether a payment is another than it was thought to be."""
         self.news = False
-        before = self._state
-        async with self._asking:
-            step = self._step("inspect", self._journal.order.request.money)
-            found = await self._outside.glance(Payments.inspect, step, summary="How does the payment stand?")
-            self._state = found or self._state
-        return self._state != before
+        return any([await one.glance() for one in self._open])
 
     async def capture(self) -> str | None:
         """Take the money, once however many hand-overs ask for it; why not, if it cannot be taken."""
         async with self._capturing:
-            if self.captured:
-                return self._difference()
-            summary = f"Capture {self._journal.order.request.money}"
-            outcome = await self._try(Payments.capture, "capture", summary)
-            if isinstance(outcome, Refusal):
-                return f"The payment could not be captured: {outcome.reason}."
-            self._state = outcome
-            if not self.captured:
-                self._decisions["capture"] += 1
-                return _uncaptured(outcome)
-            self._journal.note("captured", f"{outcome.captured} captured.")
-            return self._difference()
+            for one in [one for one in self._all if not one.settled]:
+                if (refused := await one.capture()) is not None:
+                    return refused
+            return next((said for one in self._all if (said := one.difference()) is not None), None)
 
     @asynccontextmanager
     async def untaken(self) -> AsyncIterator[None]:
-        """Nothing is captured meanwhile: what the order comes to may become less."""
+        """Nothing is captured meanwhile: what the order comes to may become another."""
         async with self._capturing:
             yield
 
     async def renew(self) -> None:
-        """Ask the provider, and place a new hold if the old one is lost and the order names a payment method."""
-        if not self.lost:
+        """Ask the provider, and place a new hold if an old one is lost and a payment method for it is known."""
+        if not self._lost:
             await self.inspect()
-        if self.lost and self._journal.order.request.payment.method is not None:
-            self._decisions["authorise"] += 1
-            self._state = await self._authorise()
+        for one in self._lost:
+            if one.source.method is not None:
+                await one.authorise(anew=True)
 
     async def take_back(self) -> None:
-        """Release the hold, or refund what was captured."""
-        if self.lost:
-            return
-        state = await self._desk.insist(
-            lambda: self._try(Payments.void, "void", "Release the hold"), what="Releasing the hold"
-        )
-        if state is None:
-            return
-        self._state = state
-        if state.status is PaymentStatus.CAPTURED and state.refunded < state.captured:
-            rest = state.captured - state.refunded
-            refund = await self._desk.insist(
-                lambda: self._try(Payments.refund, "refund", f"Refund {rest}", amount=rest), what="The refund"
-            )
-            if refund is not None and refund.amount.minor:
-                self._journal.note("refunded", f"{refund.amount} refunded.")
-        elif state.status is PaymentStatus.CANCELLED:
-            self._journal.note("voided", "The hold on the customer's money was released.")
+        """Release the holds, and refund what was captured."""
+        for one in self._all:
+            await one.take_back()
 
-    async def _authorise(self) -> PaymentState:
-        summary = f"Authorise {self._journal.order.request.money}"
-        return await self._must(Payments.authorise, "authorise", summary)
+    def of_change(self, change_id: str) -> OnePayment:
+        """The payment for what a change makes the order cost more; once it is made, that is one of the order's."""
+        if change_id not in self._known:
+            one = OnePayment(self._journal, self._desk, self._outside, self._asking, change_id=change_id)
+            self._known[change_id] = one
+        return self._known[change_id]
+
+    @property
+    def _further(self) -> list[OnePayment]:
+        return [self.of_change(further.change_id) for further in self._journal.order.further]
+
+    @property
+    def _all(self) -> list[OnePayment]:
+        return [self._first, *self._further]
+
+    @property
+    def _open(self) -> list[OnePayment]:
+        """Those about which the provider may have something to tell."""
+        return [self._first, *(one for one in self._further if not one.settled)]
+
+    @property
+    def _lost(self) -> list[OnePayment]:
+        return [one for one in self._all if one.lost and not one.settled]
 
     async def _settle(self) -> None:
         """Wait until the payment is authorised or captured and is what the order needs."""
         deadline = workflow.now() + self._journal.order.policy.payment_window
         while True:
             self._desk.check()
-            state = self._known()
-            if state.status in _PAID:
-                problem = self._difference()
+            state = self._first.known()
+            if state.status in PAID:
+                problem = self._first.difference()
                 if problem is None:
                     return
                 await self._ask(ExceptionKind.PAYMENT_MISMATCH, f"{problem} Retry asks the provider again.")
@@ -218,10 +221,7 @@ class PaymentRun:
 
     async def _wait_for_customer(self, state: PaymentState, deadline: datetime) -> None:
         self._journal.wait_for(
-            _WANTED.get(state.status, "the payment") + (f" ({state.decline.message})" if state.decline else ""),
-            Party.CUSTOMER if state.status is not PaymentStatus.PROCESSING else Party.PAYMENT_PROVIDER,
-            until=deadline,
-            then="the order expires and its stock is given back",
+            wanted_by(state), waited_on(state), until=deadline, then="the order expires and its stock is given back"
         )
         if state.decline is not None and state.decline != self._told:
             self._journal.note("declined", f"The payment was declined: {state.decline.message}")
@@ -237,72 +237,19 @@ class PaymentRun:
 
     async def _expire(self) -> None:
         """Close the payment first and look at what is then true: the customer may have paid in the same second."""
-        state = await self._desk.insist(
-            lambda: self._try(Payments.void, "void", "Close the unpaid payment"), what="Closing the unpaid payment"
-        )
-        if state is not None:
-            self._state = state
-        if not self.captured:
+        await self._first.void(what="Closing the unpaid payment", summary="Close the unpaid payment")
+        if not self._first.captured:
             raise OrderStopped(OrderStatus.EXPIRED, by="waybill", reason="The order was not paid in time.")
 
-    async def _must(self, method: Step[PaymentState], purpose: str, summary: str) -> PaymentState:
-        """A step without which the order cannot go on: refused, it is a person's to decide."""
-        while True:
-            outcome = await self._try(method, purpose, summary)
-            if not isinstance(outcome, Refusal):
-                return outcome
-            reason = (
-                f"{summary} failed: {outcome.reason}. Retry tries again, after looking for what may have been done."
-            )
-            await self._desk.ask(ExceptionKind.PAYMENT_REFUSED, reason)
 
-    async def _try(
-        self, method: Step[Result], purpose: str, summary: str, *, amount: Money | None = None
-    ) -> Result | Refusal:
-        """One decision's worth of a step. After a refusal the next try is a new decision, with a new key.
-
-        ``amount`` is the order's total unless it is given.
-        """
-        for _ in range(_MOST_KEYS):
-            async with self._asking:
-                step = self._step(purpose, amount or self._journal.order.request.money)
-                outcome = await self._outside.call(method, step, summary=summary, on=Party.PAYMENT_PROVIDER)
-            if not isinstance(outcome, Refusal):
-                return outcome
-            self._decisions[purpose] += 1
-            if outcome.type != KEY_SPENT:
-                return outcome
-        return outcome
-
-    def _difference(self) -> str | None:
-        order = self._journal.order
-        asked = None if order.asked is None else Money(order.asked, order.request.currency)
-        return mismatch(self._known(), owed=order.request.money, order_id=order.id, asked=asked)
-
-    def _known(self) -> PaymentState:
-        if self._state is None:
-            raise RuntimeError("the payment was used before it was authorised")
-        return self._state
-
-    def _step(self, purpose: str, amount: Money) -> PayStep:
-        order = self._journal.order
-        return PayStep(
-            order_id=order.id,
-            order_number=order.number,
-            source=order.request.payment,
-            amount=amount,
-            since=order.placed_at,
-            n=self._decisions[purpose],
-            reference=self._state.reference if self._state else None,
-        )
+def wanted_by(state: PaymentState) -> str:
+    """What a payment that is not authorised waits for."""
+    return _WANTED.get(state.status, "the payment") + (f" ({state.decline.message})" if state.decline else "")
 
 
-def _uncaptured(state: PaymentState) -> str:
-    if state.decline is not None:
-        return f"The payment could not be captured: {state.decline.message}"
-    if state.status is PaymentStatus.CANCELLED:
-        return "The hold on the customer's money is gone: it lapsed or was cancelled."
-    return f"The payment could not be captured: it is {state.status.replace('_', ' ')}."
+def waited_on(state: PaymentState) -> Party:
+    """Who can do that."""
+    return Party.CUSTOMER if state.status is not PaymentStatus.PROCESSING else Party.PAYMENT_PROVIDER
 
 
 _WANTED = {

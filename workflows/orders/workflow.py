@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from activities.changes import Changed
 from activities.notifications import Notice
+from domain.changes.awaited import AwaitedChange
 from domain.changes.wish import OrderChange
 from domain.exceptions import Action, Resolution
 from domain.holds import Hold, ReleaseHold
@@ -20,9 +22,10 @@ from domain.stock import Plan, PlannedFulfilment
 from workflows.orders import attributes
 from workflows.orders.changes import ChangeRefused, ChangeRun
 from workflows.orders.desk import Desk, HandOverRefused, OrderStopped
+from workflows.orders.difference import DifferenceRun
 from workflows.orders.ending import Ending
 from workflows.orders.fulfilment import FulfilmentRun, Team
-from workflows.orders.holds import Holds, listed
+from workflows.orders.holds import Holds
 from workflows.orders.journal import Journal
 from workflows.orders.notices import Notices
 from workflows.orders.outside import Outside
@@ -31,6 +34,7 @@ from workflows.orders.payment import PaymentRun
 from workflows.orders.portal import PortalRun, TakeOverRefused
 from workflows.orders.portal_calls import PortalCalls
 from workflows.orders.recall import Recall
+from workflows.orders.refusals import hand_over_refused, rejection_refused, take_over_refused
 from workflows.orders.rejection import RejectionRefused, Rerouting
 from workflows.orders.reservation import ReservationRun, fulfilments_of
 
@@ -64,6 +68,9 @@ class OrderWorkflow:
         self._holds = Holds(self._journal)
         self._changes = ChangeRun(
             self._journal, self._desk, self._payment, self._recall, self._shipping, self._verify_address
+        )
+        self._difference = DifferenceRun(
+            self._journal, self._desk, self._payment, self._changes, self._make_awaited, self._tell
         )
         self._rerouting = Rerouting(self._journal, self._desk, self._known, self._begin)
         self._team = Team(
@@ -117,6 +124,7 @@ class OrderWorkflow:
             await self._fulfil()
             await self._ending.fulfilled(returned=all(run.returned for run in self._fulfilments.values()))
         except OrderStopped as stopped:
+            await workflow.wait_condition(lambda: self._changes.awaits is None)  # it is withdrawn first
             await self._ending.unwind(stopped)
 
     def _start_fulfilments(self, plan: Plan) -> None:
@@ -139,7 +147,8 @@ class OrderWorkflow:
         return {id: run for id, run in self._fulfilments.items() if not run.rejection.done}
 
     def _everything_left(self) -> bool:
-        return all(run.left for run in self._shipping().values()) and not self._rerouting.waits
+        waits = self._rerouting.waits or self._changes.awaits is not None
+        return all(run.left for run in self._shipping().values()) and not waits
 
     async def _verify_address(self, change_id: str) -> None:
         await self._holds.check_address(self._outside, anew=change_id)
@@ -159,6 +168,8 @@ class OrderWorkflow:
 
     async def _fulfil(self) -> None:
         """Run all fulfilments side by side. One that fails by a bug stops the order's workflow task at once."""
+        if (awaited := await self._difference.find()) is not None:
+            self._runs.append(asyncio.create_task(self._see_through(awaited)))
         self._runs += [asyncio.create_task(self._bring(run)) for run in self._fulfilments.values()]
         if self._taken_up:
             await self._rerouting.look()
@@ -180,6 +191,19 @@ class OrderWorkflow:
         # What follows the last one is published anyway.
         if self._arrived < len(self._fulfilments) or self._rerouting.waits:
             await self._journal.publish()
+
+    async def _see_through(self, awaited: AwaitedChange) -> None:
+        """A change that waits for its payment is one more thing that the order does not end before."""
+        await self._difference.see_through(awaited)
+        if self._journal.status is OrderStatus.PARTLY_SHIPPED and self._everything_left():
+            self._journal.move_to(OrderStatus.SHIPPED)
+        await self._journal.publish()
+
+    async def _make_awaited(self, change: OrderChange) -> Changed:
+        changed = await self._changes.make_awaited(change, known=self._known())
+        self._begin(changed.new)
+        self._tell(NoticeKind.CHANGED, change.id)
+        return changed
 
     def _shipped(self, fulfilment: FulfilmentRun) -> None:
         """A fulfilment has left: the order's status follows, and the customer is told."""
@@ -236,21 +260,7 @@ class OrderWorkflow:
     @hand_over.validator
     def _may_hand_over(self, request: HandOver) -> None:
         run = self._fulfilments.get(request.fulfilment_id)
-        if run is None:
-            raise ApplicationError("The order has no such fulfilment ready.", type="too_early")
-        if self._desk.cancel_wished:
-            raise ApplicationError("The order is being cancelled: the parcel must not leave.", type="too_late")
-        if holds := self._holds.over(request.fulfilment_id):
-            raise ApplicationError(f"The {listed(holds)} stands: the parcel must not leave.", type="on_hold")
-        if run.rejection.wished:
-            raise ApplicationError("The parcel is being rejected, or changed: it must not leave.", type="conflict")
-        if self._payment.disputed:
-            raise ApplicationError(
-                "The customer's bank disputes the payment: the parcel must not leave before a person has decided.",
-                type="disputed",
-            )
-        if not run.ready:
-            raise ApplicationError(run.unready, type="too_early")
+        _refuse(hand_over_refused(run, self._desk, self._holds, self._payment))
 
     @workflow.update
     async def hold(self, hold: Hold) -> Answer:
@@ -277,9 +287,7 @@ class OrderWorkflow:
 
     @release.validator
     def _may_release(self, release: ReleaseHold) -> None:
-        refusal = self._holds.refusal(release)
-        if refusal is not None:
-            raise ApplicationError(refusal, type="conflict")
+        _refuse(_conflict(self._holds.refusal(release)))
 
     @workflow.update
     async def reject(self, rejection: Rejection) -> Answer:
@@ -292,21 +300,18 @@ class OrderWorkflow:
 
     @reject.validator
     def _may_reject(self, rejection: Rejection) -> None:
-        if rejection.fulfilment_id in self._rejected:
-            raise ApplicationError("The fulfilment has been rejected already.", type="too_late")
-        run = self._fulfilments.get(rejection.fulfilment_id)
-        if run is None:
-            raise ApplicationError("The order has no such fulfilment ready.", type="too_early")
-        if self._desk.cancel_wished:
-            raise ApplicationError("The order is being cancelled: nothing of it will be shipped.", type="too_late")
-        refusal = run.rejection.refusal(rejection, gone=run.left or bool(run.leaving))
-        if refusal is not None:
-            raise ApplicationError(refusal[1], type=refusal[0])
+        of = rejection.fulfilment_id
+        run, before = self._fulfilments.get(of), of in self._rejected
+        _refuse(rejection_refused(rejection, run, self._desk, rejected_before=before))
 
     @workflow.update
     async def change(self, change: OrderChange) -> Answer:
-        """Change what was placed as a preview has shown it, all of it or nothing."""
+        """Change what was placed as a preview has shown it, all of it or nothing; once it is paid, if it costs more."""
         try:
+            if self._changes.asks(change):
+                awaited = await self._difference.open(change)
+                self._runs.append(asyncio.create_task(self._see_through(awaited)))
+                return self._answer()
             changed = await self._changes.change(change, known=self._known())
         except ChangeRefused as refused:
             await self._journal.publish()
@@ -316,14 +321,14 @@ class OrderWorkflow:
             await self._rerouting.look()
         if self._journal.status is OrderStatus.PARTLY_SHIPPED and self._everything_left():
             self._journal.move_to(OrderStatus.SHIPPED)
+        if workflow.patched("customer-told-of-change"):
+            self._tell(NoticeKind.CHANGED, change.id)
         await self._journal.publish()
         return self._answer()
 
     @change.validator
     def _may_change(self, change: OrderChange) -> None:
-        refusal = self._changes.refusal(change)
-        if refusal is not None:
-            raise ApplicationError(refusal[1], type=refusal[0])
+        _refuse(self._changes.refusal(change))
 
     @workflow.update
     async def take_over(self, wish: TakeOver) -> Answer:
@@ -338,13 +343,7 @@ class OrderWorkflow:
 
     @take_over.validator
     def _may_take_over(self, wish: TakeOver) -> None:
-        run = self._fulfilments.get(wish.fulfilment_id)
-        if not isinstance(run, PortalRun):
-            raise ApplicationError("The order has no such fulfilment at a supplier's portal.", type="too_early")
-        if self._desk.cancel_wished:
-            raise ApplicationError("The order is being cancelled: it must not be ordered.", type="too_late")
-        if (refusal := run.refusal(wish)) is not None:
-            raise ApplicationError(refusal, type="conflict")
+        _refuse(take_over_refused(wish, self._fulfilments.get(wish.fulfilment_id), self._desk))
 
     @workflow.update
     async def resolve(self, resolution: Resolution) -> Answer:
@@ -357,9 +356,7 @@ class OrderWorkflow:
 
     @resolve.validator
     def _may_resolve(self, resolution: Resolution) -> None:
-        refusal = self._journal.refusal(resolution)
-        if refusal is not None:
-            raise ApplicationError(refusal, type="conflict")
+        _refuse(_conflict(self._journal.refusal(resolution)))
         if resolution.action is Action.CANCEL and not self._desk.cancel_wished and not self._desk.cancellable:
             raise self._too_late()
 
@@ -367,7 +364,7 @@ class OrderWorkflow:
     def wake(self, wake: Wake) -> None:
         """A provider has told something that may end a wait. The event is not believed: the provider is asked."""
         if wake.topic is EventTopic.PAYMENT:
-            self._payment.news = True
+            self._payment.hear()
             return
         if wake.topic is EventTopic.DISPUTE:
             if self._payment.told_of_dispute(wake.disputed):
@@ -383,11 +380,20 @@ class OrderWorkflow:
         self._rerouting.stock_arrived()
 
     def _too_late(self) -> ApplicationError:
-        status = self._journal.status.replace("_", " ")
-        return ApplicationError(f"The order is {status}: it can no longer be cancelled.", type="too_late")
+        text = f"The order is {self._journal.status.replace('_', ' ')}: it can no longer be cancelled."
+        return ApplicationError(text, type="too_late")
 
     def _answer(self) -> Answer:
         return Answer(self._journal.status, self._journal.waiting.sentence)
+
+
+def _refuse(refused: tuple[str, str] | None) -> None:
+    if refused is not None:
+        raise ApplicationError(refused[1], type=refused[0])
+
+
+def _conflict(why: str | None) -> tuple[str, str] | None:
+    return None if why is None else ("conflict", why)
 
 
 def _failed(task: asyncio.Task[None]) -> bool:

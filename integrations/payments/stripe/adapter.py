@@ -95,6 +95,7 @@ class Stripe:
             "automatic_payment_methods[allow_redirects]": "never",
             "description": f"Order {request.order_number}",
             "metadata[order_id]": request.order_id,
+            **({} if request.change_id is None else {"metadata[change_id]": request.change_id}),
         }
         reply = await self._post("authorise", "/v1/payment_intents", form, key=key)
         return await self._state(reply, refused=_UNPAID)

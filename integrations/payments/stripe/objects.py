@@ -72,6 +72,7 @@ def payment(intent: Json) -> PaymentState:
         action_url=_action_url(intent),
         order_id=order_id(intent),
         disputed=bool(charge and charge.get("disputed")),
+        change_id=_named(intent, "change_id"),
     )
 
 

@@ -1,0 +1,218 @@
+"""One payment of an order: what its provider said last, and each step of it once for every decision."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from activities.failures import KEY_SPENT
+from activities.payments import Payments, PayStep
+from domain.exceptions import ExceptionKind
+from domain.money import Money
+from domain.orders import FurtherPayment, PaymentSource
+from domain.payments import PaymentState, PaymentStatus, mismatch
+from domain.waiting import Party
+from workflows.orders.desk import Desk
+from workflows.orders.journal import Journal
+from workflows.orders.outside import Outside, Refusal
+
+Result = TypeVar("Result")
+Step = Callable[[Any, PayStep], Coroutine[Any, Any, Result]]
+
+PAID = frozenset({PaymentStatus.AUTHORISED, PaymentStatus.CAPTURED})
+# A failure stored under a key is answered by a new key only a few times before a person is asked.
+_MOST_KEYS = 3
+
+
+class OnePayment:
+    """The first payment of an order, or the one for what the change ``change_id`` made it cost more."""
+
+    def __init__(
+        self, journal: Journal, desk: Desk, outside: Outside, asking: asyncio.Lock, *, change_id: str | None = None
+    ) -> None:
+        """``asking`` is held while the provider is asked, so that every step knows the outcome of the one before."""
+        self._journal = journal
+        self._desk = desk
+        self._outside = outside
+        self._asking = asking
+        self._decisions = dict.fromkeys(("authorise", "inspect", "capture", "void", "refund"), 1)
+        self.change_id = change_id
+        self.state: PaymentState | None = None
+        self.awaited: tuple[PaymentSource, Money] | None = None
+        """how it shall be paid and what is asked for, until its change is made"""
+
+    @property
+    def source(self) -> PaymentSource:
+        """How the customer pays."""
+        further = self._further()
+        if further is not None:
+            return further.source
+        return self._journal.order.request.payment if self.awaited is None else self.awaited[0]
+
+    @property
+    def due(self) -> Money:
+        """What of the order it pays for: the first one for all that no further one does."""
+        order, further = self._journal.order, self._further()
+        if further is not None:
+            return Money(further.due, order.request.currency)
+        if self.awaited is not None:
+            return self.awaited[1]
+        return Money(order.request.total - sum(f.due for f in order.further), order.request.currency)
+
+    @property
+    def captured(self) -> bool:
+        """Whether the money was taken."""
+        return self.state is not None and self.state.status is PaymentStatus.CAPTURED
+
+    @property
+    def lost(self) -> bool:
+        """Whether the hold is gone without the money taken."""
+        return self.state is not None and self.state.status is PaymentStatus.CANCELLED
+
+    @property
+    def secured(self) -> bool:
+        """Whether the money is held or taken."""
+        return self.state is not None and self.state.status in PAID
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to be taken: the money was, or nothing is due of it and no hold stands."""
+        return self.captured or (self.lost and self.due.minor <= 0)
+
+    def known(self) -> PaymentState:
+        """What the provider said last."""
+        if self.state is None:
+            raise RuntimeError("the payment was used before it was authorised")
+        return self.state
+
+    def difference(self) -> str | None:
+        """Why it cannot pay for what is due of it, in a sentence for the operator; None if it can."""
+        order, further = self._journal.order, self._further()
+        most = order.asked if further is None else further.asked
+        if further is None and self.awaited is not None:
+            most = self.awaited[1].minor
+        asked = None if most is None else Money(most, order.request.currency)
+        return mismatch(self.known(), owed=self.due, order_id=order.id, asked=asked)
+
+    async def authorise(self, *, anew: bool = False) -> None:
+        """Place the hold; ``anew``: by a new decision. Refused, a person decides what becomes of the order."""
+        if anew:
+            self._decisions["authorise"] += 1
+        self.state = await self._must(Payments.authorise, "authorise", f"Authorise {self.due}")
+
+    async def try_to_authorise(self) -> str | None:
+        """Place the hold; why not, where that was refused."""
+        outcome = await self.attempt(Payments.authorise, "authorise", f"Authorise {self.due}")
+        if isinstance(outcome, Refusal):
+            return outcome.reason
+        self.state = outcome
+        return None
+
+    async def inspect(self) -> None:
+        """Ask the provider."""
+        self.state = await self._must(Payments.inspect, "inspect", "Asking the payment provider")
+
+    async def glance(self) -> bool:
+        """Ask the provider, once; whether the payment is another than it was thought to be."""
+        before = self.state
+        async with self._asking:
+            step = self._step("inspect", self.due)
+            found = await self._outside.glance(Payments.inspect, step, summary="How does the payment stand?")
+            self.state = found or self.state
+        return self.state != before
+
+    async def capture(self) -> str | None:
+        """Take what is due of it, or release a hold of which nothing is; why not, if that cannot be done."""
+        if not self.due.minor:
+            return await self._release()
+        outcome = await self.attempt(Payments.capture, "capture", f"Capture {self.due}")
+        if isinstance(outcome, Refusal):
+            return f"The payment could not be captured: {outcome.reason}."
+        self.state = outcome
+        if not self.captured:
+            self._decisions["capture"] += 1
+            return _uncaptured(outcome)
+        self._journal.note("captured", f"{outcome.captured} captured.")
+        return None
+
+    async def void(self, *, what: str, summary: str) -> PaymentState | None:
+        """Release the hold, whatever happens meanwhile; None where there is no payment, or a person decides to skip."""
+        state = await self._desk.insist(lambda: self.attempt(Payments.void, "void", summary), what=what)
+        self.state = state or self.state
+        return state
+
+    async def take_back(self) -> None:
+        """Release the hold, or refund what was captured."""
+        if self.lost:
+            return
+        state = await self.void(what="Releasing the hold", summary="Release the hold")
+        if state is None:
+            return
+        if state.status is PaymentStatus.CAPTURED and state.refunded < state.captured:
+            rest = state.captured - state.refunded
+            refund = await self._desk.insist(
+                lambda: self.attempt(Payments.refund, "refund", f"Refund {rest}", amount=rest), what="The refund"
+            )
+            if refund is not None and refund.amount.minor:
+                self._journal.note("refunded", f"{refund.amount} refunded.")
+        elif state.status is PaymentStatus.CANCELLED:
+            self._journal.note("voided", "The hold on the customer's money was released.")
+
+    async def attempt(
+        self, method: Step[Result], purpose: str, summary: str, *, amount: Money | None = None
+    ) -> Result | Refusal:
+        """One decision's worth of a step. After a refusal the next try is a new decision, with a new key.
+
+        ``amount`` is what is due unless it is given.
+        """
+        for _ in range(_MOST_KEYS):
+            async with self._asking:
+                step = self._step(purpose, amount or self.due)
+                outcome = await self._outside.call(method, step, summary=summary, on=Party.PAYMENT_PROVIDER)
+            if not isinstance(outcome, Refusal):
+                return outcome
+            self._decisions[purpose] += 1
+            if outcome.type != KEY_SPENT:
+                return outcome
+        return outcome
+
+    async def _release(self) -> str | None:
+        outcome = await self.attempt(Payments.void, "void", "Release a hold of which nothing is due")
+        if isinstance(outcome, Refusal):
+            return f"The hold on the customer's money could not be released: {outcome.reason}."
+        self.state = outcome or self.state
+        return None
+
+    async def _must(self, method: Step[PaymentState], purpose: str, summary: str) -> PaymentState:
+        """A step without which the order cannot go on: refused, it is a person's to decide."""
+        while True:
+            outcome = await self.attempt(method, purpose, summary)
+            if not isinstance(outcome, Refusal):
+                return outcome
+            reason = (
+                f"{summary} failed: {outcome.reason}. Retry tries again, after looking for what may have been done."
+            )
+            await self._desk.ask(ExceptionKind.PAYMENT_REFUSED, reason)
+
+    def _further(self) -> FurtherPayment | None:
+        return next((f for f in self._journal.order.further if f.change_id == self.change_id), None)
+
+    def _step(self, purpose: str, amount: Money) -> PayStep:
+        order = self._journal.order
+        return PayStep(
+            order_id=order.id,
+            order_number=order.number,
+            source=self.source,
+            amount=amount,
+            since=order.placed_at,
+            n=self._decisions[purpose],
+            reference=self.state.reference if self.state else None,
+            change_id=self.change_id,
+        )
+
+
+def _uncaptured(state: PaymentState) -> str:
+    if state.decline is not None:
+        return f"The payment could not be captured: {state.decline.message}"
+    if state.status is PaymentStatus.CANCELLED:
+        return "The hold on the customer's money is gone: it lapsed or was cancelled."
+    return f"The payment could not be captured: it is {state.status.replace('_', ' ')}."
