@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.orders import order_line
 from activities.projections import waiting_json
 from activities.return_records import standing_of, tell_order
-from db import catalogue, orders, return_rules
+from db import catalogue, orders
 from db import returns as records
+from db.return_rules import RULES
 from domain.bundles import Part, can_be_made
 from domain.errors import InvalidReturn, KeyReused, NotFound
 from domain.notifications import NoticeKind
@@ -29,7 +30,7 @@ _RULE: TypeAdapter[ReturnRule] = TypeAdapter(ReturnRule)
 
 async def rules_in_force(connection: AsyncConnection) -> ReturnRules:
     """The newest version of the rules; version 0 where nobody has made any."""
-    row = await return_rules.newest(connection)
+    row = await RULES.newest(connection)
     return ReturnRules() if row is None else ReturnRules(row.version, RULES_JSON.validate_python(row.rules))
 
 

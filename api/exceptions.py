@@ -18,7 +18,7 @@ from api.headers import IdempotencyKey
 from api.keys import Caller
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
 from api.refunds import pay_now
-from api.returns import pass_on
+from api.returns import DESK as RETURNS
 from api.schemas.base import Instant, Word
 from api.schemas.exceptions import ExceptionListOut, ExceptionOut, ResolveIn
 from api.schemas.views import AnswerOut
@@ -147,7 +147,7 @@ async def _resolve_record(wired: Services, row: Row[Any], decision: Resolution) 
 async def _about_return(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
     """Pass a decision on to the return's workflow, whether or not the order's still runs."""
     key = f"decide:{row.id}:{decision.action}"
-    await pass_on(wired, row.facts["return"], lambda found: wired.returns.decide(found.id, decision, key=key))
+    await RETURNS.pass_on(wired, row.facts["return"], lambda found: wired.returns.decide(found.id, decision, key=key))
     return await _standing(wired, row.order_id)
 
 

@@ -15,7 +15,6 @@ from sqlalchemy import (
     func,
     select,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy import Sequence as Numbers
@@ -24,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.cases import Cases
 from db.orders import Order
 from db.shipments import Fulfilment, FulfilmentLine
 from domain.return_units import ReturnLine as Line
@@ -136,9 +136,9 @@ _READ = select(Return.__table__, Order.number.label("order_number"), Order.curre
 )
 
 
-async def next_number(connection: AsyncConnection) -> str:
-    """A human-readable number that no return has had."""
-    return f"RT-{(await connection.execute(select(RETURN_NUMBERS.next_value()))).scalar_one()}"
+CASES = Cases(Return, ReturnEvent, owner="return_id", read=_READ, prefix="RT", numbers=RETURN_NUMBERS)
+next_number, find, find_named = CASES.next_number, CASES.find, CASES.find_named
+add_event, find_event, events = CASES.add_event, CASES.find_event, CASES.events
 
 
 async def add(
@@ -149,18 +149,6 @@ async def add(
     rows = [{"return_id": values["id"], "number": n.number, "sku": n.sku, "quantity": n.quantity} for n in lines]
     await connection.execute(insert(ReturnLine), rows)
     await add_event(connection, values["id"], event)
-
-
-async def find(connection: AsyncConnection, id_or_number: str, *, lock: bool = False) -> Row[Any] | None:
-    """A return by its id or number, with its order's number and currency; with ``lock`` nobody else can move it."""
-    query = _READ.where((Return.id == id_or_number) | (Return.number == id_or_number))
-    return (await connection.execute(query.with_for_update(of=Return, key_share=True) if lock else query)).first()
-
-
-async def find_named(connection: AsyncConnection, order_id: str, reference: str) -> Row[Any] | None:
-    """The return of an order that the caller calls so."""
-    query = _READ.where(Return.order_id == order_id, Return.reference == reference)
-    return (await connection.execute(query)).first()
 
 
 async def lines(connection: AsyncConnection, return_id: str) -> list[Line]:
@@ -202,7 +190,7 @@ async def delivered(connection: AsyncConnection, order_id: str) -> list[Row[Any]
 
 async def save(connection: AsyncConnection, return_id: str, values: dict[str, Any], lines: Sequence[Line]) -> None:
     """Write a return that is locked, with its lines."""
-    await connection.execute(update(Return).where(Return.id == return_id).values(values))
+    await CASES.change(connection, return_id, values)
     if not lines:
         return
     statement = (
@@ -214,63 +202,15 @@ async def save(connection: AsyncConnection, return_id: str, values: dict[str, An
     await connection.execute(statement, rows)
 
 
-async def add_event(connection: AsyncConnection, return_id: str, event: dict[str, Any]) -> None:
-    """Note what happened; an event noted before (same key) stays as it is."""
-    await connection.execute(insert(ReturnEvent).values({**event, "return_id": return_id}).on_conflict_do_nothing())
-
-
-async def find_event(connection: AsyncConnection, return_id: str, key: str) -> Row[Any] | None:
-    """One event of a return."""
-    query = select(ReturnEvent.__table__).where(ReturnEvent.return_id == return_id, ReturnEvent.key == key)
-    return (await connection.execute(query)).first()
-
-
-async def events(connection: AsyncConnection, return_id: str) -> list[Row[Any]]:
-    """What happened to a return, oldest first."""
-    query = (
-        select(ReturnEvent.__table__)
-        .where(ReturnEvent.return_id == return_id)
-        .order_by(ReturnEvent.at, ReturnEvent.key)
-    )
-    return list(await connection.execute(query))
-
-
 async def page(
     connection: AsyncConnection, wanted: ReturnFilter, *, after: tuple[datetime, str] | None, limit: int
 ) -> list[Row[Any]]:
     """A page of returns, newest first, after the return ``after``."""
-    query = _READ.order_by(Return.created_at.desc(), Return.id.desc()).limit(limit)
+    query = _READ
     if wanted.statuses:
         query = query.where(Return.status.in_([status.value for status in wanted.statuses]))
     if wanted.warehouse is not None:
         query = query.where(Return.warehouse == wanted.warehouse)
     if wanted.order_id is not None:
         query = query.where(Return.order_id == wanted.order_id)
-    if after is not None:
-        query = query.where(tuple_(Return.created_at, Return.id) < after)
-    return list(await connection.execute(query))
-
-
-async def mark_started(connection: AsyncConnection, return_id: str) -> None:
-    """Note that the return's workflow has started."""
-    await connection.execute(
-        update(Return).where(Return.id == return_id, Return.started_at.is_(None)).values(started_at=func.now())
-    )
-
-
-async def not_started(connection: AsyncConnection, *, older_than_seconds: float, limit: int) -> list[Row[Any]]:
-    """Returns whose workflow is not known to have started, oldest first."""
-    age = func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
-    query = (
-        _READ.where(Return.started_at.is_(None), Return.created_at < func.now() - age)
-        .order_by(Return.created_at)
-        .limit(limit)
-    )
-    return list(await connection.execute(query))
-
-
-async def open_after(connection: AsyncConnection, return_id: str, *, limit: int) -> list[Row[Any]]:
-    """The next open returns, after ``return_id``, whose workflow started a minute ago or longer."""
-    started = Return.started_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 1)
-    query = _READ.where(Return.closed_at.is_(None), started, Return.id > return_id).order_by(Return.id).limit(limit)
-    return list(await connection.execute(query))
+    return await CASES.newest(connection, query, after=after, limit=limit)

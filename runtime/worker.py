@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -25,15 +26,17 @@ from activities.portal_watch import PortalWatch
 from activities.refunds import Refunds
 from activities.rejections import Rejections
 from activities.return_labels import ReturnLabels
-from activities.return_sweep import ReturnSweep
+from activities.return_records import open_return
 from activities.returns import Returns
 from activities.shipments import Shipments
 from activities.stock import StockKeeper
 from activities.stock_check import StockCheck
 from activities.stock_news import StockLinks, StockNews, StockPosts
 from activities.stock_watch import StockWatch
-from activities.transfer_sweep import TransferSweep
-from activities.transfers import Transfers
+from activities.sweep import Sweep
+from activities.transfers import Transfers, open_transfer
+from db import returns as return_records
+from db import transfers as transfer_records
 from db.base import Database
 from integrations.mail.mailer import Mailer
 from runtime.deployment import versioned
@@ -170,8 +173,7 @@ async def crew(
         dsn=settings.database_url,
         more=(
             *_stock_chores(settings, database, outside, gateway, mailer, templates),
-            *_transfer_chores(database, TransferGateway(client, task_queue=settings.temporal_task_queue)),
-            *_return_chores(database, returns),
+            *_sweeps(database, TransferGateway(client, task_queue=settings.temporal_task_queue), returns),
             Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
             Chore("watch_portals", 2.0, PortalWatch(database, gateway.wake).look),
             Chore("sweep_evidence", 600.0, EvidenceSweep(database, settings.portal_evidence_kept).sweep),
@@ -244,20 +246,17 @@ def _stock_chores(
     )
 
 
-def _transfer_chores(database: Database, gateway: TransferGateway) -> tuple[Chore, ...]:
-    sweep = TransferSweep(database, gateway)
+def _case_chores(noun: str, sweep: Sweep[Any]) -> tuple[Chore, ...]:
     return (
-        Chore("start_transfers", 2.0, sweep.start_accepted),
-        Chore("transfer_roll_call", 60.0, sweep.call_roll),
+        Chore(f"start_{noun}s", 2.0, sweep.start_accepted),
+        Chore(f"{noun}_roll_call", 60.0, sweep.call_roll),
     )
 
 
-def _return_chores(database: Database, gateway: ReturnGateway) -> tuple[Chore, ...]:
-    sweep = ReturnSweep(database, gateway)
-    return (
-        Chore("start_returns", 2.0, sweep.start_accepted),
-        Chore("return_roll_call", 60.0, sweep.call_roll),
-    )
+def _sweeps(database: Database, transfers: TransferGateway, returns: ReturnGateway) -> tuple[Chore, ...]:
+    of_transfers = Sweep(database, transfers, transfer_records.CASES, open_transfer, noun="transfer")
+    of_returns = Sweep(database, returns, return_records.CASES, open_return, noun="return")
+    return (*_case_chores("transfer", of_transfers), *_case_chores("return", of_returns))
 
 
 async def run_worker(settings: Settings, traces: Traces = UNTRACED) -> None:
