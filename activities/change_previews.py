@@ -18,7 +18,7 @@ from db import holds, ledger, orders, payments, refunds, rejections, versions
 from db import stock as stock_records
 from domain.changes.effects import Effects, Facts, Released, effects_of, rerouted, said
 from domain.changes.wish import Basis, Content, Edits, Share, Stage
-from domain.errors import OrderMoved
+from domain.errors import Conflict, OrderMoved
 from domain.orders import Line, OrderStatus, body_hash
 from domain.refunds import GrantStatus
 from domain.rejections import bars
@@ -33,6 +33,8 @@ async def preview(connection: AsyncConnection, order: Row[Any], edits: Edits, *,
     """What a change would do ``at`` that moment, and what that rests on. Raises what `effects_of` raises."""
     facts = await facts_of(connection, order, at=at.replace(microsecond=0))
     effects = await _routed(connection, order, facts, effects_of(edits, facts))
+    if order.credit and effects.money.credited:
+        raise Conflict("A claim or an exchange has settled what this order comes to: it cannot be made to cost less.")
     digest = body_hash(EFFECTS.dump_python(effects, mode="json"))[:12]
     return replace(facts.basis, effects=digest), effects
 

@@ -155,6 +155,7 @@ async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Polic
         address_hold=None if wanted is None or wanted.id in {hold.id for hold in holds} else wanted,
         version=row.version,
         asked=None if revision is None else revision.asked,
+        credit=row.credit,
     )
 
 

@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.orders import order_line
 from activities.refund_grants import ask_to_pay, given_before, grant, refundable
-from activities.return_records import Case
+from activities.return_records import ReturnCase
 from db import orders, payments, return_labels
 from domain.money import Money
 from domain.refunds import RefundRequest
@@ -15,7 +15,7 @@ BY_RULE = "return rules"
 """who has refunds paid that need no person's word"""
 
 
-async def give_back(connection: AsyncConnection, case: Case) -> tuple[Settlement, str | None]:
+async def give_back(connection: AsyncConnection, case: ReturnCase) -> tuple[Settlement, str | None]:
     """Grant what a return comes to, less fees, and never more than is there; the refund's id, if anything is.
 
     Its order is locked, so that nobody else has the money meanwhile.
@@ -43,7 +43,7 @@ async def give_back(connection: AsyncConnection, case: Case) -> tuple[Settlement
     return settlement, str(refund.id)
 
 
-async def _postage(connection: AsyncConnection, case: Case) -> Money | None:
+async def _postage(connection: AsyncConnection, case: ReturnCase) -> Money | None:
     """The price of the label under which it came; None if it came without one."""
     label = await return_labels.bought(connection, case.row.id)
     if label is None or label.tracking_status not in SCANNED:

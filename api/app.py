@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 from api import (
     catalogue,
     changes,
+    claims,
     codec,
     describing,
     disputes,
@@ -61,6 +62,7 @@ _ROUTERS = (
     hold_rules.router,
     returns.router,
     return_rules.router,
+    claims.router,
     catalogue.router,
     stock_entries.router,
     stock_alerts.router,

@@ -14,11 +14,13 @@ from api.context import concerns
 from api.errors import Fault, InvalidRequest
 from api.paging import Cursor
 from api.schemas.base import Instant, Word
+from api.schemas.cases import LinkedOrderOut
 from api.services import Services
 from api.viewing import waiting_out
 from db import orders
 from db.cases import Cases
 from domain.errors import NotFound, TooLate
+from domain.orders import OrderStatus
 
 START_WITHIN_SECONDS = 2.0
 """How long a caller waits for Temporal; what has not started by then is started by the worker's sweep."""
@@ -105,6 +107,13 @@ def place_of(row: Row[Any]) -> str:
 def with_waiting(row: Row[Any]) -> dict[str, Any]:
     """A case's columns, with the sentence of what it waits for."""
     return {**row._mapping, "waiting": waiting_out(row)}
+
+
+def linked_out(row: Row[Any]) -> LinkedOrderOut | None:
+    """The order that a case has had placed; None if there is none."""
+    if row.linked_id is None:
+        return None
+    return LinkedOrderOut(id=row.linked_id, number=row.linked_number, status=OrderStatus(row.linked_status))
 
 
 async def order_of(connection: AsyncConnection, order: str) -> Row[Any]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.money_decisions import settle_difference, settle_failure
 from activities.orders import placed_order
 from api.auth import ReadsExceptions, WritesExceptions
+from api.claims import DESK as CLAIMS
 from api.context import concerns
 from api.describing import problems
 from api.errors import not_running
@@ -27,9 +28,11 @@ from api.viewing import WAITING
 from db import disputes, exceptions, orders
 from domain.errors import Conflict, Forbidden, NotFound
 from domain.exceptions import (
+    ABOUT_CASES,
+    ABOUT_CLAIMS,
     ABOUT_MONEY,
-    ABOUT_RETURNS,
     OPENED_BY_OTHERS,
+    UNTOLD,
     Action,
     ExceptionKind,
     ExceptionStatus,
@@ -99,9 +102,9 @@ async def resolve(
     decision = Resolution(exception, body.action, caller.actor, body.note)
     if row.kind in ABOUT_MONEY:
         return await _about_money(wired, row, decision, caller)
-    if row.kind in ABOUT_RETURNS - {ExceptionKind.RETURN_UNTOLD}:
-        return await _about_return(wired, row, decision)
-    if row.closed_at is not None or row.kind in ABOUT_RETURNS:
+    if row.kind in ABOUT_CASES - UNTOLD:
+        return await _about_case(wired, row, decision)
+    if row.closed_at is not None or row.kind in ABOUT_CASES:
         return await _resolve_record(wired, row, decision)
     if row.kind == ExceptionKind.WORKFLOW_ENDED:
         return await _start_anew(wired, row, decision)
@@ -144,10 +147,14 @@ async def _resolve_record(wired: Services, row: Row[Any], decision: Resolution) 
     return await _standing(wired, row.order_id)
 
 
-async def _about_return(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
-    """Pass a decision on to the return's workflow, whether or not the order's still runs."""
+async def _about_case(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
+    """Pass a decision on to the case's workflow, whether or not the order's still runs."""
     key = f"decide:{row.id}:{decision.action}"
-    await RETURNS.pass_on(wired, row.facts["return"], lambda found: wired.returns.decide(found.id, decision, key=key))
+    if row.kind in ABOUT_CLAIMS:
+        await CLAIMS.pass_on(wired, row.facts["claim"], lambda found: wired.claims.decide(found.id, decision, key=key))
+    else:
+        told = row.facts["return"]
+        await RETURNS.pass_on(wired, told, lambda found: wired.returns.decide(found.id, decision, key=key))
     return await _standing(wired, row.order_id)
 
 

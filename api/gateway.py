@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from domain.changes.wish import OrderChange
+from domain.claims import ClaimApproval, ClaimWish, OpenClaim
+from domain.claims import Standing as ClaimStanding
 from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
@@ -114,6 +116,29 @@ class ReturnGateway(Protocol):
         """Book what was found."""
 
     async def decide(self, return_id: str, decision: Resolution, *, key: str) -> ReturnStanding:
+        """Pass on what a person decided about an exception of it."""
+
+
+class ClaimGateway(Protocol):
+    """Starts claims and passes people's wishes on to them.
+
+    ``key`` names the wish, as with orders. All raise Unavailable where nobody answers in time; wishes raise NotFound
+    where no such claim runs, and Conflict or its kinds where the claim refuses.
+    """
+
+    async def start(self, opened: OpenClaim) -> None:
+        """Start a claim; one that runs stays as it is."""
+
+    async def approve(self, claim_id: str, approval: ClaimApproval, *, key: str) -> ClaimStanding:
+        """Refund or replace what is claimed; also raises InvalidRefund."""
+
+    async def refuse(self, claim_id: str, wish: ClaimWish, *, key: str) -> ClaimStanding:
+        """Settle nothing."""
+
+    async def withdraw(self, claim_id: str, wish: ClaimWish, *, key: str) -> ClaimStanding:
+        """Nothing is claimed any more."""
+
+    async def decide(self, claim_id: str, decision: Resolution, *, key: str) -> ClaimStanding:
         """Pass on what a person decided about an exception of it."""
 
 

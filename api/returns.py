@@ -18,10 +18,10 @@ from api.headers import IdempotencyKey
 from api.ledger import OrderKey
 from api.paging import DEFAULT_LIMIT, CursorText, Limit, page_of
 from api.schemas.base import Word
+from api.schemas.cases import CaseEventOut
 from api.schemas.returns import (
     InspectionIn,
     RefuseReturnIn,
-    ReturnEventOut,
     ReturnIn,
     ReturnLineOut,
     ReturnListOut,
@@ -246,6 +246,6 @@ async def _view(wired: Services, name: str) -> ReturnOut:
         "parcel": parcel and ReturnParcelOut.model_validate(parcel),
         **with_waiting(row),
         "lines": [ReturnLineOut.model_validate({**vars(line), "line": line.number}) for line in lines],
-        "events": [ReturnEventOut.model_validate(event) for event in events],
+        "events": [CaseEventOut.model_validate(event) for event in events],
     }
     return ReturnOut.model_validate(values)

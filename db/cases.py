@@ -3,11 +3,63 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Sequence, func, select, tuple_, update
+from sqlalchemy import ForeignKey, Index, Row, Select, Sequence, UniqueConstraint, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+
+
+class OrderCase:
+    """The columns of a case about an order. ``waiting`` is a domain dataclass as JSON, ``letters`` e-mails still to go.
+
+    ``since`` is when it came to its status, ``started_at`` when its workflow is known to have started, ``closed_at``
+    when it had ended and nothing of it was left to do. ``troubles`` counts the exceptions that were opened about it.
+    """
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(unique=True)
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
+    reference: Mapped[str]
+    """what the caller calls it, unique within the order"""
+    body_hash: Mapped[str]
+    status: Mapped[str]
+    since: Mapped[datetime]
+    patient_since: Mapped[datetime]
+    """since when it is waited for: a person can decide to wait as long again"""
+    waiting: Mapped[dict[str, Any]]
+    trouble: Mapped[str | None]
+    """the kind of the exception about it that is open"""
+    exception_id: Mapped[str | None]
+    troubles: Mapped[int] = mapped_column(server_default=text("0"))
+    letters: Mapped[list[Any]]
+    revision: Mapped[int] = mapped_column(server_default=text("0"))
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class CaseEvent:
+    """Something that happened to a case. ``key`` makes a repeated write harmless; ``entered`` is what came in."""
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    text: Mapped[str]
+    actor: Mapped[str]
+    entered: Mapped[dict[str, Any] | None]
+
+
+def indexes(table: str) -> tuple[UniqueConstraint | Index, ...]:
+    """What finds the cases of an order: named by their callers, not started, open, newest."""
+    return (
+        UniqueConstraint("order_id", "reference"),
+        Index(f"ix_{table}_not_started", "created_at", postgresql_where=text("started_at IS NULL")),
+        Index(f"ix_{table}_open", "id", postgresql_where=text("closed_at IS NULL")),
+        Index(f"ix_{table}_newest", text("created_at DESC"), text("id DESC")),
+    )
 
 
 class Cases:

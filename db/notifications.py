@@ -49,7 +49,7 @@ _CONTENT = Statement(
         RETURNING status, attempts
     )
     SELECT intended.status, intended.attempts, o.id AS order_id, o.number, o.customer, o.currency, o.shipping_charge,
-        o.total, o.shipping_address, o.placed_at, p.reference AS payment_reference, p.captured,
+        o.total, o.credit, o.shipping_address, o.placed_at, p.reference AS payment_reference, p.captured,
         (SELECT jsonb_agg(l ORDER BY l.number) FROM order_lines l WHERE l.order_id = o.id) AS lines,
         (SELECT jsonb_agg(q ORDER BY q.number, q.attempt) FROM (
             SELECT f.number, c.attempt, c.fulfilment_id, c.carrier, c.service, c.tracking_code, c.tracking_url,
@@ -67,7 +67,11 @@ _CONTENT = Statement(
                     SELECT jsonb_agg(jsonb_build_object('name', l.name, 'quantity', n.quantity) ORDER BY n.number)
                     FROM return_lines n JOIN order_lines l ON l.order_id = r.order_id AND l.number = n.number
                     WHERE n.return_id = r.id))
-            FROM returns r JOIN warehouses w ON w.code = r.warehouse WHERE r.id = CAST(:of_return AS text)) AS returned
+            FROM returns r JOIN warehouses w ON w.code = r.warehouse WHERE r.id = CAST(:about AS text)) AS returned,
+        (SELECT jsonb_build_object('number', c.number, 'refusal', c.refusal, 'amount', coalesce(r.amount, 0),
+                'to_pay', 0, 'linked_id', l.id, 'linked_number', l.number, 'at_once', false)
+            FROM claims c LEFT JOIN refunds r ON r.id = c.refund_id LEFT JOIN orders l ON l.id = c.linked_id
+            WHERE c.id = CAST(:about AS text)) AS claimed
     FROM intended CROSS JOIN orders o LEFT JOIN payments p ON p.order_id = o.id
     WHERE o.id = CAST(:order_id AS text)
     """)
@@ -90,20 +94,20 @@ async def intend_with_content(
     *,
     to_come: Sequence[str],
     refund: str | None,
-    of_return: str | None,
+    about: str | None,
 ) -> Record | None:
     """Record that an e-mail is about to be handed in (once); how it stands, and all that it can tell of its order.
 
     ``lines`` and ``parcels`` are JSON, None where there are none; ``to_come`` are the ids of the fulfilments with one
-    of those statuses, ``refund`` and ``of_return``
-    are the ids of the refund or return that is told of. None where there is no such order.
+    of those statuses, ``refund`` and ``about`` are the ids of the refund or of the return, claim or exchange that is
+    told of. None where there is no such order.
     """
     given = {
         **values,
         "intended": NotificationStatus.INTENDED.value,
         "to_come": list(to_come),
         "refund": refund,
-        "of_return": of_return,
+        "about": about,
     }
     return await _CONTENT.first(connection, **given)
 

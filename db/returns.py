@@ -8,9 +8,7 @@ from typing import Any
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
-    Index,
     Row,
-    UniqueConstraint,
     bindparam,
     func,
     select,
@@ -23,44 +21,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-from db.cases import Cases
+from db.cases import CaseEvent, Cases, OrderCase, indexes
 from db.orders import Order
-from db.shipments import Fulfilment, FulfilmentLine
 from domain.return_units import ReturnLine as Line
 from domain.returns import GIVEN_UP, ReturnStatus
-from domain.shipments import FulfilmentStatus
 
 RETURN_NUMBERS = Numbers("return_numbers", start=100001, metadata=Base.metadata)
 
 _COUNTS = ("received", "resaleable", "damaged", "wrong_item", "missing", "refunded", "kept")
 
 
-class Return(Base):
-    """One return. ``waiting`` and ``rule`` are domain dataclasses as JSON, ``letters`` e-mails that are still to go.
-
-    ``since`` is when it came to its status, ``started_at`` when its workflow is known to have started, ``closed_at``
-    when it had ended and nothing of it was left to do. ``troubles`` counts the exceptions that were opened about it.
-    """
+class Return(OrderCase, Base):
+    """One return. ``rule`` is a domain dataclass as JSON."""
 
     __tablename__ = "returns"
-    __table_args__ = (
-        UniqueConstraint("order_id", "reference"),
-        Index("ix_returns_not_started", "created_at", postgresql_where=text("started_at IS NULL")),
-        Index("ix_returns_open", "id", postgresql_where=text("closed_at IS NULL")),
-        Index("ix_returns_newest", text("created_at DESC"), text("id DESC")),
-    )
+    __table_args__ = indexes("returns")
 
-    id: Mapped[str] = mapped_column(primary_key=True)
-    number: Mapped[str] = mapped_column(unique=True)
-    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
-    reference: Mapped[str]
-    """what the caller calls it, unique within the order"""
-    body_hash: Mapped[str]
-    status: Mapped[str]
-    since: Mapped[datetime]
-    patient_since: Mapped[datetime]
-    """since when it is waited for: a person can decide to wait as long again"""
-    waiting: Mapped[dict[str, Any]]
     warehouse: Mapped[str] = mapped_column(ForeignKey("warehouses.code"))
     reason: Mapped[str]
     note: Mapped[str]
@@ -72,18 +48,8 @@ class Return(Base):
     label_attempt: Mapped[int] = mapped_column(server_default=text("1"))
     send_by: Mapped[datetime | None]
     refusal: Mapped[str | None]
-    trouble: Mapped[str | None]
-    """the kind of the exception about it that is open"""
-    exception_id: Mapped[str | None]
-    troubles: Mapped[int] = mapped_column(server_default=text("0"))
-    letters: Mapped[list[Any]]
-    revision: Mapped[int] = mapped_column(server_default=text("0"))
     settlement: Mapped[dict[str, Any] | None]
     refund_id: Mapped[str | None] = mapped_column(ForeignKey("refunds.id"))
-    created_by: Mapped[str]
-    created_at: Mapped[datetime]
-    started_at: Mapped[datetime | None]
-    closed_at: Mapped[datetime | None]
 
 
 class ReturnLine(Base):
@@ -108,18 +74,12 @@ class ReturnLine(Base):
     kept: Mapped[int] = mapped_column(server_default=text("0"))
 
 
-class ReturnEvent(Base):
-    """Something that happened to a return. ``key`` makes a repeated write harmless; ``entered`` is what came in."""
+class ReturnEvent(CaseEvent, Base):
+    """Something that happened to a return."""
 
     __tablename__ = "return_events"
 
     return_id: Mapped[str] = mapped_column(ForeignKey("returns.id"), primary_key=True)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    at: Mapped[datetime]
-    kind: Mapped[str]
-    text: Mapped[str]
-    actor: Mapped[str]
-    entered: Mapped[dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
@@ -170,27 +130,8 @@ async def returned(connection: AsyncConnection, order_id: str) -> dict[int, int]
     return {row.number: int(row.units) for row in await connection.execute(query)}
 
 
-async def delivered(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
-    """What parcels brought to the order's customer: line, SKU, quantity, warehouse, and when."""
-    query = (
-        select(
-            FulfilmentLine.line,
-            FulfilmentLine.sku,
-            FulfilmentLine.quantity,
-            Fulfilment.warehouse,
-            Fulfilment.id.label("fulfilment_id"),
-            Fulfilment.delivered_at,
-        )
-        .join(Fulfilment, Fulfilment.id == FulfilmentLine.fulfilment_id)
-        .where(Fulfilment.order_id == order_id, Fulfilment.status == FulfilmentStatus.DELIVERED.value)
-        .order_by(Fulfilment.number, FulfilmentLine.line, FulfilmentLine.sku)
-    )
-    return list(await connection.execute(query))
-
-
-async def save(connection: AsyncConnection, return_id: str, values: dict[str, Any], lines: Sequence[Line]) -> None:
-    """Write a return that is locked, with its lines."""
-    await CASES.change(connection, return_id, values)
+async def save_lines(connection: AsyncConnection, return_id: str, lines: Sequence[Line]) -> None:
+    """Write lines of a return that is locked."""
     if not lines:
         return
     statement = (

@@ -4,6 +4,7 @@ from db.audit import Decode
 from db.base import Base
 from db.bundles import BundlePart
 from db.catalogue import Sku, Warehouse
+from db.claims import Claim, ClaimEvent, ClaimLine
 from db.disputes import Dispute
 from db.evidence import Evidence
 from db.exceptions import ExceptionRecord
@@ -36,6 +37,9 @@ __all__ = [
     "Base",
     "BundlePart",
     "Checkpoint",
+    "Claim",
+    "ClaimEvent",
+    "ClaimLine",
     "Decode",
     "Dispute",
     "Evidence",

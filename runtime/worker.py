@@ -14,7 +14,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.case_watch import CaseWatch
 from activities.changes import Changes
+from activities.claim_records import open_claim
+from activities.claims import Claims
 from activities.evidence import EvidenceSweep
 from activities.inbox import Inbox
 from activities.money_checks import MoneyChecks
@@ -35,6 +38,7 @@ from activities.stock_news import StockLinks, StockNews, StockPosts
 from activities.stock_watch import StockWatch
 from activities.sweep import Sweep
 from activities.transfers import Transfers, open_transfer
+from db import claims as claim_records
 from db import returns as return_records
 from db import transfers as transfer_records
 from db.base import Database
@@ -52,6 +56,8 @@ from runtime.schedules import keep_schedules, money_check_id
 from runtime.settings import Settings
 from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
+from workflows.claims.gateway import ClaimGateway
+from workflows.claims.workflow import ClaimWorkflow
 from workflows.gateway import OrderGateway
 from workflows.money.check import MoneyCheckWorkflow
 from workflows.money.gateway import MoneyGateway
@@ -81,6 +87,7 @@ class Crew:
     stock_check: StockCheck
     transfers: Transfers
     returns: Returns
+    claims: Claims
     return_labels: ReturnLabels
     money_checks: MoneyChecks
     payments: Payments
@@ -98,7 +105,7 @@ class Crew:
             client or self.client,
             task_queue=settings.temporal_task_queue,
             workflows=[
-                *(OrderWorkflow, StockCheckWorkflow, TransferWorkflow, ReturnWorkflow),
+                *(OrderWorkflow, StockCheckWorkflow, TransferWorkflow, ReturnWorkflow, ClaimWorkflow),
                 *(MoneyCheckWorkflow, RefundWorkflow, PortalCheckWorkflow),
             ],
             activities=[
@@ -112,6 +119,7 @@ class Crew:
                 self.stock_check.check,
                 *self.transfers.activities,
                 *self.returns.activities,
+                *self.claims.activities,
                 *self.return_labels.activities,
                 self.money_checks.compare,
                 self.payments.authorise,
@@ -173,7 +181,7 @@ async def crew(
         dsn=settings.database_url,
         more=(
             *_stock_chores(settings, database, outside, gateway, mailer, templates),
-            *_sweeps(database, TransferGateway(client, task_queue=settings.temporal_task_queue), returns),
+            *_case_chores(settings, database, client, returns),
             Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
             Chore("watch_portals", 2.0, PortalWatch(database, gateway.wake).look),
             Chore("sweep_evidence", 600.0, EvidenceSweep(database, settings.portal_evidence_kept).sweep),
@@ -190,6 +198,7 @@ async def crew(
         StockCheck(database),
         Transfers(database),
         Returns(database),
+        Claims(database),
         ReturnLabels(database, outside.carriers),
         MoneyChecks(database, outside.payments, gateway.wake),
         Payments(database, outside.payments),
@@ -246,17 +255,19 @@ def _stock_chores(
     )
 
 
-def _case_chores(noun: str, sweep: Sweep[Any]) -> tuple[Chore, ...]:
+def _case_chores(settings: Settings, database: Database, client: Client, returns: ReturnGateway) -> tuple[Chore, ...]:
+    queue = settings.temporal_task_queue
+    transfers, claims = TransferGateway(client, task_queue=queue), ClaimGateway(client, task_queue=queue)
+    sweeps: dict[str, Sweep[Any]] = {
+        "transfer": Sweep(database, transfers, transfer_records.CASES, open_transfer, noun="transfer"),
+        "return": Sweep(database, returns, return_records.CASES, open_return, noun="return"),
+        "claim": Sweep(database, claims, claim_records.CASES, open_claim, noun="claim"),
+    }
     return (
-        Chore(f"start_{noun}s", 2.0, sweep.start_accepted),
-        Chore(f"{noun}_roll_call", 60.0, sweep.call_roll),
+        *(Chore(f"start_{noun}s", 2.0, sweep.start_accepted) for noun, sweep in sweeps.items()),
+        *(Chore(f"{noun}_roll_call", 60.0, sweep.call_roll) for noun, sweep in sweeps.items()),
+        Chore("tell_claims", 2.0, CaseWatch(database, claim_records.replaced, claims.news).look),
     )
-
-
-def _sweeps(database: Database, transfers: TransferGateway, returns: ReturnGateway) -> tuple[Chore, ...]:
-    of_transfers = Sweep(database, transfers, transfer_records.CASES, open_transfer, noun="transfer")
-    of_returns = Sweep(database, returns, return_records.CASES, open_return, noun="return")
-    return (*_case_chores("transfer", of_transfers), *_case_chores("return", of_returns))
 
 
 async def run_worker(settings: Settings, traces: Traces = UNTRACED) -> None:

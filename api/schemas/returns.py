@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.base import Input, Note, Output, Quantity, Reference, Text, Word
+from api.schemas.cases import CaseEventOut, LineNumber
 from api.schemas.examples import ORDER_ID
 from api.schemas.return_rules import ReturnRuleOut
 from api.schemas.views import WaitingOut
@@ -16,7 +17,6 @@ from domain.returns import LabelState, ReturnStatus
 from domain.shipments import TrackingStatus
 
 MAX_LINES = 1000
-LineNumber = Annotated[int, Field(strict=True, ge=1, le=10_000, description="The number of the order's line.")]
 
 _ASK: dict[str, Any] = {
     "reference": "rma-5121",
@@ -231,16 +231,6 @@ class ReturnParcelOut(Output):
     void_status: str | None = Field(description="What the carrier says to its being given back.")
 
 
-class ReturnEventOut(Output):
-    """Something that happened to a return."""
-
-    at: datetime
-    kind: str
-    text: str
-    actor: str
-    entered: dict[str, Any] | None = Field(description="Of a receipt or an inspection: what came in.")
-
-
 class _Return(BaseModel):
     """What is told of every return."""
 
@@ -303,7 +293,7 @@ class ReturnOut(_Return, Output):
     rule: ReturnRuleOut
     parcel: ReturnParcelOut | None
     settlement: SettlementOut | None
-    events: list[ReturnEventOut]
+    events: list[CaseEventOut]
 
 
 class ReturnListOut(Output):

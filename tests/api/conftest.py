@@ -20,6 +20,8 @@ from console.orders import OrderPages
 from db import catalogue, identity
 from db.base import Database
 from domain.changes.wish import OrderChange
+from domain.claims import ClaimApproval, ClaimWish, OpenClaim
+from domain.claims import Standing as ClaimStanding
 from domain.errors import WaybillError
 from domain.exceptions import Resolution
 from domain.holds import Hold, ReleaseHold
@@ -204,6 +206,36 @@ class FakeReturns:
 
 
 @dataclass
+class FakeClaims:
+    """The claims' workflows, as far as the API can tell: they take what they are told, and remember it."""
+
+    started: list[OpenClaim] = field(default_factory=list)
+    asked: list[tuple[str, object, str]] = field(default_factory=list)
+    refusals: list[WaybillError] = field(default_factory=list)
+
+    async def start(self, opened: OpenClaim) -> None:
+        self.started.append(opened)
+
+    async def approve(self, claim_id: str, approval: ClaimApproval, *, key: str) -> ClaimStanding:
+        return await self._answer(claim_id, approval, key)
+
+    async def refuse(self, claim_id: str, wish: ClaimWish, *, key: str) -> ClaimStanding:
+        return await self._answer(claim_id, wish, key)
+
+    async def withdraw(self, claim_id: str, wish: ClaimWish, *, key: str) -> ClaimStanding:
+        return await self._answer(claim_id, wish, key)
+
+    async def decide(self, claim_id: str, decision: Resolution, *, key: str) -> ClaimStanding:
+        return await self._answer(claim_id, decision, key)
+
+    async def _answer(self, claim_id: str, wish: object, key: str) -> ClaimStanding:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.asked.append((claim_id, wish, key))
+        return self.started[-1].standing
+
+
+@dataclass
 class FakeMoney:
     """The workflows of money: they remember what they were asked for."""
 
@@ -249,6 +281,7 @@ class Api:
     gateway: FakeGateway
     transfers: FakeTransfers
     returns: FakeReturns
+    claims: FakeClaims
     carrier: PrintingCarrier
     links: OrderLinks
     codec: EncryptionCodec
@@ -322,7 +355,8 @@ async def database(ground: Ground) -> Database:
 async def api(database: Database) -> AsyncIterator[Api]:
     """The API, called with a key that may do everything."""
     outside = new_client()
-    gateway, transfers, returns, money = FakeGateway(), FakeTransfers(), FakeReturns(), FakeMoney()
+    gateway, transfers, money = FakeGateway(), FakeTransfers(), FakeMoney()
+    returns, claims = FakeReturns(), FakeClaims()
     metrics, keys = WebMetrics(), ApiKeys(database)
     codec = EncryptionCodec({"k1": base64.b64decode(base64.b64encode(os.urandom(32)))})
     links = OrderLinks("http://test", ["s" * 40])
@@ -335,6 +369,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
         gateway=gateway,
         transfers=transfers,
         returns=returns,
+        claims=claims,
         money=money,
         keys=keys,
         links=links,
@@ -359,7 +394,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     app = new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=MAX_BODY_BYTES)
     app.state.services = services
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
-        api = Api(app, http, database, gateway, transfers, returns, carrier, links, codec, money)
+        api = Api(app, http, database, gateway, transfers, returns, claims, carrier, links, codec, money)
         http.headers.update(await api.key(*Scope))
         yield api
     await outside.aclose()

@@ -229,7 +229,7 @@ class ChangeRun:
 
     def _moved(self, change: OrderChange) -> str:
         basis, order = change.basis, self._journal.order
-        taken = order.request.total if self._payment.captured else 0
+        taken = order.to_pay.minor if self._payment.captured else 0
         now = replace(
             basis,
             version=order.version,

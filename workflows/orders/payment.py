@@ -49,6 +49,11 @@ class PaymentRun:
         """a provider's event has come since the provider was last asked"""
 
     @property
+    def free(self) -> bool:
+        """Whether there is nothing to pay, so that no provider knows of the order."""
+        return self._journal.order.free
+
+    @property
     def captured(self) -> bool:
         """Whether the money was taken."""
         return self._state is not None and self._state.status is PaymentStatus.CAPTURED
@@ -61,12 +66,14 @@ class PaymentRun:
     @property
     def status(self) -> str:
         """Where the payment stands, in words."""
+        if self.free:
+            return "not needed"
         return "not made" if self._state is None else self._state.status.replace("_", " ")
 
     @property
     def secured(self) -> bool:
         """Whether the money is held or taken."""
-        return self._state is not None and self._state.status in _PAID
+        return self.free or (self._state is not None and self._state.status in _PAID)
 
     @property
     def uncertain(self) -> bool:
@@ -89,11 +96,15 @@ class PaymentRun:
         Raises OrderStopped if the order is cancelled or not paid in time.
         """
         self._journal.move_to(OrderStatus.AWAITING_PAYMENT)
-        self._journal.wait_for(*AUTHORISING)
-        await self._journal.publish()
-        self._state = await self._authorise()
+        if not self.free:
+            self._journal.wait_for(*AUTHORISING)
+            await self._journal.publish()
+            self._state = await self._authorise()
         while True:
-            await self._settle()
+            if self.free:
+                self._desk.check()
+            else:
+                await self._settle()
             if await self._reservation.commit(fulfilments_of(plan, self._journal.order.id)):
                 return plan
             self._journal.note("reservation_lost", "The reservation had lapsed; the units are reserved anew.")
@@ -121,14 +132,18 @@ class PaymentRun:
     async def inspect(self) -> None:
         """Ask the provider."""
         self.news = False
+        if self.free:
+            return
         self._state = await self._must(Payments.inspect, "inspect", "Asking the payment provider")
 
     async def changed(self) -> bool:
         """Ask the provider, once; whether the payment is another than it was thought to be."""
         self.news = False
+        if self.free:
+            return False
         before = self._state
         async with self._asking:
-            step = self._step("inspect", self._journal.order.request.money)
+            step = self._step("inspect", self._journal.order.to_pay)
             found = await self._outside.glance(Payments.inspect, step, summary="How does the payment stand?")
             self._state = found or self._state
         return self._state != before
@@ -136,9 +151,11 @@ class PaymentRun:
     async def capture(self) -> str | None:
         """Take the money, once however many hand-overs ask for it; why not, if it cannot be taken."""
         async with self._capturing:
+            if self.free:
+                return None
             if self.captured:
                 return self._difference()
-            summary = f"Capture {self._journal.order.request.money}"
+            summary = f"Capture {self._journal.order.to_pay}"
             outcome = await self._try(Payments.capture, "capture", summary)
             if isinstance(outcome, Refusal):
                 return f"The payment could not be captured: {outcome.reason}."
@@ -165,7 +182,7 @@ class PaymentRun:
 
     async def take_back(self) -> None:
         """Release the hold, or refund what was captured."""
-        if self.lost:
+        if self.lost or self.free:
             return
         state = await self._desk.insist(
             lambda: self._try(Payments.void, "void", "Release the hold"), what="Releasing the hold"
@@ -184,7 +201,7 @@ class PaymentRun:
             self._journal.note("voided", "The hold on the customer's money was released.")
 
     async def _authorise(self) -> PaymentState:
-        summary = f"Authorise {self._journal.order.request.money}"
+        summary = f"Authorise {self._journal.order.to_pay}"
         return await self._must(Payments.authorise, "authorise", summary)
 
     async def _settle(self) -> None:
@@ -261,11 +278,11 @@ class PaymentRun:
     ) -> Result | Refusal:
         """One decision's worth of a step. After a refusal the next try is a new decision, with a new key.
 
-        ``amount`` is the order's total unless it is given.
+        ``amount`` is what is to pay unless it is given.
         """
         for _ in range(_MOST_KEYS):
             async with self._asking:
-                step = self._step(purpose, amount or self._journal.order.request.money)
+                step = self._step(purpose, amount or self._journal.order.to_pay)
                 outcome = await self._outside.call(method, step, summary=summary, on=Party.PAYMENT_PROVIDER)
             if not isinstance(outcome, Refusal):
                 return outcome
@@ -276,8 +293,8 @@ class PaymentRun:
 
     def _difference(self) -> str | None:
         order = self._journal.order
-        asked = None if order.asked is None else Money(order.asked, order.request.currency)
-        return mismatch(self._known(), owed=order.request.money, order_id=order.id, asked=asked)
+        asked = None if order.asked is None else Money(order.asked - (order.credit or 0), order.request.currency)
+        return mismatch(self._known(), owed=order.to_pay, order_id=order.id, asked=asked)
 
     def _known(self) -> PaymentState:
         if self._state is None:
