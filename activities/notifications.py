@@ -201,7 +201,7 @@ class Notifications:
             pre_order=order.pre_order,
             refunded=None if order.refund_amount is None else Money(order.refund_amount, order.currency),
             returned=None if order.returned is None else _return_note(order.returned, order.currency),
-            case=None if order.claimed is None else self._case_note(order.claimed, order.currency),
+            case=self._case_note(order.claimed or order.exchanged, order.currency),
             credit=None if order.credit is None else Money(order.credit, order.currency),
         )
         rendered = self._templates.order_mail(content)
@@ -215,7 +215,9 @@ class Notifications:
             language=rendered.language,
         )
 
-    def _case_note(self, case: Mapping[str, Any], currency: str) -> CaseNote:
+    def _case_note(self, case: Mapping[str, Any] | None, currency: str) -> CaseNote | None:
+        if case is None:
+            return None
         linked = case["linked_id"]
         return CaseNote(
             number=case["number"],

@@ -13,7 +13,7 @@ from domain.exceptions import Action
 from domain.ledger import EntryKind, LedgerEntry, credit_for
 from domain.money import Money
 from domain.orders import NEVER_SHIPPED, Line, OrderStatus, body_hash, derived_id
-from domain.refunds import PENDING, Given, GrantStatus, RefundRequest, amount_of
+from domain.refunds import PENDING, SPOKEN_FOR, Given, GrantStatus, RefundRequest, amount_of
 
 _GIVEN = frozenset(GrantStatus) - {GrantStatus.WITHDRAWN}
 
@@ -75,8 +75,44 @@ async def refundable(connection: AsyncConnection, payment: Row[Any], *, but: str
     """
     now = await ledger.balance_now(connection, payment.order_id)
     back = max(now.refunded, payment.refunded)
-    promised = await records.pending(connection, payment.id, statuses=PENDING, but=but)
+    promised = await records.pending(connection, payment.id, statuses=SPOKEN_FOR, but=but)
     return max(0, int(min(now.captured, payment.captured)) - int(back) - promised)
+
+
+async def keep(connection: AsyncConnection, order_id: str, request: RefundRequest, *, actor: str) -> Row[Any] | None:
+    """Keep money of an order for the order of an exchange: nobody can be given it back meanwhile.
+
+    None where there is no such money. The order must be locked. What is kept is credited where it is spent.
+    """
+    payment = await payments.find(connection, order_id)
+    if payment is None or not request.amount:
+        return None
+    refund_id = derived_id(order_id, f"refund:{request.reference}")
+    values = {
+        "id": refund_id,
+        "order_id": order_id,
+        "payment_id": payment.id,
+        "reference": request.reference,
+        "body_hash": body_hash(asdict(request)),
+        "amount": request.amount,
+        "currency": payment.currency,
+        "lines": [asdict(line) for line in request.lines],
+        "shipping": False,
+        "reason": request.reason,
+        "tell_customer": False,
+        "credited": 0,
+        "status": GrantStatus.EXCHANGED.value,
+        "granted_by": actor,
+    }
+    await records.add(connection, values)
+    return await _found(connection, refund_id)
+
+
+async def let_go(connection: AsyncConnection, refund_id: str, *, actor: str) -> Row[Any]:
+    """Keep money no longer that was kept for an exchange; the record of it."""
+    values = {"status": GrantStatus.WITHDRAWN.value, "withdrawn_by": actor, "withdrawn_at": func.now()}
+    await records.change(connection, refund_id, values)
+    return await _found(connection, refund_id)
 
 
 async def given_before(connection: AsyncConnection, order_id: str) -> Given:
@@ -98,6 +134,8 @@ async def ask_to_pay(connection: AsyncConnection, refund_id: str, *, actor: str)
         return row
     if row.status == GrantStatus.WITHDRAWN:
         raise TooLate("The refund was withdrawn.")
+    if row.status == GrantStatus.EXCHANGED:
+        raise TooLate("It goes into the order of an exchange: it is not paid.")
     room = await refundable(connection, payment, but=refund_id)
     if row.amount > room:
         raise RefundTooLarge(f"Only {Money(room, row.currency)} of the order's money is left to refund.")

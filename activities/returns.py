@@ -202,7 +202,9 @@ class Returns:
             label = await return_labels.bought(connection, case.row.id)
             if label is None or label.tracking_status not in SCANNED:  # it came without its label
                 values |= _unwanted(case)
-            await move(connection, case, _S.CLOSED, event, letter=NoticeKind.RETURN_SETTLED, **values)
+            # What goes into an exchange is told by the exchange.
+            letter = None if settlement.exchanged else NoticeKind.RETURN_SETTLED
+            await move(connection, case, _S.CLOSED, event, letter=letter, **values)
 
         return await self._once(step.return_id, pay_back)
 

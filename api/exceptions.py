@@ -15,6 +15,7 @@ from api.claims import DESK as CLAIMS
 from api.context import concerns
 from api.describing import problems
 from api.errors import not_running
+from api.exchanges import DESK as EXCHANGES
 from api.headers import IdempotencyKey
 from api.keys import Caller
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
@@ -30,6 +31,7 @@ from domain.errors import Conflict, Forbidden, NotFound
 from domain.exceptions import (
     ABOUT_CASES,
     ABOUT_CLAIMS,
+    ABOUT_EXCHANGES,
     ABOUT_MONEY,
     OPENED_BY_OTHERS,
     UNTOLD,
@@ -150,8 +152,12 @@ async def _resolve_record(wired: Services, row: Row[Any], decision: Resolution) 
 async def _about_case(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
     """Pass a decision on to the case's workflow, whether or not the order's still runs."""
     key = f"decide:{row.id}:{decision.action}"
-    if row.kind in ABOUT_CLAIMS:
+    kind = ExceptionKind(row.kind)
+    if kind in ABOUT_CLAIMS:
         await CLAIMS.pass_on(wired, row.facts["claim"], lambda found: wired.claims.decide(found.id, decision, key=key))
+    elif kind in ABOUT_EXCHANGES:
+        told = row.facts["exchange"]
+        await EXCHANGES.pass_on(wired, told, lambda found: wired.exchanges.decide(found.id, decision, key=key))
     else:
         told = row.facts["return"]
         await RETURNS.pass_on(wired, told, lambda found: wired.returns.decide(found.id, decision, key=key))

@@ -7,6 +7,8 @@ from domain.changes.wish import OrderChange
 from domain.claims import ClaimApproval, ClaimWish, OpenClaim
 from domain.claims import Standing as ClaimStanding
 from domain.exceptions import Resolution
+from domain.exchanges import ExchangeWish, OpenExchange
+from domain.exchanges import Standing as ExchangeStanding
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
@@ -139,6 +141,23 @@ class ClaimGateway(Protocol):
         """Nothing is claimed any more."""
 
     async def decide(self, claim_id: str, decision: Resolution, *, key: str) -> ClaimStanding:
+        """Pass on what a person decided about an exception of it."""
+
+
+class ExchangeGateway(Protocol):
+    """Starts exchanges and passes people's wishes on to them.
+
+    ``key`` names the wish, as with orders. All raise Unavailable where nobody answers in time; wishes raise NotFound
+    where no such exchange runs, and Conflict or its kinds where the exchange refuses.
+    """
+
+    async def start(self, opened: OpenExchange) -> None:
+        """Start an exchange; one that runs stays as it is."""
+
+    async def withdraw(self, exchange_id: str, wish: ExchangeWish, *, key: str) -> ExchangeStanding:
+        """Send nothing; what comes back is refunded."""
+
+    async def decide(self, exchange_id: str, decision: Resolution, *, key: str) -> ExchangeStanding:
         """Pass on what a person decided about an exception of it."""
 
 

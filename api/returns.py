@@ -15,6 +15,7 @@ from api.auth import ReadsOrders, WritesReturns, WritesStock
 from api.cases import NEWEST, CaseDesk, order_of, place_of, reference_of, wish_key, with_waiting
 from api.describing import problems
 from api.headers import IdempotencyKey
+from api.keys import Caller
 from api.ledger import OrderKey
 from api.paging import DEFAULT_LIMIT, CursorText, Limit, page_of
 from api.schemas.base import Word
@@ -74,8 +75,7 @@ async def create(
     A reason that the channel's rules approve is approved at once; any other waits for a person.
     """
     reference = reference_of(body.reference, idempotency_key)
-    if body.override is not None and Scope.RETURNS_OVERRIDE not in caller.scopes:
-        raise Forbidden(f"To override the rules the API key {caller.name!r} needs the scope {Scope.RETURNS_OVERRIDE}.")
+    check_override(body.override, caller)
     async with wired.database.transaction() as connection:
         found = await order_of(connection, order)
         request = body.to_domain(reference)
@@ -198,6 +198,12 @@ async def inspect(
     return await _enter(wired, name, found, lambda row, key: wired.returns.inspect(row.id, found, key=key))
 
 
+def check_override(override: str | None, caller: Caller) -> None:
+    """Raise Forbidden unless the caller may have something taken although the rules forbid it, where he wants it."""
+    if override is not None and Scope.RETURNS_OVERRIDE not in caller.scopes:
+        raise Forbidden(f"To override the rules the API key {caller.name!r} needs the scope {Scope.RETURNS_OVERRIDE}.")
+
+
 async def _ask(
     wired: Services,
     name: str,
@@ -245,6 +251,7 @@ async def _view(wired: Services, name: str) -> ReturnOut:
     values = {
         "parcel": parcel and ReturnParcelOut.model_validate(parcel),
         **with_waiting(row),
+        "settlement": row.settlement and {"exchanged": 0, **row.settlement},  # older ones do not say
         "lines": [ReturnLineOut.model_validate({**vars(line), "line": line.number}) for line in lines],
         "events": [CaseEventOut.model_validate(event) for event in events],
     }

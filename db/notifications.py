@@ -71,7 +71,13 @@ _CONTENT = Statement(
         (SELECT jsonb_build_object('number', c.number, 'refusal', c.refusal, 'amount', coalesce(r.amount, 0),
                 'to_pay', 0, 'linked_id', l.id, 'linked_number', l.number, 'at_once', false)
             FROM claims c LEFT JOIN refunds r ON r.id = c.refund_id LEFT JOIN orders l ON l.id = c.linked_id
-            WHERE c.id = CAST(:about AS text)) AS claimed
+            WHERE c.id = CAST(:about AS text)) AS claimed,
+        (SELECT jsonb_build_object('number', e.number, 'refusal', NULL, 'amount', coalesce(f.amount, g.amount, 0),
+                'to_pay', e.total - coalesce(e.credit, e.expected), 'linked_id', l.id, 'linked_number', l.number,
+                'at_once', e.ships = 'at_once')
+            FROM exchanges e JOIN returns r ON r.id = e.return_id LEFT JOIN orders l ON l.id = e.linked_id
+                LEFT JOIN refunds f ON f.id = e.refund_id LEFT JOIN refunds g ON g.id = r.refund_id
+            WHERE e.id = CAST(:about AS text)) AS exchanged
     FROM intended CROSS JOIN orders o LEFT JOIN payments p ON p.order_id = o.id
     WHERE o.id = CAST(:order_id AS text)
     """)

@@ -8,6 +8,7 @@ from db.claims import Claim, ClaimEvent, ClaimLine
 from db.disputes import Dispute
 from db.evidence import Evidence
 from db.exceptions import ExceptionRecord
+from db.exchanges import Exchange, ExchangeEvent
 from db.holds import HoldRecord, HoldRuleVersion
 from db.identity import ApiKey
 from db.inbox import InboxEvent
@@ -44,6 +45,8 @@ __all__ = [
     "Dispute",
     "Evidence",
     "ExceptionRecord",
+    "Exchange",
+    "ExchangeEvent",
     "Fulfilment",
     "FulfilmentLine",
     "HoldRecord",

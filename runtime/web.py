@@ -27,6 +27,7 @@ from runtime.settings import Settings
 from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
 from workflows.claims.gateway import ClaimGateway
+from workflows.exchanges.gateway import ExchangeGateway
 from workflows.gateway import OrderGateway
 from workflows.money.gateway import MoneyGateway
 from workflows.returns.gateway import ReturnGateway
@@ -58,6 +59,7 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
             transfers=TransferGateway(client, task_queue=settings.temporal_task_queue),
             returns=ReturnGateway(client, task_queue=settings.temporal_task_queue),
             claims=ClaimGateway(client, task_queue=settings.temporal_task_queue),
+            exchanges=ExchangeGateway(client, task_queue=settings.temporal_task_queue),
             money=MoneyGateway(
                 client,
                 task_queue=settings.temporal_task_queue,

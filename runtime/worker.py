@@ -19,6 +19,8 @@ from activities.changes import Changes
 from activities.claim_records import open_claim
 from activities.claims import Claims
 from activities.evidence import EvidenceSweep
+from activities.exchange_records import open_exchange
+from activities.exchanges import Exchanges
 from activities.inbox import Inbox
 from activities.money_checks import MoneyChecks
 from activities.notifications import Links, Notifications
@@ -39,6 +41,7 @@ from activities.stock_watch import StockWatch
 from activities.sweep import Sweep
 from activities.transfers import Transfers, open_transfer
 from db import claims as claim_records
+from db import exchanges as exchange_records
 from db import returns as return_records
 from db import transfers as transfer_records
 from db.base import Database
@@ -58,6 +61,8 @@ from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
 from workflows.claims.gateway import ClaimGateway
 from workflows.claims.workflow import ClaimWorkflow
+from workflows.exchanges.gateway import ExchangeGateway
+from workflows.exchanges.workflow import ExchangeWorkflow
 from workflows.gateway import OrderGateway
 from workflows.money.check import MoneyCheckWorkflow
 from workflows.money.gateway import MoneyGateway
@@ -88,6 +93,7 @@ class Crew:
     transfers: Transfers
     returns: Returns
     claims: Claims
+    exchanges: Exchanges
     return_labels: ReturnLabels
     money_checks: MoneyChecks
     payments: Payments
@@ -105,7 +111,8 @@ class Crew:
             client or self.client,
             task_queue=settings.temporal_task_queue,
             workflows=[
-                *(OrderWorkflow, StockCheckWorkflow, TransferWorkflow, ReturnWorkflow, ClaimWorkflow),
+                *(OrderWorkflow, StockCheckWorkflow, TransferWorkflow, ReturnWorkflow),
+                *(ClaimWorkflow, ExchangeWorkflow),
                 *(MoneyCheckWorkflow, RefundWorkflow, PortalCheckWorkflow),
             ],
             activities=[
@@ -120,6 +127,7 @@ class Crew:
                 *self.transfers.activities,
                 *self.returns.activities,
                 *self.claims.activities,
+                *self.exchanges.activities,
                 *self.return_labels.activities,
                 self.money_checks.compare,
                 self.payments.authorise,
@@ -199,6 +207,7 @@ async def crew(
         Transfers(database),
         Returns(database),
         Claims(database),
+        Exchanges(database),
         ReturnLabels(database, outside.carriers),
         MoneyChecks(database, outside.payments, gateway.wake),
         Payments(database, outside.payments),
@@ -258,15 +267,18 @@ def _stock_chores(
 def _case_chores(settings: Settings, database: Database, client: Client, returns: ReturnGateway) -> tuple[Chore, ...]:
     queue = settings.temporal_task_queue
     transfers, claims = TransferGateway(client, task_queue=queue), ClaimGateway(client, task_queue=queue)
+    exchanges = ExchangeGateway(client, task_queue=queue)
     sweeps: dict[str, Sweep[Any]] = {
         "transfer": Sweep(database, transfers, transfer_records.CASES, open_transfer, noun="transfer"),
         "return": Sweep(database, returns, return_records.CASES, open_return, noun="return"),
         "claim": Sweep(database, claims, claim_records.CASES, open_claim, noun="claim"),
+        "exchange": Sweep(database, exchanges, exchange_records.CASES, open_exchange, noun="exchange"),
     }
     return (
         *(Chore(f"start_{noun}s", 2.0, sweep.start_accepted) for noun, sweep in sweeps.items()),
         *(Chore(f"{noun}_roll_call", 60.0, sweep.call_roll) for noun, sweep in sweeps.items()),
         Chore("tell_claims", 2.0, CaseWatch(database, claim_records.replaced, claims.news).look),
+        Chore("tell_exchanges", 2.0, CaseWatch(database, exchange_records.moved, exchanges.news).look),
     )
 
 

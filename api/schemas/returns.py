@@ -72,7 +72,14 @@ _SUMMARY: dict[str, Any] = {
     "created_at": "2024-05-09T09:00:00Z",
     "closed_at": "2024-05-16T10:12:01Z",
 }
-_SETTLEMENT: dict[str, Any] = {"currency": "USD", "worth": 13800, "fee": 1380, "label": 820, "amount": 11600}
+_SETTLEMENT: dict[str, Any] = {
+    "currency": "USD",
+    "worth": 13800,
+    "fee": 1380,
+    "label": 820,
+    "amount": 11600,
+    "exchanged": 0,
+}
 _PARCEL: dict[str, Any] = {
     "carrier": "USPS",
     "service": "GroundAdvantage",
@@ -207,13 +214,17 @@ class ReturnLineOut(Output):
 
 
 class SettlementOut(Output):
-    """What the return came to, in minor units: `amount` is given back, `fee` and `label` are taken off `worth`."""
+    """What the return came to, in minor units: `amount` is given back, `fee` and `label` are taken off `worth`.
+
+    `exchanged` of it goes into the order of an exchange instead.
+    """
 
     currency: str
     worth: int
     fee: int
     label: int
     amount: int
+    exchanged: int
 
 
 class ReturnParcelOut(Output):

@@ -24,6 +24,8 @@ from domain.claims import ClaimApproval, ClaimWish, OpenClaim
 from domain.claims import Standing as ClaimStanding
 from domain.errors import WaybillError
 from domain.exceptions import Resolution
+from domain.exchanges import ExchangeWish, OpenExchange
+from domain.exchanges import Standing as ExchangeStanding
 from domain.holds import Hold, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
 from domain.inbox import Wake
@@ -236,6 +238,27 @@ class FakeClaims:
 
 
 @dataclass
+class FakeExchanges:
+    """The exchanges' workflows, as far as the API can tell: they take what they are told, and remember it."""
+
+    started: list[OpenExchange] = field(default_factory=list)
+    asked: list[tuple[str, object, str]] = field(default_factory=list)
+
+    async def start(self, opened: OpenExchange) -> None:
+        self.started.append(opened)
+
+    async def withdraw(self, exchange_id: str, wish: ExchangeWish, *, key: str) -> ExchangeStanding:
+        return self._answer(exchange_id, wish, key)
+
+    async def decide(self, exchange_id: str, decision: Resolution, *, key: str) -> ExchangeStanding:
+        return self._answer(exchange_id, decision, key)
+
+    def _answer(self, exchange_id: str, wish: object, key: str) -> ExchangeStanding:
+        self.asked.append((exchange_id, wish, key))
+        return self.started[-1].standing
+
+
+@dataclass
 class FakeMoney:
     """The workflows of money: they remember what they were asked for."""
 
@@ -282,6 +305,7 @@ class Api:
     transfers: FakeTransfers
     returns: FakeReturns
     claims: FakeClaims
+    exchanges: FakeExchanges
     carrier: PrintingCarrier
     links: OrderLinks
     codec: EncryptionCodec
@@ -356,7 +380,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     """The API, called with a key that may do everything."""
     outside = new_client()
     gateway, transfers, money = FakeGateway(), FakeTransfers(), FakeMoney()
-    returns, claims = FakeReturns(), FakeClaims()
+    returns, claims, exchanges = FakeReturns(), FakeClaims(), FakeExchanges()
     metrics, keys = WebMetrics(), ApiKeys(database)
     codec = EncryptionCodec({"k1": base64.b64decode(base64.b64encode(os.urandom(32)))})
     links = OrderLinks("http://test", ["s" * 40])
@@ -370,6 +394,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
         transfers=transfers,
         returns=returns,
         claims=claims,
+        exchanges=exchanges,
         money=money,
         keys=keys,
         links=links,
@@ -394,7 +419,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     app = new_app(metrics=metrics, pages=[pages.router()], max_body_bytes=MAX_BODY_BYTES)
     app.state.services = services
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
-        api = Api(app, http, database, gateway, transfers, returns, claims, carrier, links, codec, money)
+        api = Api(app, http, database, gateway, transfers, returns, claims, exchanges, carrier, links, codec, money)
         http.headers.update(await api.key(*Scope))
         yield api
     await outside.aclose()
