@@ -73,7 +73,7 @@ class TransferGateway(Protocol):
     where no such transfer runs, and Conflict or its kinds where the transfer refuses.
     """
 
-    async def start(self, transfer: OpenTransfer) -> None:
+    async def start(self, opened: OpenTransfer) -> None:
         """Start a transfer; one that runs stays as it is."""
 
     async def ready(self, transfer_id: str, wish: Wish, *, key: str) -> Standing:

@@ -14,7 +14,7 @@ from domain.return_units import ReturnLine
 class Settlement:
     """Minor units of ``currency``. ``amount`` is given back for ``lines``, which are ``worth`` so much.
 
-    ``exchanged`` of it goes into the order of an exchange, and the rest to the customer. ``fee`` and ``label`` are taken
+    ``exchanged`` of it goes into the order of an exchange, the rest to the customer. ``fee`` and ``label`` are taken
     off. It is less than that leaves where no more of the order's money is there.
     """
 

@@ -20,23 +20,15 @@ from console.orders import OrderPages
 from db import catalogue, identity
 from db.base import Database
 from domain.changes.wish import OrderChange
-from domain.claims import ClaimApproval, ClaimWish, OpenClaim
-from domain.claims import Standing as ClaimStanding
 from domain.errors import WaybillError
 from domain.exceptions import Resolution
-from domain.exchanges import ExchangeWish, OpenExchange
-from domain.exchanges import Standing as ExchangeStanding
 from domain.holds import Hold, ReleaseHold
 from domain.identity import Scope, hash_api_key, new_api_key
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, Policy
 from domain.portals import TakeOver
 from domain.rejections import Rejection
-from domain.return_units import Inspection, ReturnReceipt
-from domain.returns import OpenReturn, ReturnWish
-from domain.returns import Standing as ReturnStanding
 from domain.shipments import LabelFormat
-from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
 from integrations.carriers.carrier import LabelFile
 from integrations.carriers.easypost.adapter import EasyPost
 from integrations.errors import ProviderError
@@ -46,6 +38,7 @@ from runtime.codec import EncryptionCodec
 from runtime.links import OrderLinks
 from runtime.web import decoder
 from templates.render import Templates
+from tests.api.cases import FakeClaims, FakeExchanges, FakeReturns, FakeTransfers
 from tests.ground import Ground
 from workflows.money.refund import PayRefund
 
@@ -130,132 +123,6 @@ class FakeGateway:
             raise self.refusals.pop(0)
         self.asked.append((order_id, request, key))
         return Answer(status, f"The order is {status}.")
-
-
-@dataclass
-class FakeTransfers:
-    """The transfers' workflows, as far as the API can tell: they take what they are told, and remember it."""
-
-    started: list[OpenTransfer] = field(default_factory=list)
-    asked: list[tuple[str, object, str]] = field(default_factory=list)
-    refusals: list[WaybillError] = field(default_factory=list)
-    away: WaybillError | None = None
-
-    async def start(self, transfer: OpenTransfer) -> None:
-        if self.away is not None:
-            raise self.away
-        self.started.append(transfer)
-
-    async def ready(self, transfer_id: str, wish: Wish, *, key: str) -> Standing:
-        return await self._answer(transfer_id, wish, key)
-
-    async def send(self, transfer_id: str, wish: SendWish, *, key: str) -> Standing:
-        return await self._answer(transfer_id, wish, key)
-
-    async def receive(self, transfer_id: str, receipt: Receipt, *, key: str) -> Standing:
-        return await self._answer(transfer_id, receipt, key)
-
-    async def cancel(self, transfer_id: str, wish: CancelWish, *, key: str) -> Standing:
-        return await self._answer(transfer_id, wish, key)
-
-    async def expect(self, transfer_id: str, wish: ExpectWish, *, key: str) -> Standing:
-        return await self._answer(transfer_id, wish, key)
-
-    async def _answer(self, transfer_id: str, wish: object, key: str) -> Standing:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.asked.append((transfer_id, wish, key))
-        return self.started[-1].standing
-
-
-@dataclass
-class FakeReturns:
-    """The returns' workflows, as far as the API can tell: they take what they are told, and remember it."""
-
-    started: list[OpenReturn] = field(default_factory=list)
-    asked: list[tuple[str, object, str]] = field(default_factory=list)
-    refusals: list[WaybillError] = field(default_factory=list)
-    away: WaybillError | None = None
-
-    async def start(self, opened: OpenReturn) -> None:
-        if self.away is not None:
-            raise self.away
-        self.started.append(opened)
-
-    async def approve(self, return_id: str, wish: ReturnWish, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, wish, key)
-
-    async def refuse(self, return_id: str, wish: ReturnWish, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, wish, key)
-
-    async def withdraw(self, return_id: str, wish: ReturnWish, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, wish, key)
-
-    async def receive(self, return_id: str, receipt: ReturnReceipt, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, receipt, key)
-
-    async def inspect(self, return_id: str, inspection: Inspection, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, inspection, key)
-
-    async def decide(self, return_id: str, decision: Resolution, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, decision, key)
-
-    async def _answer(self, return_id: str, wish: object, key: str) -> ReturnStanding:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.asked.append((return_id, wish, key))
-        return self.started[-1].standing
-
-
-@dataclass
-class FakeClaims:
-    """The claims' workflows, as far as the API can tell: they take what they are told, and remember it."""
-
-    started: list[OpenClaim] = field(default_factory=list)
-    asked: list[tuple[str, object, str]] = field(default_factory=list)
-    refusals: list[WaybillError] = field(default_factory=list)
-
-    async def start(self, opened: OpenClaim) -> None:
-        self.started.append(opened)
-
-    async def approve(self, claim_id: str, approval: ClaimApproval, *, key: str) -> ClaimStanding:
-        return await self._answer(claim_id, approval, key)
-
-    async def refuse(self, claim_id: str, wish: ClaimWish, *, key: str) -> ClaimStanding:
-        return await self._answer(claim_id, wish, key)
-
-    async def withdraw(self, claim_id: str, wish: ClaimWish, *, key: str) -> ClaimStanding:
-        return await self._answer(claim_id, wish, key)
-
-    async def decide(self, claim_id: str, decision: Resolution, *, key: str) -> ClaimStanding:
-        return await self._answer(claim_id, decision, key)
-
-    async def _answer(self, claim_id: str, wish: object, key: str) -> ClaimStanding:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.asked.append((claim_id, wish, key))
-        return self.started[-1].standing
-
-
-@dataclass
-class FakeExchanges:
-    """The exchanges' workflows, as far as the API can tell: they take what they are told, and remember it."""
-
-    started: list[OpenExchange] = field(default_factory=list)
-    asked: list[tuple[str, object, str]] = field(default_factory=list)
-
-    async def start(self, opened: OpenExchange) -> None:
-        self.started.append(opened)
-
-    async def withdraw(self, exchange_id: str, wish: ExchangeWish, *, key: str) -> ExchangeStanding:
-        return self._answer(exchange_id, wish, key)
-
-    async def decide(self, exchange_id: str, decision: Resolution, *, key: str) -> ExchangeStanding:
-        return self._answer(exchange_id, decision, key)
-
-    def _answer(self, exchange_id: str, wish: object, key: str) -> ExchangeStanding:
-        self.asked.append((exchange_id, wish, key))
-        return self.started[-1].standing
 
 
 @dataclass

@@ -13,14 +13,14 @@ class TransferGateway(CaseGateway[Standing]):
 
     noun = "transfer"
 
-    async def start(self, transfer: OpenTransfer) -> None:
+    async def start(self, opened: OpenTransfer) -> None:
         """Start a transfer's workflow, or leave the one that runs. Raises Unavailable if Temporal does not answer."""
-        standing = transfer.standing
+        standing = opened.standing
         await self._start(
             TransferWorkflow.run,
-            transfer,
-            summary=f"{transfer.number} · {standing.source} to {standing.destination}",
-            details=f"Transfer **{transfer.number}** from {standing.source} to {standing.destination}",
+            opened,
+            summary=f"{opened.number} · {standing.source} to {standing.destination}",
+            details=f"Transfer **{opened.number}** from {standing.source} to {standing.destination}",
             attributes=[
                 SearchAttributePair(attributes.WAREHOUSE, [standing.source, standing.destination]),
                 SearchAttributePair(attributes.NEEDS_ATTENTION, standing.late),
