@@ -19,7 +19,7 @@ from db import stock as stock_records
 from domain.changes.effects import Effects, Facts, Released, effects_of, rerouted, said
 from domain.changes.money import Paid
 from domain.changes.wish import Basis, Content, Edits, Share, Stage
-from domain.errors import NotInStock, OrderMoved
+from domain.errors import Conflict, NotInStock, OrderMoved
 from domain.orders import Line, OrderStatus, body_hash
 from domain.payments import PaymentStatus
 from domain.refunds import GrantStatus
@@ -35,6 +35,8 @@ async def preview(connection: AsyncConnection, order: Row[Any], edits: Edits, *,
     """What a change would do ``at`` that moment, and what that rests on. Raises what `effects_of` raises."""
     facts = await facts_of(connection, order, at=at.replace(microsecond=0))
     effects = await _routed(connection, order, facts, effects_of(edits, facts))
+    if order.credit and effects.money.credited:
+        raise Conflict("A claim or an exchange has settled what this order comes to: it cannot be made to cost less.")
     effects, _ = await with_added(connection, order.id, effects, at=facts.basis.at)
     digest = body_hash(EFFECTS.dump_python(effects, mode="json"))[:12]
     return replace(facts.basis, effects=digest), effects
@@ -111,7 +113,7 @@ async def _payments(connection: AsyncConnection, order: Row[Any]) -> tuple[Paid,
     return tuple(
         Paid(
             row.change_id,
-            order.total - further if row.change_id is None else row.due,
+            order.total - (order.credit or 0) - further if row.change_id is None else row.due,
             row.authorised,
             captured=row.status == PaymentStatus.CAPTURED,
         )

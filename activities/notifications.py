@@ -15,12 +15,12 @@ from db.base import Database
 from db.statements import Record
 from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
-from domain.notifications import ABOUT_DIFFERENCES, ABOUT_RETURNS, NoticeKind, NotificationStatus, message_id
+from domain.notifications import ABOUT_CASES, ABOUT_DIFFERENCES, NoticeKind, NotificationStatus, message_id
 from domain.orders import Address, derived_id, workflow_id
 from domain.shipments import GIVEN_BACK, UNSENT
 from integrations.errors import OutcomeUnknown, ProviderError, Rejected
 from integrations.mail.mailer import Mail, Mailer
-from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink, ReturnedUnits, ReturnNote
+from templates.mails import CaseNote, MoneyNote, OperatorMail, OrderMail, ParcelLink, ReturnedUnits, ReturnNote
 from templates.parts import PricedLine
 from templates.render import Templates
 
@@ -122,10 +122,10 @@ class Notifications:
         }
         async with self._database.statement() as connection:
             refund = notice.subject if _is_refund(notice) else None
-            of_return = notice.subject if notice.kind in ABOUT_RETURNS else None
+            about = notice.subject if notice.kind in ABOUT_CASES else None
             change = notice.subject if notice.kind in ABOUT_DIFFERENCES else None
             found = await records.intend_with_content(
-                connection, values, to_come=UNSENT, refund=refund, of_return=of_return, change=change
+                connection, values, to_come=UNSENT, refund=refund, about=about, change=change
             )
         if found is None:
             raise LookupError("a notification for an order without a record")
@@ -182,7 +182,7 @@ class Notifications:
 
     def _compose(self, notice: Notice, order: Record) -> Mail:
         about = []
-        if not _is_refund(notice) and notice.kind not in ABOUT_RETURNS:
+        if not _is_refund(notice) and notice.kind not in ABOUT_CASES:
             about = [p for p in order.parcels or () if p["tracking_code"] and _is_about(notice, p)]
         content = OrderMail(
             shop_name=self._shop_name,
@@ -206,6 +206,8 @@ class Notifications:
             returned=None if order.returned is None else _return_note(order.returned, order.currency),
             difference=None if order.difference is None else Money(order.difference, order.currency),
             pay_until=order.pay_until,
+            case=self._case_note(order.claimed or order.exchanged, order.currency),
+            credit=None if order.credit is None else Money(order.credit, order.currency),
         )
         rendered = self._templates.order_mail(content)
         return Mail(
@@ -216,6 +218,20 @@ class Notifications:
             text=rendered.text,
             html=rendered.html,
             language=rendered.language,
+        )
+
+    def _case_note(self, case: Mapping[str, Any] | None, currency: str) -> CaseNote | None:
+        if case is None:
+            return None
+        linked = case["linked_id"]
+        return CaseNote(
+            number=case["number"],
+            amount=Money(case["amount"], currency),
+            to_pay=Money(case["to_pay"], currency),
+            linked_number=case["linked_number"],
+            linked_url=None if linked is None else self._links.order(linked),
+            refusal=case["refusal"],
+            at_once=case["at_once"],
         )
 
     def _operator_mail(self, row: Row[Any]) -> Mail:

@@ -159,6 +159,7 @@ async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Polic
         version=row.version,
         asked=None if revision is None else revision.asked,
         further=() if revision is None else revision.further,
+        credit=row.credit,
     )
 
 

@@ -14,7 +14,7 @@ from domain.exceptions import Action
 from domain.ledger import EntryKind, LedgerEntry, credit_for
 from domain.money import Money
 from domain.orders import NEVER_SHIPPED, Line, OrderStatus, body_hash, derived_id
-from domain.refunds import PENDING, Given, GrantStatus, RefundRequest, amount_of, shared_out
+from domain.refunds import PENDING, SPOKEN_FOR, Given, GrantStatus, RefundRequest, amount_of, shared_out
 
 _GIVEN = frozenset(GrantStatus) - {GrantStatus.WITHDRAWN}
 
@@ -101,7 +101,7 @@ async def refundable(
     """
     now = await ledger.balance_now(connection, order_id)
     rows = await payments.of_order(connection, order_id, lock=lock)
-    promised = {row.id: await records.pending(connection, [row.id], statuses=PENDING, but=but) for row in rows}
+    promised = {row.id: await records.pending(connection, [row.id], statuses=SPOKEN_FOR, but=but) for row in rows}
     captured = min(now.captured, sum(row.captured for row in rows))
     room = captured - max(now.refunded, sum(row.refunded for row in rows)) - sum(promised.values())
     found = {}
@@ -109,6 +109,43 @@ async def refundable(
         found[row.id] = max(0, min(room, row.captured - row.refunded - promised[row.id]))
         room -= found[row.id]
     return found
+
+
+async def keep(connection: AsyncConnection, order_id: str, request: RefundRequest, *, actor: str) -> Row[Any] | None:
+    """Keep money of an order for the order of an exchange: nobody can be given it back meanwhile.
+
+    None where there is no such money. The order must be locked. What is kept is credited where it is spent. It may be
+    more than the payment has under which it is noted: of all payments together nobody is given it.
+    """
+    paid = await payments.of_order(connection, order_id)
+    if not paid or not request.amount:
+        return None
+    refund_id = derived_id(order_id, f"refund:{request.reference}")
+    values = {
+        "id": refund_id,
+        "order_id": order_id,
+        "payment_id": paid[0].id,
+        "reference": request.reference,
+        "body_hash": body_hash(asdict(request)),
+        "amount": request.amount,
+        "currency": paid[0].currency,
+        "lines": [asdict(line) for line in request.lines],
+        "shipping": False,
+        "reason": request.reason,
+        "tell_customer": False,
+        "credited": 0,
+        "status": GrantStatus.EXCHANGED.value,
+        "granted_by": actor,
+    }
+    await records.add(connection, values)
+    return await _found(connection, refund_id)
+
+
+async def let_go(connection: AsyncConnection, refund_id: str, *, actor: str) -> Row[Any]:
+    """Keep money no longer that was kept for an exchange; the record of it."""
+    values = {"status": GrantStatus.WITHDRAWN.value, "withdrawn_by": actor, "withdrawn_at": func.now()}
+    await records.change(connection, refund_id, values)
+    return await _found(connection, refund_id)
 
 
 async def given_before(connection: AsyncConnection, order_id: str) -> Given:
@@ -133,6 +170,8 @@ async def ask_to_pay(connection: AsyncConnection, refund_id: str, *, actor: str)
         return row
     if row.status == GrantStatus.WITHDRAWN:
         raise TooLate("The refund was withdrawn.")
+    if row.status == GrantStatus.EXCHANGED:
+        raise TooLate("It goes into the order of an exchange: it is not paid.")
     room = (await refundable(connection, row.order_id, but=refund_id))[payment.id]
     if row.amount > room:
         raise RefundTooLarge(f"Only {Money(room, row.currency)} of the order's money is left to refund.")

@@ -9,10 +9,11 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
+from activities.case_records import trouble, write
 from activities.failures import provider_failures
 from activities.orders import order_line
 from activities.refunds import open_about
-from activities.return_records import Case, find_case, move, trouble, write
+from activities.return_records import ReturnCase, find_case, move
 from activities.returns import Outcome, Step
 from db import catalogue, orders, restores
 from db import return_labels as records
@@ -146,7 +147,7 @@ class ReturnLabels:
                 await trouble(connection, case, ExceptionKind.RETURN_LOST, reason, actions, event)
         return Outcome((await self._case(step)).standing)
 
-    async def _created(self, carrier: Carrier, case: Case, provider: str) -> tuple[str, Shipment]:
+    async def _created(self, carrier: Carrier, case: ReturnCase, provider: str) -> tuple[str, Shipment]:
         """The shipment under which it travels, and our id of it: one that has a label before any other."""
         async with self._database.reading() as connection:
             earlier = await records.of_return(connection, case.row.id)
@@ -213,7 +214,7 @@ class ReturnLabels:
             await records.change(connection, row.id, {"shipment": shipment.reference, "void_status": status})
         return status
 
-    async def _request(self, case: Case, label_id: str) -> ShipmentRequest:
+    async def _request(self, case: ReturnCase, label_id: str) -> ShipmentRequest:
         """What the carrier is asked: the way there, which it turns round."""
         async with self._database.reading() as connection:
             order = await orders.find(connection, case.row.order_id)
@@ -232,12 +233,12 @@ class ReturnLabels:
         sender, recipient = Address(**warehouse.address), Address(**order.shipping_address)
         return ShipmentRequest(label_id, sender, recipient, size, case.row.number, is_return=True)
 
-    async def _case(self, step: Step) -> Case:
+    async def _case(self, step: Step) -> ReturnCase:
         async with self._database.reading() as connection:
             return await find_case(connection, step.return_id)
 
 
-async def _open_under_way(connection: AsyncConnection, case: Case, said: str) -> None:
+async def _open_under_way(connection: AsyncConnection, case: ReturnCase, said: str) -> None:
     """The carrier does not take the label back: what the customer was not to send may be under way."""
     reason = (
         f"Return {case.row.number} is {case.status}, and the carrier says of its label: {said}. It may be under way."

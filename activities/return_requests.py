@@ -9,16 +9,18 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.case_records import tell_order
 from activities.orders import order_line
 from activities.projections import waiting_json
-from activities.return_records import standing_of, tell_order
-from db import catalogue, orders, return_rules
+from activities.return_records import standing_of
+from activities.shipped import delivered, settled_units
+from db import catalogue, orders
 from db import returns as records
-from domain.bundles import Part, can_be_made
+from db.return_rules import RULES
 from domain.errors import InvalidReturn, KeyReused, NotFound
 from domain.notifications import NoticeKind
 from domain.orders import Line, body_hash, derived_id
-from domain.return_requests import Delivered, ReturnRequest, check_eligible, takes_in
+from domain.return_requests import ReturnRequest, check_eligible, takes_in
 from domain.return_rules import ReturnRule, ReturnRules
 from domain.return_units import ReturnLine
 from domain.returns import LabelState, ReturnStatus
@@ -29,7 +31,7 @@ _RULE: TypeAdapter[ReturnRule] = TypeAdapter(ReturnRule)
 
 async def rules_in_force(connection: AsyncConnection) -> ReturnRules:
     """The newest version of the rules; version 0 where nobody has made any."""
-    row = await return_rules.newest(connection)
+    row = await RULES.newest(connection)
     return ReturnRules() if row is None else ReturnRules(row.version, RULES_JSON.validate_python(row.rules))
 
 
@@ -53,10 +55,10 @@ async def ask(
     rules = await rules_in_force(connection)
     rule = rules.for_channel(order.channel)
     lines = [order_line(row) for row in await orders.lines(connection, order_id)]
-    delivered = await _delivered(connection, order_id, lines)
-    returned = await records.returned(connection, order_id)
-    check_eligible(request, lines=lines, delivered=delivered, returned=returned, rule=rule, now=at)
-    warehouse = takes_in(request, delivered)
+    arrived = await delivered(connection, order_id, lines)
+    settled = await settled_units(connection, order_id, lines)
+    check_eligible(request, lines=lines, delivered=arrived, settled=settled, rule=rule, now=at)
+    warehouse = takes_in(request, arrived)
     if warehouse not in await catalogue.find_warehouses(connection, [warehouse]):
         raise InvalidReturn(f"There is no warehouse {warehouse!r}.", field="warehouse")
     values = {
@@ -101,7 +103,7 @@ async def _add(
         "send_by": at + timedelta(days=rule.send_days) if approved else None,
         "trouble": None,
         "revision": 0,
-        "letters": [NoticeKind.RETURN_APPROVED.value] if approved and not request.label else [],
+        "letters": [letter.value for letter in _letters(request, approved=approved)],
         "created_at": at,
     }
     units = sum(line.quantity for line in wanted)
@@ -112,17 +114,10 @@ async def _add(
     event = {"key": "requested", "at": at, "kind": "requested", "text": text, "actor": actor, "entered": None}
     waiting = waiting_json(standing_of(values, wanted).waiting)
     await records.add(connection, {**values, "waiting": waiting}, wanted, event)
-    await tell_order(connection, values, event)
+    await tell_order(connection, "return", values, event)
 
 
-async def _delivered(connection: AsyncConnection, order_id: str, lines: Sequence[Line]) -> list[Delivered]:
-    """What came to the customer's door, in units of the order's lines: of a bundle only whole ones."""
-    parts = {line.number: line.parts or (Part(line.sku, 1),) for line in lines}
-    parcels: dict[tuple[int, str], list[Row[Any]]] = {}
-    for row in await records.delivered(connection, order_id):
-        parcels.setdefault((row.line, row.fulfilment_id), []).append(row)
-    return [
-        Delivered(line, made, rows[0].delivered_at, rows[0].warehouse)
-        for (line, _), rows in parcels.items()
-        if (made := can_be_made(parts[line], {row.sku: row.quantity for row in rows}))
-    ]
+def _letters(request: ReturnRequest, *, approved: bool) -> tuple[NoticeKind, ...]:
+    if not approved:
+        return (NoticeKind.RETURN_REQUESTED,)
+    return () if request.label else (NoticeKind.RETURN_APPROVED,)  # with its label, once there is one

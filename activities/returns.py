@@ -9,20 +9,19 @@ from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
+from activities.case_records import decide, event_of, note_told, once, trouble, units, write
 from activities.orders import order_line
-from activities.refunds import open_about
-from activities.refusals import Refusal, refusal_of
-from activities.return_records import Case, find_case, move, trouble, write
+from activities.refusals import Refusal
+from activities.return_records import ReturnCase, find_case, move
 from activities.return_settlements import give_back
-from db import exceptions, orders, return_labels
+from db import orders, return_labels
 from db import returns as records
 from db import stock as stock_records
 from db.base import Database
 from db.stock import Change
-from domain.errors import Conflict, InvalidReturn, KeyReused, TooLate
+from domain.errors import KeyReused
 from domain.exceptions import Action, ExceptionKind
 from domain.notifications import NoticeKind
-from domain.orders import derived_id
 from domain.return_units import Inspection, ReturnReceipt, Turn, give_up, inspect, receive
 from domain.returns import ENDED, ON_THE_WAY, LabelState, ReturnStatus, Standing
 from domain.shipments import SCANNED
@@ -102,13 +101,13 @@ class Returns:
     async def approve(self, step: Step) -> Outcome:
         """Take the return."""
 
-        async def take(connection: AsyncConnection, case: Case) -> None:
+        async def take(connection: AsyncConnection, case: ReturnCase) -> None:
             if case.row.send_by is not None and case.status not in ENDED:
                 return
             case.expects(_S.APPROVED, "be approved")
             send_by = step.at + timedelta(days=case.rule.send_days)
             letter = None if case.row.label == LabelState.WANTED else NoticeKind.RETURN_APPROVED
-            event = _event("approved", step, "It was approved.")
+            event = event_of("approved", step, "It was approved.")
             await move(connection, case, _S.APPROVED, event, letter=letter, send_by=send_by)
 
         return await self._once(step.return_id, take)
@@ -117,11 +116,11 @@ class Returns:
     async def refuse(self, step: Step) -> Outcome:
         """Do not take the return; the customer is told why."""
 
-        async def decline(connection: AsyncConnection, case: Case) -> None:
+        async def decline(connection: AsyncConnection, case: ReturnCase) -> None:
             if case.status is _S.REFUSED:
                 return
             case.expects(_S.REFUSED, "be refused")
-            event = _event("refused", step, f"It was refused: {step.why}")
+            event = event_of("refused", step, f"It was refused: {step.why}")
             await move(connection, case, _S.REFUSED, event, letter=NoticeKind.RETURN_REFUSED, refusal=step.why)
 
         return await self._once(step.return_id, decline)
@@ -130,11 +129,11 @@ class Returns:
     async def withdraw(self, step: Step) -> Outcome:
         """The customer keeps everything."""
 
-        async def drop(connection: AsyncConnection, case: Case) -> None:
+        async def drop(connection: AsyncConnection, case: ReturnCase) -> None:
             if case.status is _S.WITHDRAWN:
                 return
             case.expects(_S.WITHDRAWN, "be withdrawn")
-            event = _event("withdrawn", step, "It was withdrawn." + (f" {step.why}" if step.why else ""))
+            event = event_of("withdrawn", step, "It was withdrawn." + (f" {step.why}" if step.why else ""))
             await move(connection, case, _S.WITHDRAWN, event, letters=[], **_unwanted(case))
 
         return await self._once(step.return_id, drop)
@@ -143,11 +142,11 @@ class Returns:
     async def expire(self, step: Step) -> Outcome:
         """Nothing was sent in time: it is not waited for any longer, and the customer is told."""
 
-        async def end(connection: AsyncConnection, case: Case) -> None:
+        async def end(connection: AsyncConnection, case: ReturnCase) -> None:
             deadline = case.standing.deadline
             if not case.standing.expires or deadline is None or deadline > step.at:
                 return
-            event = _event("expired", step, f"Nothing was sent by {deadline:%Y-%m-%d %H:%M} UTC: it has expired.")
+            event = event_of("expired", step, f"Nothing was sent by {deadline:%Y-%m-%d %H:%M} UTC: it has expired.")
             more = {"letters": [], **_unwanted(case)}
             await move(connection, case, _S.EXPIRED, event, letter=NoticeKind.RETURN_EXPIRED, **more)
 
@@ -158,13 +157,13 @@ class Returns:
         """Book what has arrived; a receipt counts once for its reference within the return."""
         receipt = request.receipt
 
-        async def arrive(connection: AsyncConnection, case: Case) -> None:
+        async def arrive(connection: AsyncConnection, case: ReturnCase) -> None:
             if await entered_before(connection, case.row.id, receipt):
                 return
             case.expects(_S.PARTLY_RECEIVED, "be received")
             turn = receive(case.lines, receipt)
-            units = sum(line.units for line in receipt.lines)
-            event = _entered(receipt, request.at, f"{_units(units)} arrived at {case.row.warehouse}.")
+            count = sum(line.units for line in receipt.lines)
+            event = _entered(receipt, request.at, f"{units(count)} arrived at {case.row.warehouse}.")
             first = not any(line.received for line in case.lines)
             letter = NoticeKind.RETURN_RECEIVED if first else None
             await move(connection, case, turn.status, event, lines=turn.lines, letter=letter)
@@ -176,7 +175,7 @@ class Returns:
         """Book what was found, and put on the shelf what can be; an inspection counts once for its reference."""
         inspection = request.inspection
 
-        async def look(connection: AsyncConnection, case: Case) -> None:
+        async def look(connection: AsyncConnection, case: ReturnCase) -> None:
             if await entered_before(connection, case.row.id, inspection):
                 return
             case.expects(_S.INSPECTED, "be inspected")
@@ -184,7 +183,7 @@ class Returns:
             one = {line.number: replace(line, quantity=1).units for line in lines}
             turn = inspect(case.lines, inspection, reason=case.reason, units=one)
             await _restock(connection, case, turn, actor=inspection.by)
-            found = ", ".join(f"{_units(f.units)} {f.condition.replace('_', ' ')}" for f in inspection.found)
+            found = ", ".join(f"{units(f.units)} {f.condition.replace('_', ' ')}" for f in inspection.found)
             event = _entered(inspection, request.at, f"Inspected at {case.row.warehouse}: {found}.")
             await move(connection, case, turn.status, event, lines=turn.lines)
 
@@ -194,16 +193,18 @@ class Returns:
     async def settle(self, step: Step) -> Outcome:
         """Grant the refund of what was inspected, once, and close the return."""
 
-        async def pay_back(connection: AsyncConnection, case: Case) -> None:
+        async def pay_back(connection: AsyncConnection, case: ReturnCase) -> None:
             if case.status is not _S.INSPECTED:
                 return
             settlement, refund_id = await give_back(connection, case)
-            event = _event("settled", step, f"It is settled: {settlement.words}.")
+            event = event_of("settled", step, f"It is settled: {settlement.words}.")
             values: dict[str, Any] = {"settlement": asdict(settlement), "refund_id": refund_id}
             label = await return_labels.bought(connection, case.row.id)
             if label is None or label.tracking_status not in SCANNED:  # it came without its label
                 values |= _unwanted(case)
-            await move(connection, case, _S.CLOSED, event, letter=NoticeKind.RETURN_SETTLED, **values)
+            # What goes into an exchange is told by the exchange.
+            letter = None if settlement.exchanged else NoticeKind.RETURN_SETTLED
+            await move(connection, case, _S.CLOSED, event, letter=letter, **values)
 
         return await self._once(step.return_id, pay_back)
 
@@ -211,9 +212,9 @@ class Returns:
     async def leave_label(self, step: Step) -> Outcome:
         """Note that the carrier does not give a label's price back: that is all that is lost by it."""
 
-        async def leave(connection: AsyncConnection, case: Case) -> None:
+        async def leave(connection: AsyncConnection, case: ReturnCase) -> None:
             if case.row.label == LabelState.UNWANTED:
-                event = _event("label kept", step, f"Its label could not be given back: {step.why}.")
+                event = event_of("label kept", step, f"Its label could not be given back: {step.why}.")
                 await write(connection, case, {"label": LabelState.BOUGHT.value}, event)
 
         return await self._once(step.return_id, leave)
@@ -222,17 +223,10 @@ class Returns:
     async def decide(self, step: Decide) -> Outcome:
         """Do what a person decided about a return."""
 
-        async def follow(connection: AsyncConnection, case: Case) -> None:
-            known = await exceptions.find(connection, step.exception_id)
-            if known is not None and known.resolution == step.action:
+        async def follow(connection: AsyncConnection, case: ReturnCase) -> None:
+            event = await decide(connection, case, step, step.exception_id, step.action)
+            if event is None:
                 return
-            if case.row.exception_id != step.exception_id:
-                raise TooLate("The return has moved on: nobody waits for this decision any more.")
-            said = {"resolution": step.action.value, "by": step.by, "note": step.why}
-            await exceptions.resolve(connection, step.exception_id, **said, at=step.at)
-            await exceptions.refresh_attention(connection, case.row.order_id)
-            text = f"{step.by} decided: {step.action}." + (f" {step.why}" if step.why else "")
-            event = _event(f"decided:{case.row.troubles}", step, text)
             values: dict[str, Any] = {"trouble": None, "exception_id": None, "patient_since": step.at}
             if step.action is Action.SKIP and case.status in ON_THE_WAY:
                 turn = give_up(case.lines)
@@ -248,7 +242,7 @@ class Returns:
     async def tell_late(self, step: Step) -> Outcome:
         """Have a person see to a return that has waited too long; nothing where it has moved on meanwhile."""
 
-        async def tell(connection: AsyncConnection, case: Case) -> None:
+        async def tell(connection: AsyncConnection, case: ReturnCase) -> None:
             standing = case.standing
             if standing.deadline is None or standing.deadline > step.at:
                 return
@@ -257,7 +251,7 @@ class Returns:
             reason = f"Return {case.row.number} waits for {standing.waiting.what} since {standing.since:%Y-%m-%d %H:%M}"
             reason += " UTC. Retry waits as long again"
             reason += "; skip takes what has not come for missing, and gives nothing back for it." if skips else "."
-            await trouble(connection, case, ExceptionKind.RETURN_LATE, reason, actions, _event("late", step, reason))
+            await trouble(connection, case, ExceptionKind.RETURN_LATE, reason, actions, event_of("late", step, reason))
 
         return await self._once(step.return_id, tell)
 
@@ -265,26 +259,14 @@ class Returns:
     async def told(self, step: Told) -> Outcome:
         """Note that the customer was told, or that a person has to."""
 
-        async def note(connection: AsyncConnection, case: Case) -> None:
-            if step.letter.value not in case.row.letters:
-                return
-            if step.why:
-                await _open_untold(connection, case, step)
-            left = [letter for letter in case.row.letters if letter != step.letter.value]
-            await write(connection, case, {"letters": left}, None)
+        async def note(connection: AsyncConnection, case: ReturnCase) -> None:
+            await note_told(connection, case, step.letter, step.why)
 
         return await self._once(step.return_id, note)
 
-    async def _once(self, return_id: str, do: Callable[[AsyncConnection, Case], Awaitable[None]]) -> Outcome:
+    async def _once(self, return_id: str, do: Callable[[AsyncConnection, ReturnCase], Awaitable[None]]) -> Outcome:
         """Do something with a return in one transaction, while nobody else does."""
-        refusal = None
-        try:
-            async with self._database.transaction() as connection:
-                await do(connection, await find_case(connection, return_id, lock=True))
-        except (Conflict, InvalidReturn) as error:  # an answer; nothing is written
-            refusal = refusal_of(error)
-        async with self._database.reading() as connection:
-            case = await find_case(connection, return_id)
+        case, refusal = await once(self._database, find_case, return_id, do)
         return Outcome(case.standing, refusal)
 
 
@@ -300,7 +282,7 @@ async def entered_before(connection: AsyncConnection, return_id: str, given: Ret
     return True
 
 
-async def _restock(connection: AsyncConnection, case: Case, turn: Turn, *, actor: str) -> None:
+async def _restock(connection: AsyncConnection, case: ReturnCase, turn: Turn, *, actor: str) -> None:
     cause = f"return:{case.row.id}"
     changes = [
         Change(
@@ -323,22 +305,12 @@ async def _restock(connection: AsyncConnection, case: Case, turn: Turn, *, actor
     await stock_records.move(connection, changes)
 
 
-async def _open_untold(connection: AsyncConnection, case: Case, step: Told) -> None:
-    reason = (
-        f"The customer could not be told about return {case.row.number}: {step.why}. Tell him in another way, then "
-    )
-    name = derived_id(case.row.id, f"exception:untold:{step.letter}")
-    facts = {"return": case.row.id, "number": case.row.number, "letter": step.letter.value}
-    kind = ExceptionKind.RETURN_UNTOLD
-    await open_about(connection, case.row.order_id, name, kind, f"{reason}skip.", (Action.SKIP,), facts)
-
-
-def _unwanted(case: Case) -> dict[str, Any]:
+def _unwanted(case: ReturnCase) -> dict[str, Any]:
     """A label that was bought for what is not sent is given back."""
     return {"label": LabelState.UNWANTED.value} if case.row.label == LabelState.BOUGHT else {}
 
 
-def _about_label(case: Case, action: Action) -> dict[str, Any]:
+def _about_label(case: ReturnCase, action: Action) -> dict[str, Any]:
     if action is Action.RETRY:
         return {"label_attempt": case.row.label_attempt + 1}
     return {"label": LabelState.NONE.value, "letters": [*case.row.letters, NoticeKind.RETURN_APPROVED.value]}
@@ -360,11 +332,3 @@ def _entered(given: ReturnReceipt | Inspection, at: datetime, text: str) -> dict
         "actor": given.by,
         "entered": entered,
     }
-
-
-def _event(key: str, step: Step, text: str) -> dict[str, Any]:
-    return {"key": key, "at": step.at, "kind": key.partition(":")[0], "text": text, "actor": step.by, "entered": None}
-
-
-def _units(count: int) -> str:
-    return "1 unit" if count == 1 else f"{count} units"

@@ -24,6 +24,7 @@ from domain.transfers import (
     ON_THE_WAY,
     TRANSIT_TAKES,
     End,
+    OpenTransfer,
     Receipt,
     Rest,
     Standing,
@@ -271,6 +272,12 @@ class Transfers:
         async with self._database.reading() as connection:
             case = await _case(connection, transfer_id)
         return Outcome(case.standing, refusal)
+
+
+async def open_transfer(connection: AsyncConnection, row: Row[Any]) -> OpenTransfer:
+    """What a transfer's workflow starts with, by its record."""
+    lines = await records.lines(connection, row.id)
+    return OpenTransfer(row.id, row.number, standing_of(dict(row._mapping), lines))
 
 
 def standing_of(transfer: Mapping[str, Any], lines: Sequence[TransferLine]) -> Standing:

@@ -1,52 +1,38 @@
 """Accepting an order: check it, write it once, start its workflow."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import structlog
-from pydantic import TypeAdapter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.holds import HOLD_JSON, facts_at_placement, rules_in_force
-from activities.projections import hold_row, waiting_json
-from activities.routing import first_promise, terms_of
-from activities.stock_queues import leaves_from
+from activities.holds import facts_at_placement, rules_in_force
+from activities.placing import Goods, line_rows, order_row, promise_at, with_parts
+from activities.projections import hold_row
 from api.context import concerns
 from api.errors import Fault, InvalidRequest
 from api.keys import Caller
 from api.schemas.orders import PlaceOrder
 from api.services import Services
 from db import catalogue, holds, orders
-from db.bundles import parts_of
 from db.statements import Record
 from domain.errors import AlreadyPlaced, InvalidOrder, KeyReused, Unavailable, UnknownSku
 from domain.hold_rules import HoldRuleKind, hold_on_address, holds_at_placement
 from domain.orders import (
-    Address,
-    Customer,
     OrderRequest,
-    OrderStatus,
-    PaymentSource,
     PlacedOrder,
     body_hash,
     check_total,
     order_id,
 )
-from domain.waiting import Party, Waiting
 
 START_WITHIN_SECONDS = 2.0
 """How long a caller waits for Temporal; what has not started by then is started by the worker's relay."""
 
-Goods = Mapping[str, Row[Any]]
-"""SKUs by their codes"""
-
 _LOG = structlog.get_logger("waybill.orders")
-_CUSTOMER: TypeAdapter[Customer] = TypeAdapter(Customer)
-_ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
-_PAYMENT: TypeAdapter[PaymentSource] = TypeAdapter(PaymentSource)
 
 
 async def accept(
@@ -65,10 +51,10 @@ async def accept(
         if known is not None:
             return known
         goods = await _check(connection, request, wired.payments)
-        request, goods = await _with_parts(connection, request, goods)
+        request, goods = await with_parts(connection, request, goods)
         placed = await _held(connection, wired, await _placed(connection, wired, request, goods))
         concerns(placed.id, placed.number)
-        row = _order_row(placed, digest, idempotency_key)
+        row = order_row(placed, digest, idempotency_key)
         first = {
             "key": "0000",
             "at": placed.placed_at,
@@ -76,7 +62,7 @@ async def accept(
             "text": f"The order was accepted from {request.channel}.",
             "actor": caller.actor,
         }
-        if not await orders.accept(connection, row, _line_rows(request, goods), first):
+        if not await orders.accept(connection, row, line_rows(request, goods), first):
             # Somebody else's transaction with the same reference or key was quicker and has ended meanwhile.
             known = await _accepted_before(connection, request, digest, idempotency_key)
             if known is None:
@@ -132,17 +118,6 @@ async def _check(connection: AsyncConnection, request: OrderRequest, payments: f
     return known
 
 
-async def _with_parts(connection: AsyncConnection, request: OrderRequest, known: Goods) -> tuple[OrderRequest, Goods]:
-    """The order with what its bundles are made of, which stays so from now on; and all SKUs, those parts included."""
-    bundles = [line.sku for line in request.lines if known[line.sku].bundle]
-    if not bundles:
-        return request, known
-    parts = await parts_of(connection, bundles)
-    inside = await catalogue.find_skus(connection, [part.sku for of in parts.values() for part in of])
-    lines = tuple(replace(line, parts=parts.get(line.sku, ())) for line in request.lines)
-    return replace(request, lines=lines), {**known, **inside}
-
-
 def _raise_all(errors: Sequence[InvalidOrder]) -> None:
     if len(errors) == 1:
         raise errors[0]
@@ -152,17 +127,13 @@ def _raise_all(errors: Sequence[InvalidOrder]) -> None:
 
 async def _placed(connection: AsyncConnection, wired: Services, request: OrderRequest, goods: Goods) -> PlacedOrder:
     at = wired.now()
-    terms = {sku: terms_of(row) for sku, row in goods.items()}
-    leaves = await leaves_from(connection, request.lines, terms, at)
     return PlacedOrder(
         id=order_id(request.channel, request.external_reference),
         number=await orders.next_number(connection),
         placed_at=at,
         request=request,
         policy=wired.policy,
-        promised_at=await first_promise(
-            connection, placed_at=leaves, country=request.shipping_address.country, service=request.shipping_service
-        ),
+        promised_at=await promise_at(connection, request, goods, at),
     )
 
 
@@ -196,54 +167,6 @@ async def _write_holds(connection: AsyncConnection, placed: PlacedOrder) -> None
         for hold in placed.holds
     ]
     await orders.add_entries(connection, placed.id, entries)
-
-
-def _order_row(placed: PlacedOrder, digest: str, idempotency_key: str | None) -> dict[str, Any]:
-    request = placed.request
-    waiting = Waiting("its turn", Party.WAYBILL, placed.placed_at, then="stock is reserved")
-    sought = (
-        placed.number,
-        request.external_reference,
-        request.customer.name,
-        request.customer.email,
-        *(line.sku for line in request.lines),
-    )
-    return {
-        "id": placed.id,
-        "number": placed.number,
-        "channel": request.channel,
-        "external_reference": request.external_reference,
-        "idempotency_key": idempotency_key,
-        "body_hash": digest,
-        "status": OrderStatus.ACCEPTED.value,
-        "waiting": waiting_json(waiting),
-        "customer": _CUSTOMER.dump_python(request.customer, mode="json"),
-        "shipping_address": _ADDRESS.dump_python(request.shipping_address, mode="json"),
-        "shipping_service": request.shipping_service,
-        "shipping_charge": request.shipping_charge,
-        "currency": request.currency,
-        "total": request.total,
-        "payment": _PAYMENT.dump_python(request.payment, mode="json"),
-        "search": " ".join(sought).lower(),
-        "placed_at": placed.placed_at,
-        "billing_country": request.billing_country,
-        "address_hold": None
-        if placed.address_hold is None
-        else HOLD_JSON.dump_python(placed.address_hold, mode="json"),
-        "promised_first": placed.promised_at,
-        "promised_current": placed.promised_at,
-    }
-
-
-def _line_rows(request: OrderRequest, goods: Goods) -> list[dict[str, Any]]:
-    return [
-        {
-            **vars(line),
-            "name": goods[line.sku].name,
-            "parts": [{**vars(part), "name": goods[part.sku].name} for part in line.parts],
-        }
-        for line in request.lines
-    ]
 
 
 async def _start(wired: Services, placed: PlacedOrder) -> Row[Any] | Record:

@@ -34,6 +34,11 @@ TAGS = [
         "description": "What a warehouse does: print labels, hand parcels over, reject what it cannot ship.",
     },
     {"name": "returns", "description": "What customers send back: by which rules, what came, what becomes of it."},
+    {"name": "claims", "description": "What was lost, damaged or missing: refunded, or replaced at no cost."},
+    {
+        "name": "exchanges",
+        "description": "Other goods for what comes back; the difference is paid or refunded.",
+    },
     {"name": "exceptions", "description": "What waits for a person, and the decision."},
     {"name": "holds", "description": "Stop an order until somebody has looked, by hand or by rules."},
     {"name": "catalogue", "description": "SKUs and warehouses."},

@@ -11,14 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.money_decisions import settle_difference, settle_failure
 from activities.orders import placed_order
 from api.auth import ReadsExceptions, WritesExceptions
+from api.claims import DESK as CLAIMS
 from api.context import concerns
 from api.describing import problems
 from api.errors import not_running
+from api.exchanges import DESK as EXCHANGES
 from api.headers import IdempotencyKey
 from api.keys import Caller
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
 from api.refunds import pay_now
-from api.returns import pass_on
+from api.returns import DESK as RETURNS
 from api.schemas.base import Instant, Word
 from api.schemas.exceptions import ExceptionListOut, ExceptionOut, ResolveIn
 from api.schemas.views import AnswerOut
@@ -27,9 +29,12 @@ from api.viewing import WAITING
 from db import disputes, exceptions, orders
 from domain.errors import Conflict, Forbidden, NotFound
 from domain.exceptions import (
+    ABOUT_CASES,
+    ABOUT_CLAIMS,
+    ABOUT_EXCHANGES,
     ABOUT_MONEY,
-    ABOUT_RETURNS,
     OPENED_BY_OTHERS,
+    UNTOLD,
     Action,
     ExceptionKind,
     ExceptionStatus,
@@ -99,9 +104,9 @@ async def resolve(
     decision = Resolution(exception, body.action, caller.actor, body.note)
     if row.kind in ABOUT_MONEY:
         return await _about_money(wired, row, decision, caller)
-    if row.kind in ABOUT_RETURNS - {ExceptionKind.RETURN_UNTOLD}:
-        return await _about_return(wired, row, decision)
-    if row.closed_at is not None or row.kind in ABOUT_RETURNS:
+    if row.kind in ABOUT_CASES - UNTOLD:
+        return await _about_case(wired, row, decision)
+    if row.closed_at is not None or row.kind in ABOUT_CASES:
         return await _resolve_record(wired, row, decision)
     if row.kind == ExceptionKind.WORKFLOW_ENDED:
         return await _start_anew(wired, row, decision)
@@ -144,10 +149,18 @@ async def _resolve_record(wired: Services, row: Row[Any], decision: Resolution) 
     return await _standing(wired, row.order_id)
 
 
-async def _about_return(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
-    """Pass a decision on to the return's workflow, whether or not the order's still runs."""
+async def _about_case(wired: Services, row: Row[Any], decision: Resolution) -> AnswerOut:
+    """Pass a decision on to the case's workflow, whether or not the order's still runs."""
     key = f"decide:{row.id}:{decision.action}"
-    await pass_on(wired, row.facts["return"], lambda found: wired.returns.decide(found.id, decision, key=key))
+    kind = ExceptionKind(row.kind)
+    if kind in ABOUT_CLAIMS:
+        await CLAIMS.pass_on(wired, row.facts["claim"], lambda found: wired.claims.decide(found.id, decision, key=key))
+    elif kind in ABOUT_EXCHANGES:
+        told = row.facts["exchange"]
+        await EXCHANGES.pass_on(wired, told, lambda found: wired.exchanges.decide(found.id, decision, key=key))
+    else:
+        told = row.facts["return"]
+        await RETURNS.pass_on(wired, told, lambda found: wired.returns.decide(found.id, decision, key=key))
     return await _standing(wired, row.order_id)
 
 

@@ -3,7 +3,11 @@
 from typing import Protocol
 
 from domain.changes.wish import OrderChange
+from domain.claims import ClaimApproval, ClaimWish, OpenClaim
+from domain.claims import Standing as ClaimStanding
 from domain.exceptions import Resolution
+from domain.exchanges import ExchangeWish, OpenExchange
+from domain.exchanges import Standing as ExchangeStanding
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, PlacedOrder
@@ -65,7 +69,7 @@ class TransferGateway(Protocol):
     where no such transfer runs, and Conflict or its kinds where the transfer refuses.
     """
 
-    async def start(self, transfer: OpenTransfer) -> None:
+    async def start(self, opened: OpenTransfer) -> None:
         """Start a transfer; one that runs stays as it is."""
 
     async def ready(self, transfer_id: str, wish: Wish, *, key: str) -> Standing:
@@ -110,6 +114,46 @@ class ReturnGateway(Protocol):
         """Book what was found."""
 
     async def decide(self, return_id: str, decision: Resolution, *, key: str) -> ReturnStanding:
+        """Pass on what a person decided about an exception of it."""
+
+
+class ClaimGateway(Protocol):
+    """Starts claims and passes people's wishes on to them.
+
+    ``key`` names the wish, as with orders. All raise Unavailable where nobody answers in time; wishes raise NotFound
+    where no such claim runs, and Conflict or its kinds where the claim refuses.
+    """
+
+    async def start(self, opened: OpenClaim) -> None:
+        """Start a claim; one that runs stays as it is."""
+
+    async def approve(self, claim_id: str, approval: ClaimApproval, *, key: str) -> ClaimStanding:
+        """Refund or replace what is claimed; also raises InvalidRefund."""
+
+    async def refuse(self, claim_id: str, wish: ClaimWish, *, key: str) -> ClaimStanding:
+        """Settle nothing."""
+
+    async def withdraw(self, claim_id: str, wish: ClaimWish, *, key: str) -> ClaimStanding:
+        """Nothing is claimed any more."""
+
+    async def decide(self, claim_id: str, decision: Resolution, *, key: str) -> ClaimStanding:
+        """Pass on what a person decided about an exception of it."""
+
+
+class ExchangeGateway(Protocol):
+    """Starts exchanges and passes people's wishes on to them.
+
+    ``key`` names the wish, as with orders. All raise Unavailable where nobody answers in time; wishes raise NotFound
+    where no such exchange runs, and Conflict or its kinds where the exchange refuses.
+    """
+
+    async def start(self, opened: OpenExchange) -> None:
+        """Start an exchange; one that runs stays as it is."""
+
+    async def withdraw(self, exchange_id: str, wish: ExchangeWish, *, key: str) -> ExchangeStanding:
+        """Send nothing; what comes back is refunded."""
+
+    async def decide(self, exchange_id: str, decision: Resolution, *, key: str) -> ExchangeStanding:
         """Pass on what a person decided about an exception of it."""
 
 

@@ -16,6 +16,7 @@ from db.faults import FAULTS, is_away
 from domain.errors import (
     MoreThanDelivered,
     MoreThanSent,
+    MoreThanShipped,
     NotEnoughUnits,
     PayloadTooLarge,
     Unauthorised,
@@ -105,7 +106,7 @@ def problem_response(
 def _faults(error: WaybillError) -> Sequence[Fault]:
     if isinstance(error, NotEnoughUnits):
         return [Fault(f"lines[{index}]", text, error.code) for index, text in error.lines]
-    if isinstance(error, MoreThanSent | MoreThanDelivered):
+    if isinstance(error, MoreThanSent | MoreThanDelivered | MoreThanShipped):
         return [Fault(where, text, error.code) for where, text in error.faults]
     return error.faults if isinstance(error, InvalidRequest) else ()
 

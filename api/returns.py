@@ -1,30 +1,28 @@
 """Returns: asked for, approved or refused, received, inspected; and lists of them."""
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.return_records import open_return
 from activities.return_requests import ask
 from activities.returns import entered_before
 from api.auth import ReadsOrders, WritesReturns, WritesStock
-from api.context import concerns
+from api.cases import NEWEST, CaseDesk, order_of, place_of, reference_of, wish_key, with_waiting
 from api.describing import problems
-from api.errors import Fault, InvalidRequest
 from api.headers import IdempotencyKey
+from api.keys import Caller
 from api.ledger import OrderKey
-from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
-from api.schemas.base import Instant, Word
+from api.paging import DEFAULT_LIMIT, CursorText, Limit, page_of
+from api.schemas.base import Word
+from api.schemas.cases import CaseEventOut
 from api.schemas.returns import (
     InspectionIn,
     RefuseReturnIn,
-    ReturnEventOut,
     ReturnIn,
     ReturnLineOut,
     ReturnListOut,
@@ -35,25 +33,26 @@ from api.schemas.returns import (
     ReturnWhyIn,
 )
 from api.services import Services, Wired
-from api.viewing import waiting_out
 from db import orders, return_labels
 from db import returns as records
 from db.returns import ReturnFilter
-from domain.errors import Forbidden, NotFound, TooLate
+from domain.errors import Forbidden
 from domain.identity import Scope
 from domain.return_units import Inspection, ReturnReceipt
 from domain.returns import ReturnStatus, ReturnWish, Standing
 
 router = APIRouter(prefix="/v1", tags=["returns"])
 
-START_WITHIN_SECONDS = 2.0
-"""How long a caller waits for Temporal; what has not started by then is started by the worker's sweep."""
-
 ReturnKey = Annotated[
     str, Path(alias="return", max_length=64, description="The return's id or its number (`RT-100001`).")
 ]
-_NEWEST = Cursor[tuple[datetime, str]](tuple[Instant, Word])
-_LOG = structlog.get_logger("waybill.returns")
+
+
+async def _start(wired: Services, connection: AsyncConnection, row: Row[Any]) -> None:
+    await wired.returns.start(await open_return(connection, row))
+
+
+DESK = CaseDesk("return", records.CASES, _start)
 
 
 @router.post(
@@ -75,19 +74,14 @@ async def create(
 
     A reason that the channel's rules approve is approved at once; any other waits for a person.
     """
-    reference = _reference(body.reference, idempotency_key)
-    if body.override is not None and Scope.RETURNS_OVERRIDE not in caller.scopes:
-        raise Forbidden(f"To override the rules the API key {caller.name!r} needs the scope {Scope.RETURNS_OVERRIDE}.")
+    reference = reference_of(body.reference, idempotency_key)
+    check_override(body.override, caller)
     async with wired.database.transaction() as connection:
-        found = await orders.find(connection, order)
-        if found is None:
-            raise NotFound("order", order)
-        concerns(found.id, found.number)
+        found = await order_of(connection, order)
         request = body.to_domain(reference)
         row, new = await ask(connection, found.id, request, actor=caller.actor, at=await orders.clock(connection))
-    if new and await _started(wired, row):
-        async with wired.database.statement() as connection:
-            await records.mark_started(connection, row.id)
+    if new:
+        await DESK.start_now(wired, row)
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"/v1/returns/{row.id}"
     return await _view(wired, row.id)
@@ -101,10 +95,7 @@ async def of_order(
 ) -> ReturnListOut:
     """The returns of an order, newest first."""
     async with wired.database.reading() as connection:
-        found = await orders.find(connection, order)
-    if found is None:
-        raise NotFound("order", order)
-    concerns(found.id, found.number)
+        found = await order_of(connection, order)
     return await _page(wired, ReturnFilter(order_id=found.id), limit=limit, cursor=cursor)
 
 
@@ -134,7 +125,7 @@ async def approve(
     name: ReturnKey, caller: WritesReturns, wired: Wired, idempotency_key: IdempotencyKey = None
 ) -> ReturnOut:
     """Take a return that waits for approval. The customer is told where it goes, and gets a label if one is wanted."""
-    wish, key = ReturnWish(caller.actor), _key("approve", idempotency_key)
+    wish, key = ReturnWish(caller.actor), wish_key("approve", idempotency_key)
     return await _ask(wired, name, lambda row: wired.returns.approve(row.id, wish, key=key))
 
 
@@ -152,7 +143,7 @@ async def refuse(
     idempotency_key: IdempotencyKey = None,
 ) -> ReturnOut:
     """Do not take a return that waits for approval. The customer is told why."""
-    wish, key = ReturnWish(caller.actor, body.reason), _key("refuse", idempotency_key)
+    wish, key = ReturnWish(caller.actor, body.reason), wish_key("refuse", idempotency_key)
     ended = ReturnStatus.REFUSED
     return await _ask(wired, name, lambda row: wired.returns.refuse(row.id, wish, key=key), ended=ended)
 
@@ -172,7 +163,7 @@ async def withdraw(
 ) -> ReturnOut:
     """The customer keeps everything. Possible until something was sent; a label that was bought is given back."""
     wish = ReturnWish(caller.actor, "" if body is None else body.reason)
-    key, ended = _key("withdraw", idempotency_key), ReturnStatus.WITHDRAWN
+    key, ended = wish_key("withdraw", idempotency_key), ReturnStatus.WITHDRAWN
     return await _ask(wired, name, lambda row: wired.returns.withdraw(row.id, wish, key=key), ended=ended)
 
 
@@ -186,7 +177,7 @@ async def receive(
     name: ReturnKey, body: ReturnReceiptIn, caller: WritesStock, wired: Wired, idempotency_key: IdempotencyKey = None
 ) -> ReturnOut:
     """Book what has arrived, once for its reference. Nothing goes on the shelf before it was inspected."""
-    receipt = body.to_domain(_reference(body.reference, idempotency_key), caller.actor)
+    receipt = body.to_domain(reference_of(body.reference, idempotency_key), caller.actor)
     return await _enter(wired, name, receipt, lambda row, key: wired.returns.receive(row.id, receipt, key=key))
 
 
@@ -203,27 +194,14 @@ async def inspect(
 
     Once every unit is accounted for, the refund is granted and the return closed.
     """
-    found = body.to_domain(_reference(body.reference, idempotency_key), caller.actor)
+    found = body.to_domain(reference_of(body.reference, idempotency_key), caller.actor)
     return await _enter(wired, name, found, lambda row, key: wired.returns.inspect(row.id, found, key=key))
 
 
-async def pass_on(wired: Services, name: str, wish: Callable[[Row[Any]], Awaitable[Standing]]) -> Row[Any]:
-    """Pass a wish on to a return, which is started first where it was not. Raises NotFound, TooLate, Conflict."""
-    row = await _find(wired, name)
-    if row.closed_at is None:
-        try:
-            await wish(row)
-        except NotFound:
-            # It was asked for while Temporal was away, its workflow was ended from outside, or it is over just now.
-            row = await _find(wired, row.id)
-            if row.closed_at is None:
-                async with wired.database.reading() as connection:
-                    opened = await open_return(connection, row)
-                await wired.returns.start(opened)
-                await wish(row)
-    if row.closed_at is not None:
-        raise TooLate(f"Return {row.number} is {row.status}: nothing can be done with it any more.")
-    return row
+def check_override(override: str | None, caller: Caller) -> None:
+    """Raise Forbidden unless the caller may have something taken although the rules forbid it, where he wants it."""
+    if override is not None and Scope.RETURNS_OVERRIDE not in caller.scopes:
+        raise Forbidden(f"To override the rules the API key {caller.name!r} needs the scope {Scope.RETURNS_OVERRIDE}.")
 
 
 async def _ask(
@@ -233,9 +211,9 @@ async def _ask(
     *,
     ended: ReturnStatus | None = None,
 ) -> ReturnOut:
-    row = await _find(wired, name)
+    row = await DESK.find(wired, name)
     if ended is None or row.status != ended:
-        await pass_on(wired, row.id, wish)
+        await DESK.pass_on(wired, row.id, wish)
     return await _view(wired, row.id)
 
 
@@ -245,64 +223,26 @@ async def _enter(
     given: ReturnReceipt | Inspection,
     wish: Callable[[Row[Any], str], Awaitable[Standing]],
 ) -> ReturnOut:
-    row = await _find(wired, name)
+    row = await DESK.find(wired, name)
     async with wired.database.reading() as connection:
         booked = await entered_before(connection, row.id, given)
     if not booked:
         # A reference that was refused may come again with other lines, so it is no name for the wish.
         key = f"enter:{uuid.uuid4()}"
-        await pass_on(wired, row.id, lambda row: wish(row, key))
+        await DESK.pass_on(wired, row.id, lambda row: wish(row, key))
     return await _view(wired, row.id)
-
-
-async def _started(wired: Services, row: Row[Any]) -> bool:
-    try:
-        async with asyncio.timeout(START_WITHIN_SECONDS):
-            async with wired.database.reading() as connection:
-                opened = await open_return(connection, row)
-            await wired.returns.start(opened)
-    except Exception as error:  # noqa: BLE001 - the return is written already: the worker's sweep starts it instead
-        _LOG.warning("return_not_started", error=type(error).__name__)
-        return False
-    return True
-
-
-def _reference(given: str | None, key: str | None) -> str:
-    reference = given or key
-    if reference is None:
-        fault = Fault("reference", "Give a reference, or the header Idempotency-Key.", "missing_field")
-        raise InvalidRequest([fault])
-    return reference
-
-
-def _key(what: str, given: str | None) -> str:
-    # Without a name of the caller's own each call is a new wish: one that was refused may be granted the next time.
-    return f"{what}:{given or uuid.uuid4()}"
-
-
-async def _find(wired: Services, name: str) -> Row[Any]:
-    async with wired.database.reading() as connection:
-        row = await records.find(connection, name)
-    if row is None:
-        raise NotFound("return", name)
-    concerns(row.order_id, row.order_number)
-    return row
 
 
 async def _page(wired: Services, wanted: ReturnFilter, *, limit: int, cursor: str | None) -> ReturnListOut:
     async with wired.database.reading() as connection:
-        rows = await records.page(connection, wanted, after=_NEWEST.read(cursor), limit=limit + 1)
-    page = page_of(rows, limit=limit, cursor=lambda row: _NEWEST.write((row.created_at, row.id)))
-    items = [ReturnSummaryOut.model_validate(_columns(row)) for row in page.items]
+        rows = await records.page(connection, wanted, after=NEWEST.read(cursor), limit=limit + 1)
+    page = page_of(rows, limit=limit, cursor=place_of)
+    items = [ReturnSummaryOut.model_validate(with_waiting(row)) for row in page.items]
     return ReturnListOut(items=items, next_cursor=page.next_cursor)
 
 
-def _columns(row: Row[Any]) -> dict[str, Any]:
-    return {**row._mapping, "waiting": waiting_out(row)}
-
-
 async def _view(wired: Services, name: str) -> ReturnOut:
-    row = await _find(wired, name)
+    row = await DESK.find(wired, name)
     async with wired.database.reading() as connection:
         lines = await records.lines(connection, row.id)
         events = await records.events(connection, row.id)
@@ -310,8 +250,9 @@ async def _view(wired: Services, name: str) -> ReturnOut:
     parcel = next((label for label in labels if label.bought_at is not None), None)
     values = {
         "parcel": parcel and ReturnParcelOut.model_validate(parcel),
-        **_columns(row),
+        **with_waiting(row),
+        "settlement": row.settlement and {"exchanged": 0, **row.settlement},  # older ones do not say
         "lines": [ReturnLineOut.model_validate({**vars(line), "line": line.number}) for line in lines],
-        "events": [ReturnEventOut.model_validate(event) for event in events],
+        "events": [CaseEventOut.model_validate(event) for event in events],
     }
     return ReturnOut.model_validate(values)

@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 from temporalio.api.common.v1 import Payload
 
-from api.gateway import MoneyGateway, OrderGateway, ReturnGateway, TransferGateway
+from api.gateway import ClaimGateway, ExchangeGateway, MoneyGateway, OrderGateway, ReturnGateway, TransferGateway
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from db.base import Database
@@ -47,6 +47,8 @@ class Services:
     gateway: OrderGateway
     transfers: TransferGateway
     returns: ReturnGateway
+    claims: ClaimGateway
+    exchanges: ExchangeGateway
     money: MoneyGateway
     keys: ApiKeys
     links: Links

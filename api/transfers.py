@@ -1,25 +1,24 @@
 """Transfers between warehouses: draft, ready, send, receive, cancel."""
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.projections import waiting_json
-from activities.transfers import booked_before, standing_of
+from activities.transfers import booked_before, open_transfer, standing_of
 from api.auth import ReadsStock, WritesStock
+from api.cases import NEWEST, CaseDesk, place_of, reference_of, wish_key, with_waiting
 from api.describing import problems
 from api.errors import Fault, InvalidRequest
 from api.headers import IdempotencyKey
 from api.keys import Caller
-from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
-from api.schemas.base import Instant, Word
+from api.paging import DEFAULT_LIMIT, CursorText, Limit, page_of
+from api.schemas.base import Word
 from api.schemas.transfers import (
     CancelTransferIn,
     ExpectIn,
@@ -33,17 +32,15 @@ from api.schemas.transfers import (
     TransferSummaryOut,
 )
 from api.services import Services, Wired
-from api.viewing import waiting_out
 from db import catalogue, transfers
 from db.transfers import TransferFilter
-from domain.errors import KeyReused, NotFound, TooLate, Unavailable, UnknownSku
+from domain.errors import KeyReused, Unavailable, UnknownSku
 from domain.orders import body_hash
 from domain.transfers import (
     Arrived,
     CancelWish,
     Discrepancy,
     ExpectWish,
-    OpenTransfer,
     Receipt,
     SendWish,
     Standing,
@@ -55,13 +52,16 @@ from domain.transfers import (
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
 
-START_WITHIN_SECONDS = 2.0
-"""How long a caller waits for Temporal; what has not started by then is started by the worker's sweep."""
 LATEST_EXPECTED = timedelta(days=366)
 
 TransferKey = Annotated[str, Path(max_length=64, description="The transfer's id or its number (`TR-100001`).")]
-_NEWEST = Cursor[tuple[datetime, str]](tuple[Instant, Word])
-_LOG = structlog.get_logger("waybill.transfers")
+
+
+async def _start(wired: Services, connection: AsyncConnection, row: Row[Any]) -> None:
+    await wired.transfers.start(await open_transfer(connection, row))
+
+
+_DESK = CaseDesk("transfer", transfers.CASES, _start)
 
 
 @router.post(
@@ -75,7 +75,7 @@ async def create(
     body: TransferIn, caller: WritesStock, wired: Wired, response: Response, idempotency_key: IdempotencyKey = None
 ) -> TransferOut:
     """Write a transfer down. It moves nothing yet: made ready it keeps its units from sale, sent it moves them."""
-    reference = _reference(body.reference, idempotency_key)
+    reference = reference_of(body.reference, idempotency_key)
     digest = body_hash(body.model_dump(mode="json", exclude_defaults=True, exclude={"reference"}))
     async with wired.database.transaction() as connection:
         known = await transfers.find_by_reference(connection, reference)
@@ -92,9 +92,8 @@ async def create(
         raise KeyReused(
             f"The reference {reference!r} names transfer {known.number}, with another body.", field="reference"
         )
-    if new and await _started(wired, known):
-        async with wired.database.statement() as connection:
-            await transfers.mark_started(connection, known.id)
+    if new:
+        await _DESK.start_now(wired, known)
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"/v1/transfers/{known.id}"
     return await _view(wired, known.id)
@@ -115,9 +114,9 @@ async def index(
     """Transfers, newest first."""
     wanted = TransferFilter(status or (), source, destination, sku, late)
     async with wired.database.reading() as connection:
-        rows = await transfers.page(connection, wanted, after=_NEWEST.read(cursor), limit=limit + 1)
-    page = page_of(rows, limit=limit, cursor=lambda row: _NEWEST.write((row.created_at, row.id)))
-    items = [TransferSummaryOut.model_validate(_columns(row)) for row in page.items]
+        rows = await transfers.page(connection, wanted, after=NEWEST.read(cursor), limit=limit + 1)
+    page = page_of(rows, limit=limit, cursor=place_of)
+    items = [TransferSummaryOut.model_validate(with_waiting(row)) for row in page.items]
     return TransferListOut(items=items, next_cursor=page.next_cursor)
 
 
@@ -134,7 +133,7 @@ async def ready(
     transfer: TransferKey, caller: WritesStock, wired: Wired, idempotency_key: IdempotencyKey = None
 ) -> TransferOut:
     """Keep its units from sale until they leave. Refused, with every line at fault, where too few are available."""
-    wish, key = Wish(caller.actor), _key("ready", idempotency_key)
+    wish, key = Wish(caller.actor), wish_key("ready", idempotency_key)
     return await _ask(wired, transfer, lambda row: wired.transfers.ready(row.id, wish, key=key))
 
 
@@ -154,7 +153,7 @@ async def send(
     """Its units leave the source, and are incoming at the destination."""
     expected_at = None if body is None else body.expected_at
     _check_expected(expected_at, wired)
-    wish, key = SendWish(caller.actor, expected_at), _key("send", idempotency_key)
+    wish, key = SendWish(caller.actor, expected_at), wish_key("send", idempotency_key)
     return await _ask(wired, transfer, lambda row: wired.transfers.send(row.id, wish, key=key))
 
 
@@ -172,8 +171,8 @@ async def receive(
     idempotency_key: IdempotencyKey = None,
 ) -> TransferOut:
     """Book what arrived, whole or not as it should be. More than is on the way is refused, unless it is `extra`."""
-    receipt = _receipt(body, caller.actor, _reference(body.reference, idempotency_key))
-    row = await _find(wired, transfer)
+    receipt = _receipt(body, caller.actor, reference_of(body.reference, idempotency_key))
+    row = await _DESK.find(wired, transfer)
     async with wired.database.reading() as connection:
         booked = await booked_before(connection, row.id, receipt)
         instead = {
@@ -198,7 +197,7 @@ async def expect(
 ) -> TransferOut:
     """Say when it should arrive now. An alert that it is late is closed."""
     _check_expected(body.expected_at, wired)
-    wish, key = ExpectWish(caller.actor, body.expected_at), _key("expect", idempotency_key)
+    wish, key = ExpectWish(caller.actor, body.expected_at), wish_key("expect", idempotency_key)
     return await _ask(wired, transfer, lambda row: wired.transfers.expect(row.id, wish, key=key))
 
 
@@ -217,44 +216,16 @@ async def cancel(
 ) -> TransferOut:
     """Give its units free. Once it has left, `units` says what became of those on their way."""
     given = body or CancelTransferIn()
-    row = await _find(wired, transfer)
+    row = await _DESK.find(wired, transfer)
     if row.status == TransferStatus.CANCELLED and given.units in (None, row.rest):
         return await _view(wired, row.id)
-    wish, key = CancelWish(caller.actor, given.reason, given.units), _key("cancel", idempotency_key)
+    wish, key = CancelWish(caller.actor, given.reason, given.units), wish_key("cancel", idempotency_key)
     return await _ask(wired, transfer, lambda row: wired.transfers.cancel(row.id, wish, key=key))
 
 
 async def _ask(wired: Services, transfer: str, wish: Callable[[Row[Any]], Awaitable[Standing]]) -> TransferOut:
-    """Pass a wish on to the transfer, which is started first where it was not."""
-    row = await _find(wired, transfer)
-    if row.closed_at is None:
-        try:
-            await wish(row)
-        except NotFound:
-            # It was drafted while Temporal was away, its workflow was ended from outside, or it is over just now.
-            row = await _find(wired, row.id)
-            if row.closed_at is None:
-                await wired.transfers.start(await _open(wired, row))
-                await wish(row)
-    if row.closed_at is not None:
-        raise TooLate(f"Transfer {row.number} is {row.status}: nothing can be done with it any more.")
+    row = await _DESK.pass_on(wired, transfer, wish)
     return await _view(wired, row.id)
-
-
-async def _open(wired: Services, row: Row[Any]) -> OpenTransfer:
-    async with wired.database.reading() as connection:
-        lines = await transfers.lines(connection, row.id)
-    return OpenTransfer(row.id, row.number, standing_of(dict(row._mapping), lines))
-
-
-async def _started(wired: Services, row: Row[Any]) -> bool:
-    try:
-        async with asyncio.timeout(START_WITHIN_SECONDS):
-            await wired.transfers.start(await _open(wired, row))
-    except Exception as error:  # noqa: BLE001 - the transfer is written already: the worker's sweep starts it instead
-        _LOG.warning("transfer_not_started", error=type(error).__name__)
-        return False
-    return True
 
 
 async def _check(connection: AsyncConnection, body: TransferIn) -> None:
@@ -329,38 +300,13 @@ def _receipt(body: TransferReceiptIn, actor: str, reference: str) -> Receipt:
     )
 
 
-def _reference(given: str | None, key: str | None) -> str:
-    reference = given or key
-    if reference is None:
-        fault = Fault("reference", "Give a reference, or the header Idempotency-Key.", "missing_field")
-        raise InvalidRequest([fault])
-    return reference
-
-
-def _key(what: str, given: str | None) -> str:
-    # Without a name of the caller's own each call is a new wish: one that was refused may be granted the next time.
-    return f"{what}:{given or uuid.uuid4()}"
-
-
-async def _find(wired: Services, transfer: str) -> Row[Any]:
-    async with wired.database.reading() as connection:
-        row = await transfers.find(connection, transfer)
-    if row is None:
-        raise NotFound("transfer", transfer)
-    return row
-
-
-def _columns(row: Row[Any]) -> dict[str, Any]:
-    return {**row._mapping, "waiting": waiting_out(row)}
-
-
 async def _view(wired: Services, transfer: str) -> TransferOut:
-    row = await _find(wired, transfer)
+    row = await _DESK.find(wired, transfer)
     async with wired.database.reading() as connection:
         lines = await transfers.lines(connection, row.id)
         events = await transfers.events(connection, row.id)
     return TransferOut(
-        **TransferSummaryOut.model_validate(_columns(row)).model_dump(),
+        **TransferSummaryOut.model_validate(with_waiting(row)).model_dump(),
         lines=[TransferLineOut.model_validate(line) for line in lines],
         events=[TransferEventOut.model_validate(event) for event in events],
     )

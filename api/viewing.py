@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from activities.linked_orders import ORIGIN
 from activities.orders import order_line
 from api.schemas.holds import HoldOut
 from api.schemas.ledger import MoneyOut
@@ -19,6 +20,7 @@ from api.schemas.views import (
     FulfilmentOut,
     FurtherPaymentOut,
     LineOut,
+    LinkedToOut,
     LinksOut,
     OrderOut,
     ParcelOut,
@@ -108,6 +110,8 @@ def order_out(view: OrderView, links: Links, now: datetime) -> OrderOut:
         "holds": [hold_out(row, now, view.order.number) for row in view.holds],
         "notifications": view.notifications,
         "timeline": view.timeline,
+        "origin": None if view.order.origin is None else ORIGIN.validate_python(view.order.origin),
+        "linked_orders": [_linked(row) for row in view.linked],
         "links": links_out(view.order.id, links),
     }
     return OrderOut.model_validate(values)
@@ -141,6 +145,12 @@ def money_out(entries: Rows) -> MoneyOut:
     )
 
 
+def _linked(row: Row[Any]) -> LinkedToOut:
+    origin = ORIGIN.validate_python(row.origin)
+    named = {"kind": origin.kind, "case_id": origin.id, "case_number": origin.number}
+    return LinkedToOut(id=row.id, number=row.number, status=row.status, **named)
+
+
 def _line(row: Row[Any]) -> LineOut:
     return LineOut.model_validate({**row._mapping, "total": order_line(row).total})
 
@@ -168,7 +178,7 @@ def _payment_not_begun(order: Row[Any]) -> PaymentOut:
         reference=order.payment["intent"],
         status=PaymentStatus.PENDING,
         currency=order.currency,
-        amount=order.total,
+        amount=order.total - (order.credit or 0),
         authorised=0,
         captured=0,
         refunded=0,

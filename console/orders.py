@@ -19,16 +19,18 @@ from db.ledger import balance_of
 from db.order_view import OrderView, Rows
 from db.orders import unit_names
 from domain.errors import NotFound
+from domain.linked_orders import Origin
 from domain.money import Money
 from domain.orders import Address, Line, OrderStatus
 from domain.shipments import GIVEN_BACK, FulfilmentStatus, TrackingEvent, TrackingStatus
 from domain.waiting import Waiting
-from templates.pages import OrderPage, PageEntry, PageLinks, PageMoney, PageParcel, ParcelItem
+from templates.pages import OrderPage, PageEntry, PageLinked, PageLinks, PageMoney, PageParcel, ParcelItem
 from templates.parts import PricedLine
 from templates.render import Templates
 
 _WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
 _ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
+_ORIGIN: TypeAdapter[Origin] = TypeAdapter(Origin)
 _TOKEN_LENGTH = 200
 _NOT_FOR_CUSTOMERS = frozenset(
     {
@@ -54,7 +56,10 @@ _LINK_ENDED = """<!DOCTYPE html>
 
 
 class SignedLinks(Protocol):
-    """Checks the links that customers were sent."""
+    """Makes and checks the links that customers get."""
+
+    def url(self, order_id: str) -> str:
+        """The signed address of the order's page."""
 
     def verify(self, order_id: str, token: str) -> bool:
         """Whether the token opens the order's page."""
@@ -116,9 +121,25 @@ class OrderPages:
             money=_money(order, view.payments, view.ledger),
             parcels=_parcels(view, inside=inside),
             entries=tuple(PageEntry(row.at, row.text, row.kind) for row in timeline),
+            linked=self._linked(view, inside=inside),
             inside=inside,
             links=PageLinks(pay=next((paid.action_url for paid in reversed(view.payments) if paid.action_url), None)),
         )
+
+    def _linked(self, view: OrderView, *, inside: bool) -> tuple[PageLinked, ...]:
+        """The orders that belong to it, before and after; a customer gets links of his own to them."""
+
+        def url(order_id: str) -> str:
+            return f"/orders/{order_id}" if inside else self.links.url(order_id)
+
+        found = []
+        if view.order.origin is not None:
+            origin = _ORIGIN.validate_python(view.order.origin)
+            found.append(PageLinked(origin.kind, origin.number, origin.order_number, url(origin.order_id), first=True))
+        for row in view.linked:
+            origin = _ORIGIN.validate_python(row.origin)
+            found.append(PageLinked(origin.kind, origin.number, row.number, url(row.id), first=False))
+        return tuple(found)
 
 
 def _policy(nonce: str) -> str:
@@ -141,6 +162,7 @@ def _money(order: Row[Any], payments: Rows, ledger: Rows) -> PageMoney:
         authorised=Money(sum(payment.authorised for payment in payments), currency),
         captured=Money(sum(payment.captured for payment in payments), currency),
         refunded=Money(sum(payment.refunded for payment in payments), currency),
+        credit=None if order.credit is None else Money(order.credit, currency),
         paid=balance_of(ledger).paid_status,
     )
 

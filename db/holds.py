@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
+from db.rule_versions import RuleVersion, RuleVersions
 from db.statements import Record, Statement
 from domain.holds import HoldReason, HoldStatus
 from domain.orders import OrderStatus
@@ -43,7 +44,7 @@ class HoldRecord(Base):
     released_at: Mapped[datetime | None]
 
 
-class HoldRuleVersion(Base):
+class HoldRuleVersion(RuleVersion, Base):
     """One version of the rules by which orders are held when they are placed; the highest is in force.
 
     ``rules`` are `domain.hold_rules.HoldRule`s as JSON.
@@ -51,10 +52,8 @@ class HoldRuleVersion(Base):
 
     __tablename__ = "hold_rules"
 
-    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    rules: Mapped[list[Any]]
-    made_by: Mapped[str]
-    made_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+RULES = RuleVersions(HoldRuleVersion, "hold rules")
 
 
 async def place(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
@@ -131,42 +130,12 @@ def _with_orders() -> Any:
     return select(HoldRecord.__table__, Order.number, Order.closed_at).join(Order, Order.id == HoldRecord.order_id)
 
 
-_NEWEST_RULES = Statement(select(HoldRuleVersion.__table__).order_by(HoldRuleVersion.version.desc()).limit(1))
+_NEWEST_RULES = Statement(RULES.newest_query)
 
 
 async def newest_rules(connection: AsyncConnection) -> Record | None:
     """The version of the rules that is in force; None if there never were any."""
     return await _NEWEST_RULES.first(connection)
-
-
-async def lock_rules(connection: AsyncConnection) -> int:
-    """The number of the version in force, 0 if there is none; others who would replace it wait."""
-    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("hold rules", 0))))
-    newest = select(func.coalesce(func.max(HoldRuleVersion.version), 0))
-    version: int = (await connection.execute(newest)).scalar_one()
-    return version
-
-
-async def add_rules(connection: AsyncConnection, *, version: int, rules: list[Any], by: str) -> Row[Any]:
-    """Write a version of the rules; it is in force once the transaction ends."""
-    values = {"version": version, "rules": rules, "made_by": by}
-    added = insert(HoldRuleVersion).values(values).returning(HoldRuleVersion.__table__)
-    row: Row[Any] = (await connection.execute(added)).one()
-    return row
-
-
-async def find_rules(connection: AsyncConnection, version: int) -> Row[Any] | None:
-    """One version of the rules."""
-    query = select(HoldRuleVersion.__table__).where(HoldRuleVersion.version == version)
-    return (await connection.execute(query)).first()
-
-
-async def list_rules(connection: AsyncConnection, *, before: int | None, limit: int) -> list[Row[Any]]:
-    """A page of versions, newest first."""
-    query = select(HoldRuleVersion.__table__).order_by(HoldRuleVersion.version.desc()).limit(limit)
-    if before is not None:
-        query = query.where(HoldRuleVersion.version < before)
-    return list(await connection.execute(query))
 
 
 async def queue_customer(connection: AsyncConnection, email: str) -> None:

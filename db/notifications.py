@@ -49,7 +49,7 @@ _CONTENT = Statement(
         RETURNING status, attempts
     )
     SELECT intended.status, intended.attempts, o.id AS order_id, o.number, o.customer, o.currency, o.shipping_charge,
-        o.total, o.shipping_address, o.placed_at, p.reference AS payment_reference, p.captured,
+        o.total, o.credit, o.shipping_address, o.placed_at, p.reference AS payment_reference, p.captured,
         (SELECT jsonb_agg(l ORDER BY l.number) FROM order_lines l WHERE l.order_id = o.id) AS lines,
         (SELECT jsonb_agg(q ORDER BY q.number, q.attempt) FROM (
             SELECT f.number, c.attempt, c.fulfilment_id, c.carrier, c.service, c.tracking_code, c.tracking_url,
@@ -69,7 +69,17 @@ _CONTENT = Statement(
                     SELECT jsonb_agg(jsonb_build_object('name', l.name, 'quantity', n.quantity) ORDER BY n.number)
                     FROM return_lines n JOIN order_lines l ON l.order_id = r.order_id AND l.number = n.number
                     WHERE n.return_id = r.id))
-            FROM returns r JOIN warehouses w ON w.code = r.warehouse WHERE r.id = CAST(:of_return AS text)) AS returned
+            FROM returns r JOIN warehouses w ON w.code = r.warehouse WHERE r.id = CAST(:about AS text)) AS returned,
+        (SELECT jsonb_build_object('number', c.number, 'refusal', c.refusal, 'amount', coalesce(r.amount, 0),
+                'to_pay', 0, 'linked_id', l.id, 'linked_number', l.number, 'at_once', false)
+            FROM claims c LEFT JOIN refunds r ON r.id = c.refund_id LEFT JOIN orders l ON l.id = c.linked_id
+            WHERE c.id = CAST(:about AS text)) AS claimed,
+        (SELECT jsonb_build_object('number', e.number, 'refusal', NULL, 'amount', coalesce(f.amount, g.amount, 0),
+                'to_pay', e.total - coalesce(e.credit, e.expected), 'linked_id', l.id, 'linked_number', l.number,
+                'at_once', e.ships = 'at_once')
+            FROM exchanges e JOIN returns r ON r.id = e.return_id LEFT JOIN orders l ON l.id = e.linked_id
+                LEFT JOIN refunds f ON f.id = e.refund_id LEFT JOIN refunds g ON g.id = r.refund_id
+            WHERE e.id = CAST(:about AS text)) AS exchanged
     FROM intended CROSS JOIN orders o CROSS JOIN LATERAL (
         SELECT max(reference) AS reference, sum(captured)::bigint AS captured FROM payments WHERE order_id = o.id) p
     WHERE o.id = CAST(:order_id AS text)
@@ -93,21 +103,21 @@ async def intend_with_content(
     *,
     to_come: Sequence[str],
     refund: str | None,
-    of_return: str | None,
+    about: str | None,
     change: str | None,
 ) -> Record | None:
     """Record that an e-mail is about to be handed in (once); how it stands, and all that it can tell of its order.
 
     ``lines`` and ``parcels`` are JSON, None where there are none; ``to_come`` are the ids of the fulfilments with one
-    of those statuses, ``refund``,
-    ``of_return`` and ``change`` are the ids of what is told of. None where there is no such order.
+    of those statuses. ``refund``, ``about`` and ``change`` are the ids of the refund, of the return, claim or exchange,
+    and of the change that is told of. None where there is no such order.
     """
     given = {
         **values,
         "intended": NotificationStatus.INTENDED.value,
         "to_come": list(to_come),
         "refund": refund,
-        "of_return": of_return,
+        "about": about,
         "change": change,
     }
     return await _CONTENT.first(connection, **given)

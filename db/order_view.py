@@ -43,6 +43,7 @@ class OrderView:
     waits: Rows
     at_portals: Rows
     timeline: Rows
+    linked: Rows
 
 
 async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | None:
@@ -70,4 +71,5 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
         waits=await stock_queues.of_order(connection, order.id),
         at_portals=await portals.of_order(connection, order.id) if ordered else [],
         timeline=await orders.timeline(connection, order.id),
+        linked=await orders.linked_to(connection, order.id),
     )

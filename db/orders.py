@@ -62,6 +62,7 @@ class Order(Base):
             text("placed_at DESC"),
             text("id DESC"),
         ),
+        Index("ix_orders_origin", text("(origin ->> 'order_id')"), postgresql_where=text("origin IS NOT NULL")),
         Index("ix_orders_search", text("search gin_trgm_ops"), postgresql_using="gin"),
     )
 
@@ -81,6 +82,10 @@ class Order(Base):
     shipping_charge: Mapped[int]
     currency: Mapped[str]
     total: Mapped[int]
+    credit: Mapped[int | None]
+    """what of the total a claim or an exchange of another order settles, in minor units; null for other orders"""
+    origin: Mapped[dict[str, Any] | None]
+    """the claim or exchange that it was placed for: a `domain.linked_orders.Origin` as JSON"""
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     """rises with every change of what was placed"""
     payment: Mapped[dict[str, Any]]
@@ -224,6 +229,12 @@ async def find(connection: AsyncConnection, id_or_number: str) -> Row[Any] | Non
     """An order by its id or its number."""
     same = (Order.id == id_or_number) | (Order.number == id_or_number)
     return (await connection.execute(select(Order.__table__).where(same))).first()
+
+
+async def linked_to(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+    """The orders that claims and exchanges of an order have had placed, oldest first."""
+    mine = (Order.origin.is_not(None), Order.origin["order_id"].astext == order_id)
+    return list(await connection.execute(select(Order.__table__).where(*mine).order_by(Order.placed_at, Order.id)))
 
 
 async def clock(connection: AsyncConnection) -> datetime:

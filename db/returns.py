@@ -8,14 +8,11 @@ from typing import Any
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
-    Index,
     Row,
-    UniqueConstraint,
     bindparam,
     func,
     select,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy import Sequence as Numbers
@@ -24,43 +21,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.cases import CaseEvent, Cases, OrderCase, indexes
 from db.orders import Order
-from db.shipments import Fulfilment, FulfilmentLine
 from domain.return_units import ReturnLine as Line
 from domain.returns import GIVEN_UP, ReturnStatus
-from domain.shipments import FulfilmentStatus
 
 RETURN_NUMBERS = Numbers("return_numbers", start=100001, metadata=Base.metadata)
 
 _COUNTS = ("received", "resaleable", "damaged", "wrong_item", "missing", "refunded", "kept")
 
 
-class Return(Base):
-    """One return. ``waiting`` and ``rule`` are domain dataclasses as JSON, ``letters`` e-mails that are still to go.
-
-    ``since`` is when it came to its status, ``started_at`` when its workflow is known to have started, ``closed_at``
-    when it had ended and nothing of it was left to do. ``troubles`` counts the exceptions that were opened about it.
-    """
+class Return(OrderCase, Base):
+    """One return. ``rule`` is a domain dataclass as JSON."""
 
     __tablename__ = "returns"
-    __table_args__ = (
-        UniqueConstraint("order_id", "reference"),
-        Index("ix_returns_not_started", "created_at", postgresql_where=text("started_at IS NULL")),
-        Index("ix_returns_open", "id", postgresql_where=text("closed_at IS NULL")),
-        Index("ix_returns_newest", text("created_at DESC"), text("id DESC")),
-    )
+    __table_args__ = indexes("returns")
 
-    id: Mapped[str] = mapped_column(primary_key=True)
-    number: Mapped[str] = mapped_column(unique=True)
-    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
-    reference: Mapped[str]
-    """what the caller calls it, unique within the order"""
-    body_hash: Mapped[str]
-    status: Mapped[str]
-    since: Mapped[datetime]
-    patient_since: Mapped[datetime]
-    """since when it is waited for: a person can decide to wait as long again"""
-    waiting: Mapped[dict[str, Any]]
     warehouse: Mapped[str] = mapped_column(ForeignKey("warehouses.code"))
     reason: Mapped[str]
     note: Mapped[str]
@@ -72,18 +48,8 @@ class Return(Base):
     label_attempt: Mapped[int] = mapped_column(server_default=text("1"))
     send_by: Mapped[datetime | None]
     refusal: Mapped[str | None]
-    trouble: Mapped[str | None]
-    """the kind of the exception about it that is open"""
-    exception_id: Mapped[str | None]
-    troubles: Mapped[int] = mapped_column(server_default=text("0"))
-    letters: Mapped[list[Any]]
-    revision: Mapped[int] = mapped_column(server_default=text("0"))
     settlement: Mapped[dict[str, Any] | None]
     refund_id: Mapped[str | None] = mapped_column(ForeignKey("refunds.id"))
-    created_by: Mapped[str]
-    created_at: Mapped[datetime]
-    started_at: Mapped[datetime | None]
-    closed_at: Mapped[datetime | None]
 
 
 class ReturnLine(Base):
@@ -108,18 +74,12 @@ class ReturnLine(Base):
     kept: Mapped[int] = mapped_column(server_default=text("0"))
 
 
-class ReturnEvent(Base):
-    """Something that happened to a return. ``key`` makes a repeated write harmless; ``entered`` is what came in."""
+class ReturnEvent(CaseEvent, Base):
+    """Something that happened to a return."""
 
     __tablename__ = "return_events"
 
     return_id: Mapped[str] = mapped_column(ForeignKey("returns.id"), primary_key=True)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    at: Mapped[datetime]
-    kind: Mapped[str]
-    text: Mapped[str]
-    actor: Mapped[str]
-    entered: Mapped[dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
@@ -136,9 +96,9 @@ _READ = select(Return.__table__, Order.number.label("order_number"), Order.curre
 )
 
 
-async def next_number(connection: AsyncConnection) -> str:
-    """A human-readable number that no return has had."""
-    return f"RT-{(await connection.execute(select(RETURN_NUMBERS.next_value()))).scalar_one()}"
+CASES = Cases(Return, ReturnEvent, owner="return_id", read=_READ, prefix="RT", numbers=RETURN_NUMBERS)
+next_number, find, find_named = CASES.next_number, CASES.find, CASES.find_named
+add_event, find_event, events = CASES.add_event, CASES.find_event, CASES.events
 
 
 async def add(
@@ -149,18 +109,6 @@ async def add(
     rows = [{"return_id": values["id"], "number": n.number, "sku": n.sku, "quantity": n.quantity} for n in lines]
     await connection.execute(insert(ReturnLine), rows)
     await add_event(connection, values["id"], event)
-
-
-async def find(connection: AsyncConnection, id_or_number: str, *, lock: bool = False) -> Row[Any] | None:
-    """A return by its id or number, with its order's number and currency; with ``lock`` nobody else can move it."""
-    query = _READ.where((Return.id == id_or_number) | (Return.number == id_or_number))
-    return (await connection.execute(query.with_for_update(of=Return, key_share=True) if lock else query)).first()
-
-
-async def find_named(connection: AsyncConnection, order_id: str, reference: str) -> Row[Any] | None:
-    """The return of an order that the caller calls so."""
-    query = _READ.where(Return.order_id == order_id, Return.reference == reference)
-    return (await connection.execute(query)).first()
 
 
 async def lines(connection: AsyncConnection, return_id: str) -> list[Line]:
@@ -182,27 +130,8 @@ async def returned(connection: AsyncConnection, order_id: str) -> dict[int, int]
     return {row.number: int(row.units) for row in await connection.execute(query)}
 
 
-async def delivered(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
-    """What parcels brought to the order's customer: line, SKU, quantity, warehouse, and when."""
-    query = (
-        select(
-            FulfilmentLine.line,
-            FulfilmentLine.sku,
-            FulfilmentLine.quantity,
-            Fulfilment.warehouse,
-            Fulfilment.id.label("fulfilment_id"),
-            Fulfilment.delivered_at,
-        )
-        .join(Fulfilment, Fulfilment.id == FulfilmentLine.fulfilment_id)
-        .where(Fulfilment.order_id == order_id, Fulfilment.status == FulfilmentStatus.DELIVERED.value)
-        .order_by(Fulfilment.number, FulfilmentLine.line, FulfilmentLine.sku)
-    )
-    return list(await connection.execute(query))
-
-
-async def save(connection: AsyncConnection, return_id: str, values: dict[str, Any], lines: Sequence[Line]) -> None:
-    """Write a return that is locked, with its lines."""
-    await connection.execute(update(Return).where(Return.id == return_id).values(values))
+async def save_lines(connection: AsyncConnection, return_id: str, lines: Sequence[Line]) -> None:
+    """Write lines of a return that is locked."""
     if not lines:
         return
     statement = (
@@ -214,63 +143,15 @@ async def save(connection: AsyncConnection, return_id: str, values: dict[str, An
     await connection.execute(statement, rows)
 
 
-async def add_event(connection: AsyncConnection, return_id: str, event: dict[str, Any]) -> None:
-    """Note what happened; an event noted before (same key) stays as it is."""
-    await connection.execute(insert(ReturnEvent).values({**event, "return_id": return_id}).on_conflict_do_nothing())
-
-
-async def find_event(connection: AsyncConnection, return_id: str, key: str) -> Row[Any] | None:
-    """One event of a return."""
-    query = select(ReturnEvent.__table__).where(ReturnEvent.return_id == return_id, ReturnEvent.key == key)
-    return (await connection.execute(query)).first()
-
-
-async def events(connection: AsyncConnection, return_id: str) -> list[Row[Any]]:
-    """What happened to a return, oldest first."""
-    query = (
-        select(ReturnEvent.__table__)
-        .where(ReturnEvent.return_id == return_id)
-        .order_by(ReturnEvent.at, ReturnEvent.key)
-    )
-    return list(await connection.execute(query))
-
-
 async def page(
     connection: AsyncConnection, wanted: ReturnFilter, *, after: tuple[datetime, str] | None, limit: int
 ) -> list[Row[Any]]:
     """A page of returns, newest first, after the return ``after``."""
-    query = _READ.order_by(Return.created_at.desc(), Return.id.desc()).limit(limit)
+    query = _READ
     if wanted.statuses:
         query = query.where(Return.status.in_([status.value for status in wanted.statuses]))
     if wanted.warehouse is not None:
         query = query.where(Return.warehouse == wanted.warehouse)
     if wanted.order_id is not None:
         query = query.where(Return.order_id == wanted.order_id)
-    if after is not None:
-        query = query.where(tuple_(Return.created_at, Return.id) < after)
-    return list(await connection.execute(query))
-
-
-async def mark_started(connection: AsyncConnection, return_id: str) -> None:
-    """Note that the return's workflow has started."""
-    await connection.execute(
-        update(Return).where(Return.id == return_id, Return.started_at.is_(None)).values(started_at=func.now())
-    )
-
-
-async def not_started(connection: AsyncConnection, *, older_than_seconds: float, limit: int) -> list[Row[Any]]:
-    """Returns whose workflow is not known to have started, oldest first."""
-    age = func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
-    query = (
-        _READ.where(Return.started_at.is_(None), Return.created_at < func.now() - age)
-        .order_by(Return.created_at)
-        .limit(limit)
-    )
-    return list(await connection.execute(query))
-
-
-async def open_after(connection: AsyncConnection, return_id: str, *, limit: int) -> list[Row[Any]]:
-    """The next open returns, after ``return_id``, whose workflow started a minute ago or longer."""
-    started = Return.started_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 1)
-    query = _READ.where(Return.closed_at.is_(None), started, Return.id > return_id).order_by(Return.id).limit(limit)
-    return list(await connection.execute(query))
+    return await CASES.newest(connection, query, after=after, limit=limit)

@@ -5,9 +5,11 @@ from db.awaited_changes import AwaitedChange
 from db.base import Base
 from db.bundles import BundlePart
 from db.catalogue import Sku, Warehouse
+from db.claims import Claim, ClaimEvent, ClaimLine
 from db.disputes import Dispute
 from db.evidence import Evidence
 from db.exceptions import ExceptionRecord
+from db.exchanges import Exchange, ExchangeEvent
 from db.holds import HoldRecord, HoldRuleVersion
 from db.identity import ApiKey
 from db.inbox import InboxEvent
@@ -39,10 +41,15 @@ __all__ = [
     "Base",
     "BundlePart",
     "Checkpoint",
+    "Claim",
+    "ClaimEvent",
+    "ClaimLine",
     "Decode",
     "Dispute",
     "Evidence",
     "ExceptionRecord",
+    "Exchange",
+    "ExchangeEvent",
     "Fulfilment",
     "FulfilmentLine",
     "HoldRecord",

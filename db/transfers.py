@@ -12,10 +12,8 @@ from sqlalchemy import (
     Index,
     Row,
     bindparam,
-    func,
     select,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy import Sequence as Numbers
@@ -24,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.cases import Cases
 from db.stock import columns
 from domain.transfers import TransferLine as Line
 from domain.transfers import TransferStatus
@@ -135,9 +134,10 @@ class TransferFilter:
     late: bool | None = None
 
 
-async def next_number(connection: AsyncConnection) -> str:
-    """A human-readable number that no transfer has had."""
-    return f"TR-{(await connection.execute(select(TRANSFER_NUMBERS.next_value()))).scalar_one()}"
+_READ = select(Transfer.__table__)
+CASES = Cases(Transfer, TransferEvent, owner="transfer_id", read=_READ, prefix="TR", numbers=TRANSFER_NUMBERS)
+next_number, find = CASES.next_number, CASES.find
+add_event, find_event, events = CASES.add_event, CASES.find_event, CASES.events
 
 
 async def add(
@@ -154,12 +154,6 @@ async def add(
     await connection.execute(insert(TransferLine), rows)
     await add_event(connection, transfer["id"], event)
     return True
-
-
-async def find(connection: AsyncConnection, id_or_number: str, *, lock: bool = False) -> Row[Any] | None:
-    """A transfer by its id or its number; with ``lock`` nobody else can move it until the transaction ends."""
-    query = select(Transfer.__table__).where((Transfer.id == id_or_number) | (Transfer.number == id_or_number))
-    return (await connection.execute(query.with_for_update() if lock else query)).first()
 
 
 async def find_by_reference(connection: AsyncConnection, reference: str) -> Row[Any] | None:
@@ -186,7 +180,7 @@ async def lines_of(connection: AsyncConnection, transfer_ids: Sequence[str]) -> 
 
 async def save(connection: AsyncConnection, transfer_id: str, values: dict[str, Any], lines: Sequence[Line]) -> None:
     """Write a transfer that is locked, with its lines."""
-    await connection.execute(update(Transfer).where(Transfer.id == transfer_id).values(values))
+    await CASES.change(connection, transfer_id, values)
     if not lines:
         return
     statement = (
@@ -198,35 +192,11 @@ async def save(connection: AsyncConnection, transfer_id: str, values: dict[str, 
     await connection.execute(statement, rows)
 
 
-async def add_event(connection: AsyncConnection, transfer_id: str, event: dict[str, Any]) -> None:
-    """Note what happened; an event noted before (same key) stays as it is."""
-    await connection.execute(
-        insert(TransferEvent).values({**event, "transfer_id": transfer_id}).on_conflict_do_nothing()
-    )
-
-
-async def find_event(connection: AsyncConnection, transfer_id: str, key: str) -> Row[Any] | None:
-    """One event of a transfer."""
-    query = select(TransferEvent.__table__).where(TransferEvent.transfer_id == transfer_id, TransferEvent.key == key)
-    return (await connection.execute(query)).first()
-
-
-async def events(connection: AsyncConnection, transfer_id: str) -> list[Row[Any]]:
-    """What happened to a transfer, oldest first."""
-    query = (
-        select(TransferEvent.__table__)
-        .where(TransferEvent.transfer_id == transfer_id)
-        .order_by(TransferEvent.at, TransferEvent.key)
-    )
-    return list(await connection.execute(query))
-
-
 async def page(
     connection: AsyncConnection, wanted: TransferFilter, *, after: tuple[datetime, str] | None, limit: int
 ) -> list[Row[Any]]:
     """A page of transfers, newest first, after the transfer ``after``."""
-    place = tuple_(Transfer.created_at, Transfer.id)
-    query = select(Transfer.__table__).order_by(Transfer.created_at.desc(), Transfer.id.desc()).limit(limit)
+    query = _READ
     if wanted.statuses:
         query = query.where(Transfer.status.in_([status.value for status in wanted.statuses]))
     if wanted.source is not None:
@@ -238,40 +208,7 @@ async def page(
     if wanted.late is not None:
         is_late = Transfer.late_at.is_not(None) & Transfer.closed_at.is_(None)
         query = query.where(is_late if wanted.late else ~is_late)
-    if after is not None:
-        query = query.where(place < after)
-    return list(await connection.execute(query))
-
-
-async def mark_started(connection: AsyncConnection, transfer_id: str) -> None:
-    """Note that the transfer's workflow has started."""
-    await connection.execute(
-        update(Transfer).where(Transfer.id == transfer_id, Transfer.started_at.is_(None)).values(started_at=func.now())
-    )
-
-
-async def not_started(connection: AsyncConnection, *, older_than_seconds: float, limit: int) -> list[Row[Any]]:
-    """Transfers whose workflow is not known to have started, oldest first."""
-    age = func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
-    query = (
-        select(Transfer.__table__)
-        .where(Transfer.started_at.is_(None), Transfer.created_at < func.now() - age)
-        .order_by(Transfer.created_at)
-        .limit(limit)
-    )
-    return list(await connection.execute(query))
-
-
-async def open_after(connection: AsyncConnection, transfer_id: str, *, limit: int) -> list[Row[Any]]:
-    """The next open transfers, after ``transfer_id``, whose workflow started a minute ago or longer."""
-    started = Transfer.started_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 1)
-    query = (
-        select(Transfer.__table__)
-        .where(Transfer.closed_at.is_(None), started, Transfer.id > transfer_id)
-        .order_by(Transfer.id)
-        .limit(limit)
-    )
-    return list(await connection.execute(query))
+    return await CASES.newest(connection, query, after=after, limit=limit)
 
 
 async def on_the_way(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:

@@ -8,7 +8,10 @@ WaybillError                     code, HTTP status, the field at fault
 │   └── UnknownCurrency
 ├── InvalidRefund           422  the refund says something impossible
 ├── InvalidChange           422  the change of an order says something impossible, or nothing
-├── InvalidReturn           422  the return says something impossible
+├── InvalidCase             422  a case of an order says something impossible
+│   ├── InvalidReturn
+│   ├── InvalidClaim
+│   └── InvalidExchange
 ├── NotFound                404  no such order, fulfilment, exception, SKU, warehouse
 ├── Conflict                409
 │   ├── AlreadyPlaced            same channel and reference, another body
@@ -18,6 +21,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── NotEnoughUnits           a level has not the units that an entry takes
 │   ├── MoreThanSent             a receipt of a transfer or return has more than is on the way
 │   ├── MoreThanDelivered        a return has more than was delivered and not returned
+│   ├── MoreThanShipped          a claim has more than was shipped and neither returned nor claimed
 │   ├── NotReturnable            the rules do not take this SKU back
 │   ├── WindowOver               it was delivered too long ago to be returned
 │   ├── CannotBeBundle           a SKU that has stock, is waited for, or is a part of a bundle
@@ -110,12 +114,33 @@ class InvalidChange(WaybillError):
     title = "The change is not valid"
 
 
-class InvalidReturn(WaybillError):
+class InvalidCase(WaybillError):
+    """A return, a claim or an exchange says something impossible."""
+
+    code = "invalid_case"
+    status = 422
+    title = "The case is not valid"
+
+
+class InvalidReturn(InvalidCase):
     """The return says something impossible."""
 
     code = "invalid_return"
-    status = 422
     title = "The return is not valid"
+
+
+class InvalidClaim(InvalidCase):
+    """The claim says something impossible."""
+
+    code = "invalid_claim"
+    title = "The claim is not valid"
+
+
+class InvalidExchange(InvalidCase):
+    """The exchange says something impossible."""
+
+    code = "invalid_exchange"
+    title = "The exchange is not valid"
 
 
 class NotFound(WaybillError):
@@ -252,6 +277,17 @@ class MoreThanDelivered(Conflict):
 
     code = "more_than_delivered"
     title = "More is to be returned than was delivered"
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__(faults[0][1], field=faults[0][0])
+        self.faults = tuple(faults)
+
+
+class MoreThanShipped(Conflict):
+    """More is claimed than was shipped and neither returned nor claimed. ``faults``: field and reason of each."""
+
+    code = "more_than_shipped"
+    title = "More is claimed than was shipped"
 
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
         super().__init__(faults[0][1], field=faults[0][0])

@@ -32,6 +32,11 @@ class ExceptionKind(StrEnum):
     RETURN_LATE = "return_late"
     RETURN_LOST = "return_lost"
     RETURN_UNTOLD = "return_untold"
+    CLAIM_LATE = "claim_late"
+    CLAIM_UNTOLD = "claim_untold"
+    EXCHANGE_LATE = "exchange_late"
+    EXCHANGE_SHORT = "exchange_short"
+    EXCHANGE_UNTOLD = "exchange_untold"
     NOTICE_REFUSED = "notice_refused"
     NOTICE_UNCONFIRMED = "notice_unconfirmed"
     PORTAL_REFUSED = "portal_refused"
@@ -54,7 +59,14 @@ ABOUT_PORTALS = (_K.PORTAL_PAUSED, _K.PORTAL_UNATTENDED)
 """Kinds that are about a portal, once for all of its orders."""
 ABOUT_RETURNS = frozenset({_K.RETURN_LABEL_FAILED, _K.RETURN_LATE, _K.RETURN_LOST, _K.RETURN_UNTOLD})
 """Kinds that are decided by the return's workflow."""
-OPENED_BY_OTHERS = ABOUT_MONEY | ABOUT_RETURNS | {_K.SHIPPED_AFTER_CANCEL, _K.ORDER_STUCK, _K.WORKFLOW_RESET}
+ABOUT_CLAIMS = frozenset({_K.CLAIM_LATE, _K.CLAIM_UNTOLD})
+"""Kinds that are decided by the claim's workflow."""
+ABOUT_EXCHANGES = frozenset({_K.EXCHANGE_LATE, _K.EXCHANGE_SHORT, _K.EXCHANGE_UNTOLD})
+"""Kinds that are decided by the exchange's workflow."""
+ABOUT_CASES = ABOUT_RETURNS | ABOUT_CLAIMS | ABOUT_EXCHANGES
+UNTOLD = frozenset({_K.RETURN_UNTOLD, _K.CLAIM_UNTOLD, _K.EXCHANGE_UNTOLD})
+"""Kinds about a letter of a case, which are decided on the record: nobody waits for them."""
+OPENED_BY_OTHERS = ABOUT_MONEY | ABOUT_CASES | {_K.SHIPPED_AFTER_CANCEL, _K.ORDER_STUCK, _K.WORKFLOW_RESET}
 """Kinds that others may open beside the order's workflow, which therefore does not close them."""
 
 

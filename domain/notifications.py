@@ -17,15 +17,29 @@ class NoticeKind(StrEnum):
     CHANGE_TO_PAY = "change_to_pay"
     """a change costs more, and the customer has something to do to pay that"""
     CHANGE_WITHDRAWN = "change_withdrawn"
+    RETURN_REQUESTED = "return_requested"
     RETURN_APPROVED = "return_approved"
     RETURN_REFUSED = "return_refused"
     RETURN_RECEIVED = "return_received"
     RETURN_SETTLED = "return_settled"
     RETURN_EXPIRED = "return_expired"
+    CLAIM_RECEIVED = "claim_received"
+    CLAIM_REFUSED = "claim_refused"
+    CLAIM_REFUNDED = "claim_refunded"
+    CLAIM_REPLACED = "claim_replaced"
+    EXCHANGE_REQUESTED = "exchange_requested"
+    EXCHANGE_ORDERED = "exchange_ordered"
+    EXCHANGE_REFUNDED = "exchange_refunded"
+    EXCHANGE_ENDED = "exchange_ended"
 
 
 ABOUT_RETURNS = frozenset(kind for kind in NoticeKind if kind.value.startswith("return_"))
 """Those about a return; its id is the subject."""
+ABOUT_CLAIMS = frozenset(kind for kind in NoticeKind if kind.value.startswith("claim_"))
+"""Those about a claim; its id is the subject."""
+ABOUT_EXCHANGES = frozenset(kind for kind in NoticeKind if kind.value.startswith("exchange_"))
+"""Those about an exchange; its id is the subject."""
+ABOUT_CASES = ABOUT_RETURNS | ABOUT_CLAIMS | ABOUT_EXCHANGES
 
 
 ABOUT_DIFFERENCES = frozenset({NoticeKind.CHANGE_TO_PAY, NoticeKind.CHANGE_WITHDRAWN})

@@ -193,7 +193,8 @@ class PlacedOrder:
     be at the door, as the customer was told; None for orders accepted before there were promises. ``holds`` stand from
     the start; ``address_hold`` is placed if the carrier, once asked, does not know the address. ``version`` rises with
     every change; ``asked`` is what it came to at most, in minor units, where a change has made it cost less.
-    ``further`` are the payments for changes that made it cost more.
+    ``further`` are the payments for changes that made it cost more. ``credit`` minor units need not be paid, since a
+    claim or an exchange of another order settles them; None for other orders.
     """
 
     id: str
@@ -208,6 +209,17 @@ class PlacedOrder:
     version: int = 1
     asked: int | None = None
     further: tuple[FurtherPayment, ...] = ()
+    credit: int | None = None
+
+    @property
+    def to_pay(self) -> Money:
+        """What the customer pays for it."""
+        return Money(self.request.total - (self.credit or 0), self.request.currency)
+
+    @property
+    def free(self) -> bool:
+        """Whether it was placed without anything to pay: nobody asks a payment provider about it."""
+        return self.credit is not None and self.to_pay.minor <= sum(payment.due for payment in self.further)
 
 
 @dataclass(frozen=True)

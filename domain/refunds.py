@@ -18,10 +18,14 @@ class GrantStatus(StrEnum):
     """the provider has taken it on; until it has reached the customer it may still fail"""
     FAILED = "failed"
     WITHDRAWN = "withdrawn"
+    EXCHANGED = "exchanged"
+    """not given back at all: it goes into the order of an exchange"""
 
 
 PENDING = frozenset({GrantStatus.GRANTED, GrantStatus.PAYING})
 """Those whose money is spoken for, and may not have left."""
+SPOKEN_FOR = PENDING | {GrantStatus.EXCHANGED}
+"""Those of whose money nothing can be refunded any more."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.claims import Settled
 from domain.errors import InvalidReturn, MoreThanDelivered, NotReturnable, WindowOver
 from domain.orders import Line
 from domain.return_rules import ReturnReason, ReturnRule
@@ -49,11 +50,11 @@ def check_eligible(
     *,
     lines: Sequence[Line],
     delivered: Sequence[Delivered],
-    returned: Mapping[int, int],
+    settled: Mapping[int, Settled],
     rule: ReturnRule,
     now: datetime,
 ) -> None:
-    """Raise unless all that is asked for may be returned; ``returned`` are units of earlier returns, by line.
+    """Raise unless all that is asked for may be returned; ``settled`` says what of each line is spoken for.
 
     Raises InvalidReturn, MoreThanDelivered with every line at fault, NotReturnable, WindowOver. The last two are passed
     over where there is an override.
@@ -64,7 +65,7 @@ def check_eligible(
     for index, wanted in enumerate(request.lines):
         if wanted.line not in by_number:
             raise InvalidReturn(f"The order has no line {wanted.line}.", field=f"lines[{index}].line")
-    _check_delivered(request, delivered, returned)
+    _check_delivered(request, delivered, settled)
     if request.override is not None:
         return
     for index, wanted in enumerate(request.lines):
@@ -73,7 +74,7 @@ def check_eligible(
             raise NotReturnable(f"{sku} cannot be returned.", field=f"lines[{index}].line")
         fresh = sum(d.units for d in delivered if d.line == wanted.line and now <= d.at + rule.window)
         # What was returned before counts as the part that was delivered first.
-        if wanted.quantity > min(fresh, _left(wanted.line, delivered, returned)):
+        if wanted.quantity > min(fresh, _left(wanted.line, delivered, settled)):
             last = max(d.at for d in delivered if d.line == wanted.line)
             told = (
                 f"Line {wanted.line} was last delivered on {last:%Y-%m-%d}, and could be returned for {rule.days} days"
@@ -81,19 +82,22 @@ def check_eligible(
             raise WindowOver(f"{told}: {fresh} of its units still can.", field=f"lines[{index}].quantity")
 
 
-def _check_delivered(request: ReturnRequest, delivered: Sequence[Delivered], returned: Mapping[int, int]) -> None:
+def _check_delivered(request: ReturnRequest, delivered: Sequence[Delivered], settled: Mapping[int, Settled]) -> None:
     beyond = []
     for index, wanted in enumerate(request.lines):
-        left = _left(wanted.line, delivered, returned)
+        left = _left(wanted.line, delivered, settled)
         if wanted.quantity > left:
-            told = f"Of line {wanted.line} {left} units were delivered and not returned, not {wanted.quantity}."
-            beyond.append((f"lines[{index}].quantity", told))
+            told = f"Of line {wanted.line} {left} units were delivered and neither returned nor claimed"
+            beyond.append((f"lines[{index}].quantity", f"{told}, not {wanted.quantity}."))
     if beyond:
         raise MoreThanDelivered(beyond)
 
 
-def _left(line: int, delivered: Sequence[Delivered], returned: Mapping[int, int]) -> int:
-    return sum(d.units for d in delivered if d.line == line) - returned.get(line, 0)
+def _left(line: int, delivered: Sequence[Delivered], settled: Mapping[int, Settled]) -> int:
+    arrived = sum(d.units for d in delivered if d.line == line)
+    known = settled.get(line, Settled(arrived, 0, 0))
+    # What is claimed may be what never came: of the rest all can be returned.
+    return min(arrived - known.returned, known.left)
 
 
 def takes_in(request: ReturnRequest, delivered: Sequence[Delivered]) -> str:

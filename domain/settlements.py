@@ -14,7 +14,8 @@ from domain.return_units import ReturnLine
 class Settlement:
     """Minor units of ``currency``. ``amount`` is given back for ``lines``, which are ``worth`` so much.
 
-    ``fee`` and ``label`` are taken off. It is less than that leaves where no more of the order's money is there.
+    ``exchanged`` of it goes into the order of an exchange, the rest to the customer. ``fee`` and ``label`` are taken
+    off. It is less than that leaves where no more of the order's money is there.
     """
 
     currency: str
@@ -23,12 +24,23 @@ class Settlement:
     label: int
     amount: int
     lines: tuple[RefundLine, ...]
+    exchanged: int = 0
+
+    @property
+    def refunded(self) -> int:
+        """What the customer gets."""
+        return self.amount - self.exchanged
 
     @property
     def words(self) -> str:
         """The same for people."""
         if not self.lines:
             return "nothing is given back"
+        into = f"; {self._money(self.exchanged)} of it goes into its exchange" if self.exchanged else ""
+        return f"{self._told}{into}"
+
+    @property
+    def _told(self) -> str:
         less = [f"{self._money(self.fee)} restocking fee"] if self.fee else []
         less += [f"{self._money(self.label)} for the label"] if self.label else []
         told = f"{self._money(self.worth)}" + (f" less {' and '.join(less)}" if less else "")

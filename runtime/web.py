@@ -30,6 +30,8 @@ from runtime.schedules import money_check_id
 from runtime.settings import Settings
 from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
+from workflows.claims.gateway import ClaimGateway
+from workflows.exchanges.gateway import ExchangeGateway
 from workflows.gateway import OrderGateway
 from workflows.money.gateway import MoneyGateway
 from workflows.returns.gateway import ReturnGateway
@@ -60,6 +62,8 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
             gateway=OrderGateway(client, task_queue=settings.temporal_task_queue),
             transfers=TransferGateway(client, task_queue=settings.temporal_task_queue),
             returns=ReturnGateway(client, task_queue=settings.temporal_task_queue),
+            claims=ClaimGateway(client, task_queue=settings.temporal_task_queue),
+            exchanges=ExchangeGateway(client, task_queue=settings.temporal_task_queue),
             money=MoneyGateway(
                 client,
                 task_queue=settings.temporal_task_queue,

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -13,8 +14,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.case_watch import CaseWatch
 from activities.changes import Changes
+from activities.claim_records import open_claim
+from activities.claims import Claims
 from activities.evidence import EvidenceSweep
+from activities.exchange_records import open_exchange
+from activities.exchanges import Exchanges
 from activities.inbox import Inbox
 from activities.money_checks import MoneyChecks
 from activities.notifications import Links, Notifications
@@ -25,15 +31,19 @@ from activities.portal_watch import PortalWatch
 from activities.refunds import Refunds
 from activities.rejections import Rejections
 from activities.return_labels import ReturnLabels
-from activities.return_sweep import ReturnSweep
+from activities.return_records import open_return
 from activities.returns import Returns
 from activities.shipments import Shipments
 from activities.stock import StockKeeper
 from activities.stock_check import StockCheck
 from activities.stock_news import StockLinks, StockNews, StockPosts
 from activities.stock_watch import StockWatch
-from activities.transfer_sweep import TransferSweep
-from activities.transfers import Transfers
+from activities.sweep import Sweep
+from activities.transfers import Transfers, open_transfer
+from db import claims as claim_records
+from db import exchanges as exchange_records
+from db import returns as return_records
+from db import transfers as transfer_records
 from db.base import Database
 from integrations.mail.mailer import Mailer
 from runtime.deployment import versioned
@@ -49,6 +59,10 @@ from runtime.schedules import keep_schedules, money_check_id
 from runtime.settings import Settings
 from runtime.traces import UNTRACED, Traces
 from templates.render import Templates
+from workflows.claims.gateway import ClaimGateway
+from workflows.claims.workflow import ClaimWorkflow
+from workflows.exchanges.gateway import ExchangeGateway
+from workflows.exchanges.workflow import ExchangeWorkflow
 from workflows.gateway import OrderGateway
 from workflows.money.check import MoneyCheckWorkflow
 from workflows.money.gateway import MoneyGateway
@@ -78,6 +92,8 @@ class Crew:
     stock_check: StockCheck
     transfers: Transfers
     returns: Returns
+    claims: Claims
+    exchanges: Exchanges
     return_labels: ReturnLabels
     money_checks: MoneyChecks
     payments: Payments
@@ -96,6 +112,7 @@ class Crew:
             task_queue=settings.temporal_task_queue,
             workflows=[
                 *(OrderWorkflow, StockCheckWorkflow, TransferWorkflow, ReturnWorkflow),
+                *(ClaimWorkflow, ExchangeWorkflow),
                 *(MoneyCheckWorkflow, RefundWorkflow, PortalCheckWorkflow),
             ],
             activities=[
@@ -112,6 +129,8 @@ class Crew:
                 self.stock_check.check,
                 *self.transfers.activities,
                 *self.returns.activities,
+                *self.claims.activities,
+                *self.exchanges.activities,
                 *self.return_labels.activities,
                 self.money_checks.compare,
                 self.payments.authorise,
@@ -173,8 +192,7 @@ async def crew(
         dsn=settings.database_url,
         more=(
             *_stock_chores(settings, database, outside, gateway, mailer, templates),
-            *_transfer_chores(database, TransferGateway(client, task_queue=settings.temporal_task_queue)),
-            *_return_chores(database, returns),
+            *_case_chores(settings, database, client, returns),
             Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
             Chore("watch_portals", 2.0, PortalWatch(database, gateway.wake).look),
             Chore("sweep_evidence", 600.0, EvidenceSweep(database, settings.portal_evidence_kept).sweep),
@@ -191,6 +209,8 @@ async def crew(
         StockCheck(database),
         Transfers(database),
         Returns(database),
+        Claims(database),
+        Exchanges(database),
         ReturnLabels(database, outside.carriers),
         MoneyChecks(database, outside.payments, gateway.wake),
         Payments(database, outside.payments),
@@ -247,19 +267,21 @@ def _stock_chores(
     )
 
 
-def _transfer_chores(database: Database, gateway: TransferGateway) -> tuple[Chore, ...]:
-    sweep = TransferSweep(database, gateway)
+def _case_chores(settings: Settings, database: Database, client: Client, returns: ReturnGateway) -> tuple[Chore, ...]:
+    queue = settings.temporal_task_queue
+    transfers, claims = TransferGateway(client, task_queue=queue), ClaimGateway(client, task_queue=queue)
+    exchanges = ExchangeGateway(client, task_queue=queue)
+    sweeps: dict[str, Sweep[Any]] = {
+        "transfer": Sweep(database, transfers, transfer_records.CASES, open_transfer, noun="transfer"),
+        "return": Sweep(database, returns, return_records.CASES, open_return, noun="return"),
+        "claim": Sweep(database, claims, claim_records.CASES, open_claim, noun="claim"),
+        "exchange": Sweep(database, exchanges, exchange_records.CASES, open_exchange, noun="exchange"),
+    }
     return (
-        Chore("start_transfers", 2.0, sweep.start_accepted),
-        Chore("transfer_roll_call", 60.0, sweep.call_roll),
-    )
-
-
-def _return_chores(database: Database, gateway: ReturnGateway) -> tuple[Chore, ...]:
-    sweep = ReturnSweep(database, gateway)
-    return (
-        Chore("start_returns", 2.0, sweep.start_accepted),
-        Chore("return_roll_call", 60.0, sweep.call_roll),
+        *(Chore(f"start_{noun}s", 2.0, sweep.start_accepted) for noun, sweep in sweeps.items()),
+        *(Chore(f"{noun}_roll_call", 60.0, sweep.call_roll) for noun, sweep in sweeps.items()),
+        Chore("tell_claims", 2.0, CaseWatch(database, claim_records.replaced, claims.news).look),
+        Chore("tell_exchanges", 2.0, CaseWatch(database, exchange_records.moved, exchanges.news).look),
     )
 
 

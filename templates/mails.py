@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
-from domain.notifications import ABOUT_DIFFERENCES, ABOUT_RETURNS, NoticeKind
+from domain.notifications import ABOUT_CLAIMS, ABOUT_DIFFERENCES, ABOUT_EXCHANGES, ABOUT_RETURNS, NoticeKind
 from domain.orders import Address
 from domain.stock_alerts import AlertKind
 from templates.language import Language
@@ -64,13 +64,32 @@ class ReturnNote:
 
 
 @dataclass(frozen=True)
+class CaseNote:
+    """What an e-mail about a claim or an exchange tells of it.
+
+    ``amount`` is given back, ``to_pay`` is still to be paid for the order that it has had placed, which has the number
+    ``linked_number`` and its page at ``linked_url``. ``refusal`` is why a claim was refused. ``at_once``: the goods of
+    an exchange do not wait for the return.
+    """
+
+    number: str
+    amount: Money
+    to_pay: Money
+    linked_number: str | None = None
+    linked_url: str | None = None
+    refusal: str | None = None
+    at_once: bool = False
+
+
+@dataclass(frozen=True)
 class OrderMail:
     """An e-mail to the customer of an order.
 
     ``locale`` is the customer's BCP 47 tag. ``order_url`` is the signed link to the order's page. ``parcels`` are those
     that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation,
-    ``refunded`` for a refund, ``returned`` for a return, and required there. ``leaves_at`` is when an order that waits
-    for units should leave, if that is known, and ``pre_order`` whether it waits for something that is not out yet.
+    ``refunded`` for a refund, ``returned`` for a return, ``case`` for a claim or an exchange, and required there.
+    ``credit`` is what of the total such a case of another order settles. ``leaves_at`` is when an order that waits for
+    units should leave, if that is known, and ``pre_order`` whether it waits for something that is not out yet.
     ``difference`` is what a change costs more and ``pay_until`` when that must be paid, needed where it is about that.
     Instants are aware UTC.
     """
@@ -95,6 +114,13 @@ class OrderMail:
     returned: ReturnNote | None = None
     difference: Money | None = None
     pay_until: datetime | None = None
+    case: CaseNote | None = None
+    credit: Money | None = None
+
+    @property
+    def to_pay(self) -> Money:
+        """What the customer pays."""
+        return self.total if self.credit is None else self.total - self.credit
 
     def __post_init__(self) -> None:
         """Raise ValueError if the e-mail could not say what it must."""
@@ -106,6 +132,8 @@ class OrderMail:
             raise ValueError("an e-mail about a difference must say how much it is, and until when it is paid")
         if self.kind in ABOUT_RETURNS and self.returned is None:
             raise ValueError("an e-mail about a return must say of which")
+        if self.kind in ABOUT_CLAIMS | ABOUT_EXCHANGES and self.case is None:
+            raise ValueError("an e-mail about a claim or an exchange must say of which")
         if self.kind is NoticeKind.SHIPPED and not self.parcels:
             raise ValueError("an e-mail about shipping needs at least one parcel")
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.ledger import PaidStatus
+from domain.linked_orders import OriginKind
 from domain.money import Money
 from domain.orders import ENDED, Address, OrderStatus
 from domain.shipments import TrackingEvent, TrackingStatus
@@ -112,7 +113,8 @@ class PageEntry:
 class PageMoney:
     """Where it stands: ``authorised`` is what the bank agreed to, ``captured`` was taken, ``refunded`` given back.
 
-    ``paid`` is what follows of all that by the order's ledger.
+    ``paid`` is what follows of all that by the order's ledger. ``credit`` is what of the total a claim or exchange of
+    another order settles, None where there is none.
     """
 
     shipping: Money
@@ -121,6 +123,26 @@ class PageMoney:
     captured: Money
     refunded: Money
     paid: PaidStatus = PaidStatus.NONE
+    credit: Money | None = None
+
+    @property
+    def to_pay(self) -> Money:
+        """What the customer pays."""
+        return self.total if self.credit is None else self.total - self.credit
+
+
+@dataclass(frozen=True)
+class PageLinked:
+    """Another order that belongs to this one, at ``url``: what it was placed for, or, if it is ``first``, why this was.
+
+    ``case`` is the number of the claim or exchange.
+    """
+
+    kind: OriginKind
+    case: str
+    number: str
+    url: str
+    first: bool
 
 
 @dataclass(frozen=True)
@@ -155,6 +177,7 @@ class OrderPage:
     money: PageMoney
     parcels: tuple[PageParcel, ...] = ()
     entries: tuple[PageEntry, ...] = ()
+    linked: tuple[PageLinked, ...] = ()
     links: PageLinks = PageLinks()
     refresh_every: timedelta = timedelta(seconds=5)
     inside: bool = True

@@ -3,13 +3,32 @@
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from domain.errors import Conflict, InvalidReturn, KeyReused, MoreThanSent, NotEnoughUnits, TooLate, WaybillError
+from domain.errors import (
+    AlreadyPlaced,
+    Conflict,
+    InvalidClaim,
+    InvalidExchange,
+    InvalidRefund,
+    InvalidReturn,
+    KeyReused,
+    MoreThanSent,
+    NotEnoughUnits,
+    RefundTooLarge,
+    TooLate,
+    WaybillError,
+)
 
-_ANSWERS: dict[str, type[WaybillError]] = {kind.code: kind for kind in (Conflict, KeyReused, TooLate, InvalidReturn)}
+_ANSWERS: dict[str, type[WaybillError]] = {
+    kind.code: kind
+    for kind in (
+        *(Conflict, KeyReused, TooLate, RefundTooLarge, AlreadyPlaced),
+        *(InvalidReturn, InvalidClaim, InvalidExchange, InvalidRefund),
+    )
+}
 
 
 def refusal_error(error: WorkflowUpdateFailedError) -> WaybillError:
-    """What a workflow of stock answered, as its caller is told."""
+    """What a workflow of a case answered, as its caller is told."""
     cause = error.cause
     if not isinstance(cause, ApplicationError):
         return TooLate("It ended meanwhile.")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.base import Input, Note, Output, Quantity, Reference, Text, Word
+from api.schemas.cases import CaseEventOut, LineNumber
 from api.schemas.examples import ORDER_ID
 from api.schemas.return_rules import ReturnRuleOut
 from api.schemas.views import WaitingOut
@@ -16,7 +17,6 @@ from domain.returns import LabelState, ReturnStatus
 from domain.shipments import TrackingStatus
 
 MAX_LINES = 1000
-LineNumber = Annotated[int, Field(strict=True, ge=1, le=10_000, description="The number of the order's line.")]
 
 _ASK: dict[str, Any] = {
     "reference": "rma-5121",
@@ -72,7 +72,14 @@ _SUMMARY: dict[str, Any] = {
     "created_at": "2024-05-09T09:00:00Z",
     "closed_at": "2024-05-16T10:12:01Z",
 }
-_SETTLEMENT: dict[str, Any] = {"currency": "USD", "worth": 13800, "fee": 1380, "label": 820, "amount": 11600}
+_SETTLEMENT: dict[str, Any] = {
+    "currency": "USD",
+    "worth": 13800,
+    "fee": 1380,
+    "label": 820,
+    "amount": 11600,
+    "exchanged": 0,
+}
 _PARCEL: dict[str, Any] = {
     "carrier": "USPS",
     "service": "GroundAdvantage",
@@ -207,13 +214,17 @@ class ReturnLineOut(Output):
 
 
 class SettlementOut(Output):
-    """What the return came to, in minor units: `amount` is given back, `fee` and `label` are taken off `worth`."""
+    """What the return came to, in minor units: `amount` is given back, `fee` and `label` are taken off `worth`.
+
+    `exchanged` of it goes into the order of an exchange instead.
+    """
 
     currency: str
     worth: int
     fee: int
     label: int
     amount: int
+    exchanged: int
 
 
 class ReturnParcelOut(Output):
@@ -229,16 +240,6 @@ class ReturnParcelOut(Output):
     label_url: str
     bought_at: datetime
     void_status: str | None = Field(description="What the carrier says to its being given back.")
-
-
-class ReturnEventOut(Output):
-    """Something that happened to a return."""
-
-    at: datetime
-    kind: str
-    text: str
-    actor: str
-    entered: dict[str, Any] | None = Field(description="Of a receipt or an inspection: what came in.")
 
 
 class _Return(BaseModel):
@@ -303,7 +304,7 @@ class ReturnOut(_Return, Output):
     rule: ReturnRuleOut
     parcel: ReturnParcelOut | None
     settlement: SettlementOut | None
-    events: list[ReturnEventOut]
+    events: list[CaseEventOut]
 
 
 class ReturnListOut(Output):

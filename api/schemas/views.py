@@ -10,6 +10,7 @@ from api.schemas.holds import HoldOut
 from api.schemas.ledger import MoneyOut
 from domain.changes.awaited import AwaitedStatus
 from domain.exceptions import Action, ExceptionKind, ExceptionStatus
+from domain.linked_orders import OriginKind
 from domain.notifications import NoticeKind, NotificationStatus
 from domain.orders import OrderStatus
 from domain.payments import PaymentStatus
@@ -317,6 +318,27 @@ class EntryOut(Output):
     link: str | None = Field(description="Where there is more to see of it, such as the pictures of a portal.")
 
 
+class OriginOut(Output):
+    """What a linked order was placed for."""
+
+    kind: OriginKind
+    id: str
+    number: str
+    order_id: str
+    order_number: str
+
+
+class LinkedToOut(Output):
+    """An order that a claim or an exchange has had placed."""
+
+    id: str
+    number: str
+    status: OrderStatus
+    kind: OriginKind
+    case_id: str
+    case_number: str
+
+
 class OrderOut(Output):
     """Everything about one order. Amounts are in minor units of ``currency``, unless another is beside them."""
 
@@ -336,6 +358,11 @@ class OrderOut(Output):
     shipping_service: str
     shipping_charge: int
     total: int
+    credit: int | None = Field(
+        description="What of the total a claim or an exchange of another order settles; null for other orders."
+    )
+    origin: OriginOut | None = Field(description="The claim or exchange of another order that it was placed for.")
+    linked_orders: list[LinkedToOut] = Field(description="Orders that claims and exchanges of it have had placed.")
     version: int = Field(description="Rises with every change of what was placed.")
     payment: PaymentOut = Field(description="The payment for what was placed.")
     further_payments: list[FurtherPaymentOut] = Field(description="Payments for changes that made it cost more.")

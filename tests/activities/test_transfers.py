@@ -11,8 +11,8 @@ from activities.stock import StockKeeper
 from activities.stock_check import CheckAfter, StockCheck
 from activities.stock_entries import enter
 from activities.stock_news import StockLinks, StockNews
-from activities.transfer_sweep import TransferSweep
-from activities.transfers import Cancel, Expect, Outcome, Receive, Send, Step, Transfers, standing_of
+from activities.sweep import Sweep
+from activities.transfers import Cancel, Expect, Outcome, Receive, Send, Step, Transfers, open_transfer, standing_of
 from db import transfers as records
 from db.base import Database
 from domain.errors import NotEnoughUnits, Unavailable
@@ -332,7 +332,7 @@ async def test_what_was_not_started_is_started_and_what_was_ended_is_taken_up_ag
     transfer = await draft(world)
     temporal = Temporal()
     temporal.away = True
-    sweep = TransferSweep(world.database, temporal)
+    sweep = Sweep(world.database, temporal, records.CASES, open_transfer, noun="transfer")
     with pytest.raises(Unavailable):
         await sweep.start_accepted()
     temporal.away = False

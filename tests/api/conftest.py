@@ -26,11 +26,7 @@ from domain.inbox import Wake
 from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder, Policy
 from domain.portals import TakeOver
 from domain.rejections import Rejection
-from domain.return_units import Inspection, ReturnReceipt
-from domain.returns import OpenReturn, ReturnWish
-from domain.returns import Standing as ReturnStanding
 from domain.shipments import LabelFormat
-from domain.transfers import CancelWish, ExpectWish, OpenTransfer, Receipt, SendWish, Standing, Wish
 from integrations.carriers.carrier import LabelFile
 from integrations.carriers.easypost.adapter import EasyPost
 from integrations.errors import ProviderError
@@ -40,6 +36,7 @@ from runtime.codec import EncryptionCodec
 from runtime.console import ConsoleSessions
 from runtime.links import OrderLinks
 from runtime.web import decoder, pages_of
+from tests.api.cases import FakeClaims, FakeExchanges, FakeReturns, FakeTransfers
 from tests.ground import Ground
 from workflows.money.refund import PayRefund
 
@@ -121,81 +118,6 @@ class FakeGateway:
 
 
 @dataclass
-class FakeTransfers:
-    """The transfers' workflows, as far as the API can tell: they take what they are told, and remember it."""
-
-    started: list[OpenTransfer] = field(default_factory=list)
-    asked: list[tuple[str, object, str]] = field(default_factory=list)
-    refusals: list[WaybillError] = field(default_factory=list)
-    away: WaybillError | None = None
-
-    async def start(self, transfer: OpenTransfer) -> None:
-        if self.away is not None:
-            raise self.away
-        self.started.append(transfer)
-
-    async def ready(self, transfer_id: str, wish: Wish, *, key: str) -> Standing:
-        return await self._answer(transfer_id, wish, key)
-
-    async def send(self, transfer_id: str, wish: SendWish, *, key: str) -> Standing:
-        return await self._answer(transfer_id, wish, key)
-
-    async def receive(self, transfer_id: str, receipt: Receipt, *, key: str) -> Standing:
-        return await self._answer(transfer_id, receipt, key)
-
-    async def cancel(self, transfer_id: str, wish: CancelWish, *, key: str) -> Standing:
-        return await self._answer(transfer_id, wish, key)
-
-    async def expect(self, transfer_id: str, wish: ExpectWish, *, key: str) -> Standing:
-        return await self._answer(transfer_id, wish, key)
-
-    async def _answer(self, transfer_id: str, wish: object, key: str) -> Standing:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.asked.append((transfer_id, wish, key))
-        return self.started[-1].standing
-
-
-@dataclass
-class FakeReturns:
-    """The returns' workflows, as far as the API can tell: they take what they are told, and remember it."""
-
-    started: list[OpenReturn] = field(default_factory=list)
-    asked: list[tuple[str, object, str]] = field(default_factory=list)
-    refusals: list[WaybillError] = field(default_factory=list)
-    away: WaybillError | None = None
-
-    async def start(self, opened: OpenReturn) -> None:
-        if self.away is not None:
-            raise self.away
-        self.started.append(opened)
-
-    async def approve(self, return_id: str, wish: ReturnWish, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, wish, key)
-
-    async def refuse(self, return_id: str, wish: ReturnWish, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, wish, key)
-
-    async def withdraw(self, return_id: str, wish: ReturnWish, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, wish, key)
-
-    async def receive(self, return_id: str, receipt: ReturnReceipt, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, receipt, key)
-
-    async def inspect(self, return_id: str, inspection: Inspection, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, inspection, key)
-
-    async def decide(self, return_id: str, decision: Resolution, *, key: str) -> ReturnStanding:
-        return await self._answer(return_id, decision, key)
-
-    async def _answer(self, return_id: str, wish: object, key: str) -> ReturnStanding:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.asked.append((return_id, wish, key))
-        return self.started[-1].standing
-
-
-@dataclass
 class FakeMoney:
     """The workflows of money: they remember what they were asked for."""
 
@@ -241,6 +163,8 @@ class Api:
     gateway: FakeGateway
     transfers: FakeTransfers
     returns: FakeReturns
+    claims: FakeClaims
+    exchanges: FakeExchanges
     carrier: PrintingCarrier
     links: OrderLinks
     codec: EncryptionCodec
@@ -314,7 +238,8 @@ async def database(ground: Ground) -> Database:
 async def api(database: Database) -> AsyncIterator[Api]:
     """The API, called with a key that may do everything."""
     outside = new_client()
-    gateway, transfers, returns, money = FakeGateway(), FakeTransfers(), FakeReturns(), FakeMoney()
+    gateway, transfers, money = FakeGateway(), FakeTransfers(), FakeMoney()
+    returns, claims, exchanges = FakeReturns(), FakeClaims(), FakeExchanges()
     metrics, keys = WebMetrics(), ApiKeys(database)
     codec = EncryptionCodec({"k1": base64.b64decode(base64.b64encode(os.urandom(32)))})
     links = OrderLinks("http://test", ["s" * 40])
@@ -327,6 +252,8 @@ async def api(database: Database) -> AsyncIterator[Api]:
         gateway=gateway,
         transfers=transfers,
         returns=returns,
+        claims=claims,
+        exchanges=exchanges,
         money=money,
         keys=keys,
         links=links,
@@ -347,7 +274,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     app = new_app(metrics=metrics, pages=pages, max_body_bytes=MAX_BODY_BYTES)
     app.state.services = services
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
-        api = Api(app, http, database, gateway, transfers, returns, carrier, links, codec, money)
+        api = Api(app, http, database, gateway, transfers, returns, claims, exchanges, carrier, links, codec, money)
         http.headers.update(await api.key(*Scope))
         yield api
     await outside.aclose()

@@ -20,7 +20,7 @@ def test_of_a_key_only_a_hash_is_kept() -> None:
 
 
 def test_every_scope_names_a_noun_and_what_may_be_done_with_it() -> None:
-    assert all(re.fullmatch(r"[a-z]+:(read|write|grant|pay|override)", scope) for scope in Scope)
+    assert all(re.fullmatch(r"[a-z]+:(read|write|grant|pay|override|decide)", scope) for scope in Scope)
 
 
 def test_a_notification_has_the_same_message_id_on_every_attempt() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.claims import Settled
 from domain.errors import InvalidReturn, MoreThanDelivered, MoreThanSent, NotReturnable, WindowOver
 from domain.exceptions import ExceptionKind
 from domain.money import Money
@@ -51,7 +52,9 @@ def check(
     returned: int = 0,
     rule: ReturnRule = ReturnRule(),  # noqa: B008 - it is immutable
 ) -> None:
-    check_eligible(request, lines=[MUGS, TEES], delivered=delivered, returned={1: returned}, rule=rule, now=AT)
+    units = {line: sum(one.units for one in delivered if one.line == line) for line in (1, 2)}
+    settled = {1: Settled(units[1], returned, 0), 2: Settled(units[2], 0, 0)}
+    check_eligible(request, lines=[MUGS, TEES], delivered=delivered, settled=settled, rule=rule, now=AT)
 
 
 def test_every_return_can_come_to_an_end_and_no_end_is_left() -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from domain.exceptions import Action, ExceptionKind
 from domain.money import Money
-from domain.notifications import ABOUT_DIFFERENCES, ABOUT_RETURNS, NoticeKind
+from domain.notifications import ABOUT_CLAIMS, ABOUT_DIFFERENCES, ABOUT_EXCHANGES, ABOUT_RETURNS, NoticeKind
 from domain.orders import Address
 from templates.language import Language
-from templates.mails import MoneyNote, OperatorMail, OrderMail, ParcelLink, ReturnedUnits, ReturnNote
+from templates.mails import CaseNote, MoneyNote, OperatorMail, OrderMail, ParcelLink, ReturnedUnits, ReturnNote
 from templates.parts import PricedLine
 from templates.render import Templates
 
@@ -26,6 +26,15 @@ RETURNED = ReturnNote(
     label=Money(270, "EUR"),
     send_by=datetime(2025, 12, 8, 8, 0, tzinfo=UTC),
     refusal="Das Siegel ist gebrochen.",
+)
+
+CLAIMED = CaseNote(
+    "CL-100003",
+    amount=Money(1200, "EUR"),
+    to_pay=Money(0, "EUR"),
+    linked_number="WB-100043",
+    linked_url="https://shop.example.com/orders/43?sig=abc",
+    refusal="Die Unterschrift liegt vor.",
 )
 
 
@@ -56,6 +65,7 @@ def mail(kind: NoticeKind, locale: str = "en-GB") -> OrderMail:
         returned=RETURNED if kind in ABOUT_RETURNS else None,
         difference=Money(1200, "EUR") if kind in ABOUT_DIFFERENCES else None,
         pay_until=datetime(2025, 11, 23, 8, 0, tzinfo=UTC) if kind in ABOUT_DIFFERENCES else None,
+        case=CLAIMED if kind in ABOUT_CLAIMS | ABOUT_EXCHANGES else None,
     )
 
 

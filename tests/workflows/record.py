@@ -39,7 +39,7 @@ async def record(names: Sequence[str], folder: Path) -> None:
             await asyncio.to_thread(migrate, url)
             async with open_ground(url) as ground, open_house(street, ground) as house:
                 name = await STORIES[story](house)
-                other = name.startswith(("transfer-", "return-"))
+                other = name.startswith(("transfer-", "return-", "claim-", "exchange-"))
                 handle = house.client.get_workflow_handle(name) if other else house.handle(name)
                 history = await scrubbed(await handle.fetch_history())
             await asyncio.to_thread((HISTORIES / f"{story}.json").write_text, history.to_json() + "\n")

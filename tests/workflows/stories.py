@@ -1,4 +1,4 @@
-"""Shapes of orders, transfers and returns, told to a house: what `record` keeps histories of."""
+"""Shapes of orders and of cases beside them, told to a house: what `record` keeps histories of."""
 
 import asyncio
 import uuid
@@ -18,6 +18,7 @@ from domain.transfers import workflow_id
 from integrations.portals.browser import Chromium, find_chromium
 from tests.house import House
 from tests.portals.trade import open_trade
+from tests.workflows import case_stories
 from tests.workflows.stories_of_changes import changed, paid_more
 
 Story = Callable[[House], Awaitable[str]]
@@ -348,5 +349,8 @@ STORIES: dict[str, Story] = {
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
         *(rejected, disputed, changed, paid_more, supplied, withdrawn, transfer_received, transfer_late),
         *(return_settled, return_expired, return_late),
+        *(case_stories.claim_refunded, case_stories.claim_replaced, case_stories.claim_withdrawn),
+        *(case_stories.replacement, case_stories.replacement_cancelled),
+        *(case_stories.exchange_completed, case_stories.exchange_late, case_stories.exchange_ended),
     )
 }

@@ -16,6 +16,8 @@ from tests.street import KEY_RING
 from tests.workflows.record import HISTORIES
 from tests.workflows.scrubbing import payloads_of
 from tests.workflows.stories import STORIES
+from workflows.claims.workflow import ClaimWorkflow
+from workflows.exchanges.workflow import ExchangeWorkflow
 from workflows.orders.workflow import OrderWorkflow
 from workflows.returns.workflow import ReturnWorkflow
 from workflows.stock.transfer import TransferWorkflow
@@ -53,7 +55,8 @@ def test_a_recorded_history_names_no_machine(path: Path) -> None:
 
 def replayer() -> Replayer:
     return Replayer(
-        workflows=[OrderWorkflow, TransferWorkflow, ReturnWorkflow], plugins=[waybill_plugin(EncryptionCodec(KEY_RING))]
+        workflows=[OrderWorkflow, TransferWorkflow, ReturnWorkflow, ClaimWorkflow, ExchangeWorkflow],
+        plugins=[waybill_plugin(EncryptionCodec(KEY_RING))],
     )
 
 

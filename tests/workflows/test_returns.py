@@ -110,7 +110,8 @@ async def test_a_return_goes_from_the_wish_to_the_money(house: House) -> None:
         "refunded": 1,
         "kept": 1,
     }
-    assert closed["settlement"] == {"currency": "USD", "worth": 1200, "fee": 120, "label": 0, "amount": 1080}
+    sums = {"worth": 1200, "fee": 120, "label": 0, "amount": 1080, "exchanged": 0}
+    assert closed["settlement"] == {"currency": "USD", **sums}
     assert (await money(house, order))["owed"] == -1080
     refund = (await house.http.get(f"/v1/refunds/{closed['refund_id']}")).json()
     assert (refund["status"], refund["amount"], closed["number"] in refund["reason"]) == ("granted", 1080, True)
@@ -154,6 +155,7 @@ async def test_what_needs_approval_is_refused_with_a_reason_or_approved_by_a_per
     assert (refused["status"], refused["refusal"]) == ("refused", "It was worn.")
     await ended(house, first)
     assert "It was worn." in await house.letter(order, "return_refused")
+    assert first != second and "return_requested" in await house.mails(order)
     assert (await told(house, first, "approve", status=409))["code"] == "too_late"
     assert (await told(house, second, "approve"))["status"] == "approved"
     withdrawn = await told(house, second, "withdraw", reason="She keeps it.")

@@ -288,7 +288,7 @@ class ChangeRun:
 
     def _moved(self, change: OrderChange) -> str:
         basis, order = change.basis, self._journal.order
-        taken = order.request.total if self._payment.taken else 0
+        taken = order.to_pay.minor if self._payment.taken else 0
         now = replace(
             basis,
             version=order.version,

@@ -56,7 +56,7 @@ class OnePayment:
             return Money(further.due, order.request.currency)
         if self.awaited is not None:
             return self.awaited[1]
-        return Money(order.request.total - sum(f.due for f in order.further), order.request.currency)
+        return order.to_pay - Money(sum(f.due for f in order.further), order.request.currency)
 
     @property
     def captured(self) -> bool:
@@ -87,7 +87,9 @@ class OnePayment:
     def difference(self) -> str | None:
         """Why it cannot pay for what is due of it, in a sentence for the operator; None if it can."""
         order, further = self._journal.order, self._further()
-        most = order.asked if further is None else further.asked
+        most = (
+            further.asked if further is not None else None if order.asked is None else order.asked - (order.credit or 0)
+        )
         if further is None and self.awaited is not None:
             most = self.awaited[1].minor
         asked = None if most is None else Money(most, order.request.currency)

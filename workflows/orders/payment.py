@@ -41,6 +41,11 @@ class PaymentRun:
         """the same, for a payment that a change waits for"""
 
     @property
+    def free(self) -> bool:
+        """Whether there is nothing to pay, so that no provider knows of the order."""
+        return self._journal.order.free
+
+    @property
     def captured(self) -> bool:
         """Whether all of the money was taken."""
         return all(one.settled for one in self._all)
@@ -53,7 +58,9 @@ class PaymentRun:
     @property
     def status(self) -> str:
         """Where the payment stands, in words; of several, the one that is not secured."""
-        state = next((one for one in self._all if not one.secured and not one.settled), self._first).state
+        if not self._all:
+            return "not needed"
+        state = next((one for one in self._all if not one.secured and not one.settled), self._all[0]).state
         return "not made" if state is None else state.status.replace("_", " ")
 
     @property
@@ -83,13 +90,16 @@ class PaymentRun:
         Raises OrderStopped if the order is cancelled or not paid in time.
         """
         self._journal.move_to(OrderStatus.AWAITING_PAYMENT)
-        self._journal.wait_for(*AUTHORISING)
-        await self._journal.publish()
-        await self._first.authorise()
-        for one in self._further:  # an earlier run of the workflow has made them: each is found as it is
+        if self._all:
+            self._journal.wait_for(*AUTHORISING)
+            await self._journal.publish()
+        for one in self._all:  # the further ones an earlier run of the workflow has made: each is found as it is
             await one.authorise()
         while True:
-            await self._settle()
+            if self.free:
+                self._desk.check()
+            else:
+                await self._settle()
             if await self._reservation.commit(fulfilments_of(plan, self._journal.order.id)):
                 return plan
             self._journal.note("reservation_lost", "The reservation had lapsed; the units are reserved anew.")
@@ -115,7 +125,7 @@ class PaymentRun:
 
     def paid(self) -> tuple[Paid, ...]:
         """What pays for the order; nothing before it was authorised."""
-        if self._first.state is None:
+        if not self.free and self._first.state is None:
             return ()
         return tuple(
             Paid(one.change_id, one.due.minor, one.known().capturable.minor, captured=one.captured)
@@ -179,12 +189,12 @@ class PaymentRun:
 
     @property
     def _all(self) -> list[OnePayment]:
-        return [self._first, *self._further]
+        return self._further if self.free else [self._first, *self._further]
 
     @property
     def _open(self) -> list[OnePayment]:
         """Those about which the provider may have something to tell."""
-        return [self._first, *(one for one in self._further if not one.settled)]
+        return [one for one in self._all if one is self._first or not one.settled]
 
     @property
     def _lost(self) -> list[OnePayment]:

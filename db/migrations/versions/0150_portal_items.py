@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision: str = "0150"
-down_revision: str | None = "0130"
+down_revision: str | None = "0141"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 

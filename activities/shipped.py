@@ -1,0 +1,53 @@
+"""What has left for an order's customer, in units of the order's lines, and what of it is spoken for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import claims, returns, shipped
+from domain.bundles import Part, can_be_made
+from domain.claims import Settled
+from domain.orders import Line
+from domain.return_requests import Delivered
+from domain.shipments import FulfilmentStatus
+
+_WITH_CUSTOMER = frozenset({FulfilmentStatus.HANDED_OVER, FulfilmentStatus.DELIVERED})
+"""not those that came back to the sender"""
+
+
+async def delivered(connection: AsyncConnection, order_id: str, lines: Sequence[Line]) -> list[Delivered]:
+    """What came to the customer's door, parcel by parcel: of a bundle only whole ones."""
+    parts = _parts(lines)
+    parcels: dict[tuple[int, str], list[Row[Any]]] = {}
+    for row in await shipped.contents(connection, order_id, {FulfilmentStatus.DELIVERED}):
+        parcels.setdefault((row.line, row.fulfilment_id), []).append(row)
+    return [
+        Delivered(line, made, rows[0].delivered_at, rows[0].warehouse)
+        for (line, _), rows in parcels.items()
+        if (made := can_be_made(parts[line], {row.sku: row.quantity for row in rows}))
+    ]
+
+
+async def settled_units(connection: AsyncConnection, order_id: str, lines: Sequence[Line]) -> Mapping[int, Settled]:
+    """How it stands with the units of each line. Its order must be locked, or nobody may rely on it."""
+    parts = _parts(lines)
+    out: dict[int, dict[str, int]] = {}
+    for row in await shipped.contents(connection, order_id, _WITH_CUSTOMER):
+        of_line = out.setdefault(row.line, {})
+        of_line[row.sku] = of_line.get(row.sku, 0) + row.quantity
+    returned = await returns.returned(connection, order_id)
+    claimed = await claims.claimed(connection, order_id)
+    return {
+        line.number: Settled(
+            can_be_made(parts[line.number], out.get(line.number, {})),
+            returned.get(line.number, 0),
+            claimed.get(line.number, 0),
+        )
+        for line in lines
+    }
+
+
+def _parts(lines: Sequence[Line]) -> dict[int, tuple[Part, ...]]:
+    return {line.number: line.parts or (Part(line.sku, 1),) for line in lines}

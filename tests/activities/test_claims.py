@@ -1,0 +1,205 @@
+"""Steps of claims and exchanges over a real database: one order and one refund, wherever the worker is killed."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from activities.case_steps import CaseStep
+from activities.claim_requests import claim
+from activities.claims import ApproveClaim, Claims
+from activities.exchange_requests import exchange
+from activities.exchanges import Exchanges
+from activities.return_requests import ask
+from activities.returns import Inspect, Receive, Returns, Step
+from db import ledger
+from domain.claims import ClaimApproval, ClaimedLine, ClaimKind, ClaimRequest, ClaimStatus, Remedy
+from domain.errors import MoreThanDelivered, MoreThanShipped
+from domain.exchanges import ExchangeRequest, ExchangeStatus, Ships
+from domain.ledger import EntryKind, LedgerEntry
+from domain.orders import Line, PaymentSource, derived_id
+from domain.return_requests import ReturnRequest, WantedLine
+from domain.return_rules import ReturnReason
+from domain.return_units import Arrived, Condition, Inspected, Inspection, ReturnReceipt
+from tests.activities.killing import Killed, killed_at
+from tests.activities.world import World
+
+AT = datetime.now(UTC)
+CARD = PaymentSource("stripe", method="pm_card_visa")
+BOOKS = (
+    "SELECT count(*) AS n, sum(total) AS total, sum(credit) AS credit FROM orders WHERE origin IS NOT NULL",
+    "SELECT kind, cause LIKE 'claim:%' OR cause LIKE 'exchange:%' AS ours, amount FROM ledger "
+    "WHERE kind = 'credited' ORDER BY kind, amount",
+    "SELECT status, amount, credited FROM refunds ORDER BY amount",
+    "SELECT key, text <> '' FROM claim_events UNION ALL SELECT key, text <> '' FROM exchange_events ORDER BY 1",
+)
+
+
+async def served(world: World, reference: str = "1", units: int = 2) -> str:
+    """An order of mugs at 15.00 that have arrived, and whose money was captured."""
+    order, _ = await world.paid_order(reference, ("MUG", units))
+    await world.execute("UPDATE fulfilments SET status = 'delivered', delivered_at = :at", at=AT - timedelta(days=1))
+    total = 500 + 1500 * units
+    payment = derived_id(order, "payment")
+    await world.execute(
+        "INSERT INTO payments (id, order_id, provider, reference, status, currency, amount, authorised, captured) "
+        "VALUES (:id, :order, 'stripe', :reference, 'captured', 'USD', :total, 0, :total)",
+        id=payment,
+        order=order,
+        reference=f"pi_{reference}",
+        total=total,
+    )
+    async with world.database.transaction() as connection:
+        cause = f"payment:{payment}"
+        await ledger.post(
+            connection, [LedgerEntry(f"captured:{payment}", order, EntryKind.CAPTURED, total, "USD", cause)]
+        )
+    return order
+
+
+async def claimed(world: World, order: str, units: int = 1, reference: str = "c") -> str:
+    request = ClaimRequest(reference, ClaimKind.DAMAGED, (ClaimedLine(1, units),), "In pieces.")
+    async with world.database.transaction() as connection:
+        row, _ = await claim(connection, order, request, actor="a test", at=AT)
+    return str(row.id)
+
+
+async def exchanged(world: World, order: str, price: int = 900, ships: Ships = Ships.AFTER_INSPECTION) -> Any:
+    back = ReturnRequest("x", ReturnReason.DOES_NOT_FIT, (WantedLine(1, 1),), label=False)
+    request = ExchangeRequest("x", back, (Line(1, "TEE", 1, price),), ships, "standard", 0, CARD)
+    async with world.database.transaction() as connection:
+        row, _ = await exchange(connection, order, request, actor="a test", at=AT)
+    return row
+
+
+async def inspected(world: World, back: str) -> Returns:
+    returns = Returns(world.database)
+    await returns.receive(Receive(back, AT, ReturnReceipt("dock", "Bob", (Arrived(1, 1),))))
+    found = (Inspected(1, Condition.RESALEABLE, 1),)
+    await returns.inspect(Inspect(back, AT, Inspection("bench", "Bob", found)))
+    return returns
+
+
+def approval(name: str, remedy: Remedy) -> ApproveClaim:
+    return ApproveClaim(name, AT, ClaimApproval("Ann", remedy), 0)
+
+
+async def replace_it(world: World, order: str) -> Callable[[], Awaitable[object]]:
+    step = approval(await claimed(world, order), Remedy.REPLACEMENT)
+    return lambda: Claims(world.database).approve(step)
+
+
+async def refund_it(world: World, order: str) -> Callable[[], Awaitable[object]]:
+    step = approval(await claimed(world, order), Remedy.REFUND)
+    return lambda: Claims(world.database).approve(step)
+
+
+async def settle_it(world: World, order: str) -> Callable[[], Awaitable[object]]:
+    back = (await exchanged(world, order)).return_id
+    returns = await inspected(world, back)
+    return lambda: returns.settle(Step(back, AT, "waybill"))
+
+
+async def order_it(world: World, order: str) -> Callable[[], Awaitable[object]]:
+    row = await exchanged(world, order)
+    returns = await inspected(world, row.return_id)
+    await returns.settle(Step(row.return_id, AT, "waybill"))
+    return lambda: Exchanges(world.database).look(CaseStep(row.id, AT, "waybill"))
+
+
+async def order_at_once(world: World, order: str) -> Callable[[], Awaitable[object]]:
+    row = await exchanged(world, order, ships=Ships.AT_ONCE)
+    return lambda: Exchanges(world.database).look(CaseStep(row.id, AT, "waybill"))
+
+
+STEPS = (replace_it, refund_it, settle_it, order_it, order_at_once)
+
+
+async def books(world: World) -> list[Any]:
+    return [[tuple(row) for row in await world.rows(query)] for query in BOOKS]
+
+
+async def check_laws(world: World) -> None:
+    """Of every order debits are credits, and what was kept is what is explained."""
+    ids = [row.id for row in await world.rows("SELECT id FROM orders")]
+    async with world.database.reading() as connection:
+        assert [now.fault for now in (await ledger.balances(connection, ids)).values()] == [None] * len(ids)
+
+
+async def _outcome(world: World, prepare: Any, reference: str, at: int) -> tuple[Any, int]:
+    """What the books say after a step that is killed before its ``at``-th statement and then made again, twice."""
+    act = await prepare(world, await served(world, reference))
+    before = await books(world)
+    with killed_at(world.database, at) as seen:
+        try:
+            await act()
+        except Killed:
+            if "COMMIT" not in seen[:-1]:
+                assert await books(world) == before
+    reached = len(seen)
+    first = await act()
+    assert await act() == first
+    await check_laws(world)
+    after = await books(world)
+    tables = "claim_events, claim_lines, claims, exchange_events, exchanges, return_events, return_lines, returns"
+    await world.execute(
+        f"TRUNCATE {tables}, refunds, ledger, payments, timeline, order_lines, fulfilment_lines, fulfilments, "
+        "reservations, movements, orders CASCADE"
+    )
+    return after, reached
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("prepare", STEPS)
+async def test_a_step_is_made_once_wherever_the_worker_is_killed(world: World, prepare: Any) -> None:
+    wanted, statements = await _outcome(world, prepare, "0", 10_000)
+    for at in range(1, statements + 1):
+        assert (await _outcome(world, prepare, str(at), at))[0] == wanted, f"killed at statement {at}"
+
+
+async def test_what_is_claimed_cannot_be_returned_and_what_is_returned_cannot_be_claimed(world: World) -> None:
+    order = await served(world, units=3)
+    await claimed(world, order, 1)
+    back = ReturnRequest("r", ReturnReason.CHANGED_MIND, (WantedLine(1, 3),), label=False)
+    async with world.database.transaction() as connection:
+        with pytest.raises(MoreThanDelivered, match="2 units"):
+            await ask(connection, order, back, actor="a test", at=AT)
+        await ask(connection, order, ReturnRequest("r", back.reason, (WantedLine(1, 1),)), actor="a test", at=AT)
+    with pytest.raises(MoreThanShipped, match="1 units"):
+        await claimed(world, order, 2, "d")
+
+
+async def test_units_that_were_refunded_are_not_replaced_and_the_money_is_not_given_back_twice(world: World) -> None:
+    order = await served(world, units=1)
+    name = await claimed(world, order)
+    claims = Claims(world.database)
+    assert (await claims.approve(approval(name, Remedy.REFUND))).standing.status is ClaimStatus.CLOSED
+    again = await claims.approve(approval(name, Remedy.REPLACEMENT))
+    assert again.refusal is not None and again.refusal.code == "too_late"
+    await world.execute("UPDATE claims SET status = 'withdrawn'")
+    second = await claimed(world, order, 1, "d")
+    for remedy, code in ((Remedy.REPLACEMENT, "conflict"), (Remedy.REFUND, "refund_too_large")):
+        refusal = (await claims.approve(approval(second, remedy))).refusal
+        assert refusal is not None and refusal.code == code
+    assert (await world.row("SELECT count(*) AS n FROM orders WHERE origin IS NOT NULL")).n == 0
+
+
+async def test_what_came_back_for_goods_sent_at_once_is_worth_less_and_a_person_is_told(world: World) -> None:
+    order = await served(world)
+    row = await exchanged(world, order, 1500, Ships.AT_ONCE)
+    exchanges, step = Exchanges(world.database), CaseStep(row.id, AT, "waybill")
+    assert (await exchanges.look(step)).standing.status is ExchangeStatus.ORDERED
+    returns = Returns(world.database)
+    await returns.receive(Receive(row.return_id, AT, ReturnReceipt("dock", "Bob", (Arrived(1, 1),))))
+    found = (Inspected(1, Condition.DAMAGED, 1),)
+    await returns.inspect(Inspect(row.return_id, AT, Inspection("bench", "Bob", found)))
+    await returns.settle(Step(row.return_id, AT, "waybill"))
+    for _ in range(2):
+        standing = (await exchanges.look(step)).standing
+    assert standing.trouble is not None
+    assert standing.trouble.value == "exchange_short"
+    (told,) = await world.rows("SELECT reason, actions FROM exceptions")
+    assert "0.00 USD" in told.reason and "15.00 USD were credited" in told.reason and told.actions == ["skip"]
+    assert await world.rows("SELECT 1 FROM refunds WHERE status <> 'exchanged'") == []
+    await check_laws(world)

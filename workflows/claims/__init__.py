@@ -1,0 +1,1 @@
+"""Claims: one workflow for each."""

@@ -1,0 +1,1 @@
+"""Exchanges: one workflow for each."""
