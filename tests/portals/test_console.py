@@ -50,7 +50,7 @@ async def test_a_person_sees_what_the_robot_saw(trade: Trade) -> None:
         assert await pictures.count() > 10
         await keep_view(page, "evidence")
         await page.get_by_text("The page “confirmation” itself").first.click()
-        kept = page.locator("iframe").first.content_frame
+        kept = page.get_by_title("The page “confirmation” as it was kept").first.content_frame
         await expect(kept.get_by_text(row.number).first).to_be_visible()
         await keep_view(page, "kept-page")
         await page.get_by_role("link", name="Suppliers’ portals").click()
