@@ -55,7 +55,7 @@ async def test_a_person_sees_what_the_robot_saw(trade: Trade) -> None:
         await keep_view(page, "kept-page")
         await page.get_by_role("link", name="Suppliers’ portals").click()
         await keep_view(page, "portals")
-        await page.get_by_label("Order").fill((await house.record(order)).number)
+        await page.get_by_role("textbox", name="Order").fill((await house.record(order)).number)
         await page.get_by_role("button", name="Show").click()
         await page.get_by_role("link", name="What was seen in the supplier’s portal").click()
         assert page.url == link
