@@ -60,7 +60,7 @@ async def test_a_person_sees_what_the_robot_saw(trade: Trade) -> None:
         await page.get_by_role("link", name="What was seen in the supplier’s portal").click()
         assert page.url == link
         async with page.expect_download() as coming:
-            await page.get_by_role("link", name="delivery-note").first.click()
+            await page.get_by_role("link", name="Delivery note").first.click()
         note = await (await coming.value).path()
         assert note.read_bytes().startswith(b"%PDF-")
     finally:
