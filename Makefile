@@ -21,7 +21,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo up backup restore test format lint types contracts compiled suite unit integration replay e2e test-cluster fuzz test-mutants bench bench-large drill fix lock clean bench-portals portal-check
+.PHONY: help setup setup-dev demo up backup restore test format lint types contracts compiled suite unit integration replay e2e test-cluster fuzz test-portals test-mutants bench bench-large drill fix lock clean bench-portals portal-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ test-cluster: setup-dev ## test the whole stack on the Temporal at TEMPORAL_ADDR
 
 fuzz: setup-dev ## the long permutations, which `make test` leaves out
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -m fuzz --ignore=tests/mutants tests
+
+test-portals: setup-dev ## all tests of suppliers' portals in a real browser, the long ones too
+	$(BIN)/pytest -m "fuzz or not fuzz" tests/portals
 
 test-mutants: setup-dev ## plant bugs in a copy of the sources; the tests must notice
 	$(BIN)/pytest -m "fuzz or not fuzz" tests/mutants

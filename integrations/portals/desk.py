@@ -298,7 +298,8 @@ class Desk:
 
     @asynccontextmanager
     async def _sent_once(self) -> AsyncIterator[None]:
-        sent: list[str] = []
+        sent: list[Route] = []
+        held: list[Route] = []
 
         async def once(route: Route) -> None:
             request = route.request
@@ -308,20 +309,28 @@ class Desk:
             if sent:
                 await route.abort()
                 return
-            sent.append(request.url)
-            try:
+            sent.append(route)
+            held.append(route)
+            answer = None
+            with suppress(BrowserError):
                 answer = await route.fetch(max_redirects=0, max_retries=0, timeout=self._pace.load * 1000)
-            except BrowserError:
-                await route.abort()
-                return
-            await route.fulfill(response=answer)
+            if held:  # else it was cut off meanwhile
+                held.clear()
+                await (route.abort() if answer is None else route.fulfill(response=answer))
 
         await self.page.route("**/*", once)
         try:
             yield
         finally:
+            await self._let_go(held)
             if not self.page.is_closed():
                 await self.page.unroute("**/*", once)
+
+    async def _let_go(self, held: list[Route]) -> None:
+        """Cut off what the browser still holds: taking the interception away would have the browser send it as well."""
+        while held:
+            with suppress(BrowserError):
+                await held.pop().abort()
 
     def _check(self, response: Response | None) -> None:
         if response is None or response.status < 429:

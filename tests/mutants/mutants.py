@@ -68,7 +68,18 @@ def judge(house: Path, tests: tuple[str, ...]) -> Verdict:
     # The copy is no xdist worker, and must find its own sources first.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PYTHON"))}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=line", "-rf", *tests],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--tb=line",
+            "-rf",
+            "-m",
+            "fuzz or not fuzz",
+            *tests,
+        ],
         cwd=house,
         env={**inherited, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
@@ -200,5 +211,26 @@ THOROUGH = (
         "(), (), tuple(left))",
         "(), ())",
         ("tests/faults/test_people.py::test_ended_workflows_are_taken_up_where_they_stood_and_nothing_is_done_twice",),
+    ),
+    Mutant(
+        "a portal is searched before anything is ordered there",
+        "integrations/portals/clerk.py",
+        'and NotAsAsked, OrderedTwice."""\n        number = await self.look_up(portal, request.reference)\n',
+        'and NotAsAsked, OrderedTwice."""\n        number = None\n',
+        ("tests/portals/test_never_twice.py::test_an_order_that_is_listed_late_is_not_placed_again",),
+    ),
+    Mutant(
+        "what a portal's summary shows is compared before the final button",
+        "integrations/portals/clerk.py",
+        "            if other:\n                raise NotAsAsked(self._provider, fields=other, number=None)",
+        "            if False and other:\n                raise NotAsAsked(self._provider, fields=other, number=None)",
+        ("tests/portals/test_activities.py::test_what_differs_is_a_persons_business_and_not_tried_again",),
+    ),
+    Mutant(
+        "the final button of a portal is pressed by one worker",
+        "db/portals.py",
+        "            PortalOrderRecord.submissions == seen,\n",
+        "",
+        ("tests/portals/test_activities.py::test_whoever_comes_second_to_the_final_button_does_not_press_it",),
     ),
 )

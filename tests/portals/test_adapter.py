@@ -1,5 +1,6 @@
 """The portal's adapter on a real browser: what a person could do, and every way in which the site can be different."""
 
+import asyncio
 import os
 import signal
 import stat
@@ -145,6 +146,15 @@ async def test_who_is_signed_out_at_the_final_button_waits_until_it_is_certain_t
     pressed.at = datetime.now(UTC) - timedelta(minutes=2)
     assert not (await place(office, request("WB-13-1-1"), pressed)).found
     assert len(await supplier.orders()) == 1
+
+
+async def test_two_who_log_in_at_once_do_not_use_one_code_twice(
+    office: Office, chromium: Chromium, supplier: Supplier
+) -> None:
+    await supplier.turn(totp_reuse=False)
+    other = Office(chromium, [supplier.account], Sessions(), pace=QUICK)
+    await asyncio.gather(place(office, request("WB-19-1-1")), place(other, request("WB-19-2-1")))
+    assert sorted(order["reference"] for order in await supplier.orders()) == ["WB-19-1-1", "WB-19-2-1"]
 
 
 async def test_an_old_log_in_is_renewed(office: Office, supplier: Supplier) -> None:

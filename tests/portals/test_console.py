@@ -50,17 +50,17 @@ async def test_a_person_sees_what_the_robot_saw(trade: Trade) -> None:
         assert await pictures.count() > 10
         await keep_view(page, "evidence")
         await page.get_by_text("The page “confirmation” itself").first.click()
-        kept = page.locator("iframe").first.content_frame
+        kept = page.get_by_title("The page “confirmation” as it was kept").first.content_frame
         await expect(kept.get_by_text(row.number).first).to_be_visible()
         await keep_view(page, "kept-page")
         await page.get_by_role("link", name="Suppliers’ portals").click()
         await keep_view(page, "portals")
-        await page.get_by_label("Order").fill((await house.record(order)).number)
+        await page.get_by_role("textbox", name="Order").fill((await house.record(order)).number)
         await page.get_by_role("button", name="Show").click()
         await page.get_by_role("link", name="What was seen in the supplier’s portal").click()
         assert page.url == link
         async with page.expect_download() as coming:
-            await page.get_by_role("link", name="delivery-note").first.click()
+            await page.get_by_role("link", name="Delivery note").first.click()
         note = await (await coming.value).path()
         assert note.read_bytes().startswith(b"%PDF-")
     finally:

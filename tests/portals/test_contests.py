@@ -26,8 +26,9 @@ async def visitors(trade: Trade) -> list[int]:
 
 async def cut_off(trade: Trade, sessions: list[int]) -> None:
     """The database loses these sessions, with every lock that they hold."""
+    query = text("SELECT pg_terminate_backend(pid) FROM unnest(CAST(:pids AS integer[])) AS pid")
     async with trade.house.database.statement() as connection:
-        await connection.execute(text("SELECT pg_terminate_backend(pid) FROM unnest(:pids) AS pid"), {"pids": sessions})
+        await connection.execute(query, {"pids": sessions})
 
 
 async def taken_up_again(trade: Trade, order: str) -> None:

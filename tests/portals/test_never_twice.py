@@ -1,11 +1,16 @@
 """Never twice, never something else: what the portal's own books have after all that can go wrong at the button."""
 
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from integrations.errors import NotAsAsked, OrderedTwice, OutcomeUnknown, PageChanged, Throttled
+from integrations.portals.browser import Chromium
 from integrations.portals.office import Office
+from integrations.portals.sessions import Sessions
+from tests.portals.trade import QUICK
 from tests.portals.visits import Pressed, place
 from tests.supplier import HOME, Supplier, needs_chromium, request
 
@@ -90,6 +95,28 @@ async def test_a_button_that_was_never_heard_is_pressed_again_once_that_is_certa
     pressed.at = datetime.now(UTC) - timedelta(minutes=2)
     await place(office, request("WB-35-1-1"), pressed)
     assert len(await supplier.orders()) == 1
+
+
+async def test_a_visit_that_is_broken_off_while_the_answer_hangs_presses_no_second_time(
+    office: Office, supplier: Supplier
+) -> None:
+    await supplier.turn(double_submit=True)
+    await supplier.next_answer("orders.submit", "hang_after")
+    visit = asyncio.create_task(place(office, request("WB-37-1-1")))
+    await supplier.called("orders.submit")
+    visit.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await visit
+    assert (await place(office, request("WB-37-1-1"))).found
+    assert (len(await supplier.orders()), await supplier.calls("orders.submit")) == (1, 1)
+
+
+async def test_an_answer_that_never_comes_presses_no_second_time(chromium: Chromium, supplier: Supplier) -> None:
+    await supplier.turn(double_submit=True)
+    await supplier.next_answer("orders.submit", "hang_after")
+    hasty = Office(chromium, [supplier.account], Sessions(), pace=replace(QUICK, load=4))
+    placed = await place(hasty, request("WB-38-1-1"))
+    assert (placed.found, len(await supplier.orders()), await supplier.calls("orders.submit")) == (True, 1, 1)
 
 
 async def test_two_orders_under_one_reference_are_a_persons_business(office: Office, supplier: Supplier) -> None:
