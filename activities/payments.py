@@ -53,7 +53,8 @@ class PayStep:
 
     def key(self, purpose: str) -> str:
         """The idempotency key of this step."""
-        return step_key(self.order_id, purpose if self.change_id is None else f"{purpose}:{self.change_id}", self.n)
+        named = purpose if self.change_id is None else f"{purpose}:{self.change_id}"
+        return step_key(self.order_id, named, self.n)
 
 
 class Payments:
