@@ -89,6 +89,18 @@ class Payments:
         await self._confirm(step, state, _secured(step, key, state) if key is not None else [])
         return state
 
+    @activity.defn(name="reprice_payment")
+    async def reprice(self, step: PayStep) -> PaymentState:
+        """Ask the customer for another amount, since the order was changed before it was paid."""
+        provider, key, reference = self._providers[step.source.provider], step.key("reprice"), _reference(step)
+        await self._intend(step, "repriced", key)
+        with provider_failures():
+            state = await provider.reprice(reference, step.amount, key=key)
+            if state.status is PaymentStatus.PENDING and step.source.method is not None:
+                state = await provider.confirm(reference, key=step.key("confirm"), method=step.source.method)
+        await self._confirm(step, state, [_event(step, key, "repriced", state.amount, state)], repriced=True)
+        return state
+
     @activity.defn(name="capture_payment")
     async def capture(self, step: PayStep) -> PaymentState:
         """Take the money. Answered as captured already where it was."""
@@ -262,11 +274,14 @@ class Payments:
             forgotten = await restores.forgotten_since(connection, step.since)
         return Begun(since, step.reference, forgotten), Money(rest, step.amount.currency)
 
-    async def _confirm(self, step: PayStep, state: PaymentState, events: list[dict[str, Any]]) -> None:
+    async def _confirm(
+        self, step: PayStep, state: PaymentState, events: list[dict[str, Any]], *, repriced: bool = False
+    ) -> None:
         if _foreign(step, state):
             return
+        values = told(state) | ({"amount": state.amount.minor} if repriced else {})
         async with self._database.transaction() as connection:
-            await records.confirm(connection, step.payment_id, values=told(state), events=events)
+            await records.confirm(connection, step.payment_id, values=values, events=events)
 
 
 def told(state: PaymentState) -> dict[str, Any]:
