@@ -10,16 +10,17 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities import routing
-from activities.change_previews import EFFECTS, facts_of
+from activities.change_previews import EFFECTS, facts_of, with_held
 from activities.projections import Entry
 from activities.rejections import plan_fulfilments
 from activities.stock import give_back
 from db import awaited_changes as records
 from db import catalogue, orders
+from db import routing as routing_records
 from db import stock as stock_records
 from db.stock import Change
 from domain.changes.awaited import AwaitedChange, AwaitedStatus
-from domain.changes.effects import Effects, effects_of
+from domain.changes.effects import Effects, effects_of, units_of
 from domain.changes.wish import OrderChange
 from domain.errors import OrderMoved
 from domain.money import Money
@@ -29,7 +30,7 @@ from domain.stock import LIVE, Allocation, MovementKind, ReservationStatus
 CHANGE: TypeAdapter[OrderChange] = TypeAdapter(OrderChange)
 
 # The workflow withdraws an unpaid change first; the record's own expiry is for a workflow that cannot run.
-_SLACK = timedelta(hours=1)
+SLACK = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -51,26 +52,58 @@ def awaited_of(row: Row[Any]) -> AwaitedChange:
 
 
 async def hold_units(
-    connection: AsyncConnection, change: OrderChange, prepared: routing.Prepared, effects: Effects, *, until: datetime
+    connection: AsyncConnection,
+    change: OrderChange,
+    prepared: routing.Prepared,
+    wanted: Sequence[Allocation],
+    *,
+    until: datetime,
+    awaited: bool,
 ) -> None:
-    """Hold what a change adds until it is paid. Raises OrderMoved if routing chooses otherwise now."""
-    decision = await routing.route_order(connection, prepared, available=prepared.scene.available)
-    if tuple(decision.allocations) != effects.added:
+    """Hold units until they are paid: what a change adds, while it is ``awaited``, or all of an order.
+
+    Raises OrderMoved if routing chooses otherwise now.
+    """
+    routed = await routing.decide_order(connection, prepared, available=prepared.scene.available)
+    decision = routed.decision
+    if tuple(decision.allocations) != tuple(wanted):
         raise OrderMoved("Routing chooses otherwise now.")
+    await routing_records.keep(connection, replace(routed.kept, promised=None))  # nothing is promised before it is paid
+    await routing_records.note_shares(connection, routed.shares)
     request, changes, rows = prepared.request, list[Change](), []
-    for a in effects.added:
+    for a in wanted:
         id = derived_id(request.order_id, f"reservation:{a.line}:{a.sku}:{a.warehouse}:{request.round}")
         cause = f"change:{change.id}"
         changes.append(
             Change(f"reserve:{id}", a.sku, a.warehouse, MovementKind.RESERVED, 0, a.quantity, cause, "waybill")
         )
-        held = {"id": id, "order_id": request.order_id, "round": request.round, "change_id": change.id}
-        rows.append({**vars(a), **held, "status": ReservationStatus.HELD.value, "expires_at": until + _SLACK})
+        held = {"id": id, "order_id": request.order_id, "round": request.round}
+        held["change_id"] = change.id if awaited else None
+        rows.append({**vars(a), **held, "status": ReservationStatus.HELD.value, "expires_at": until})
     await stock_records.move(connection, changes)
     await stock_records.add_reservations(connection, rows)
-    text = f"Held until the change is paid. {' '.join(decision.sentences)}"
+    text = f"Held until {'the change' if awaited else 'the order'} is paid. {' '.join(decision.sentences)}"
     entry = Entry(f"reserved:{request.round}", request.at, "reserved", text)
     await orders.add_entries(connection, request.order_id, [vars(entry)])
+
+
+async def hold_anew(
+    connection: AsyncConnection, order: Row[Any], change: OrderChange, effects: Effects, *, at: datetime
+) -> None:
+    """Hold what an order that is not paid yet has now, instead of what it had, for as long as that was held.
+
+    Raises OrderMoved where that is not held any more, or is paid by now.
+    """
+    rows = await stock_records.reservations(connection, order.id, statuses=(ReservationStatus.HELD,), lock=True)
+    own = [Allocation(row.line, row.sku, row.warehouse, row.quantity) for row in rows]
+    if _by_place(own) != units_of(effects.before):
+        raise OrderMoved("The order's units are not held any more, or it is paid by now.")
+    _, prepared = await with_held(connection, order.id, effects, own=own, at=change.basis.at)
+    if prepared is None:
+        return
+    await give_back(connection, rows, reason="the order was changed")
+    until = max(row.expires_at or at for row in rows)
+    await hold_units(connection, change, prepared, effects.held, until=until, awaited=False)
 
 
 async def as_awaited(connection: AsyncConnection, order: Row[Any], change: OrderChange, *, at: datetime) -> Effects:

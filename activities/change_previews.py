@@ -1,6 +1,6 @@
 """What a change of an order would do, by what the database knows at this moment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -16,7 +16,7 @@ from activities.rejections import narrowed, set_apart
 from activities.versions import content_of
 from db import holds, ledger, orders, payments, refunds, rejections, versions
 from db import stock as stock_records
-from domain.changes.effects import Effects, Facts, Released, effects_of, rerouted, said
+from domain.changes.effects import Effects, Facts, Released, effects_of, rerouted, said, units_of
 from domain.changes.money import Paid
 from domain.changes.wish import Basis, Content, Edits, Share, Stage
 from domain.errors import Conflict, NotInStock, OrderMoved
@@ -24,9 +24,9 @@ from domain.orders import Line, OrderStatus, body_hash
 from domain.payments import PaymentStatus
 from domain.refunds import GrantStatus
 from domain.rejections import bars
-from domain.routing.decision import decide
+from domain.routing.decision import Decision, decide
 from domain.shipments import LEFT, FulfilmentStatus
-from domain.stock import Allocation
+from domain.stock import Allocation, ReservationStatus
 
 EFFECTS: TypeAdapter[Effects] = TypeAdapter(Effects)
 
@@ -34,10 +34,15 @@ EFFECTS: TypeAdapter[Effects] = TypeAdapter(Effects)
 async def preview(connection: AsyncConnection, order: Row[Any], edits: Edits, *, at: datetime) -> tuple[Basis, Effects]:
     """What a change would do ``at`` that moment, and what that rests on. Raises what `effects_of` raises."""
     facts = await facts_of(connection, order, at=at.replace(microsecond=0))
-    effects = await _routed(connection, order, facts, effects_of(edits, facts))
+    effects = effects_of(edits, facts)
     if order.credit and effects.money.credited:
         raise Conflict("A claim or an exchange has settled what this order comes to: it cannot be made to cost less.")
-    effects, _ = await with_added(connection, order.id, effects, at=facts.basis.at)
+    if facts.status is OrderStatus.AWAITING_PAYMENT:
+        held = await _held(connection, order.id)
+        effects, _ = await with_held(connection, order.id, effects, own=held, at=facts.basis.at)
+    else:
+        effects = await _routed(connection, order, facts, effects)
+        effects, _ = await with_added(connection, order.id, effects, at=facts.basis.at)
     digest = body_hash(EFFECTS.dump_python(effects, mode="json"))[:12]
     return replace(facts.basis, effects=digest), effects
 
@@ -51,21 +56,54 @@ async def with_added(
     """
     if not effects.more:
         return effects, None
-    wanted = [Allocation(line, sku, "", units) for (line, sku), units in effects.more.items()]
+    prepared, decision = await _find_units(connection, order_id, effects.after, effects.more, own=(), at=at)
+    leaves = routing.promised_for(decision, prepared.scene, at, effects.after.shipping_service)
+    known = [moment for moment in (effects.promised_after, leaves) if moment is not None]
+    promised = effects.promised_after and max(known)
+    return replace(effects, added=decision.allocations, promised_after=promised), prepared
+
+
+async def with_held(
+    connection: AsyncConnection, order_id: str, effects: Effects, *, own: Sequence[Allocation], at: datetime
+) -> tuple[Effects, routing.Prepared | None]:
+    """The same for an order that is not paid, with where all of it is held then; and what routing that rests on.
+
+    ``own`` is what is held for it now. Raises NotInStock where the units are not there.
+    """
+    before, after = units_of(effects.before), units_of(effects.after)
+    if before == after:
+        return effects, None
+    prepared, decision = await _find_units(connection, order_id, effects.after, after, own=own, at=at)
+    return replace(effects, held=decision.allocations), prepared
+
+
+async def _held(connection: AsyncConnection, order_id: str) -> list[Allocation]:
+    rows = await stock_records.reservations(connection, order_id, statuses=(ReservationStatus.HELD,))
+    return [Allocation(row.line, row.sku, row.warehouse, row.quantity) for row in rows]
+
+
+async def _find_units(
+    connection: AsyncConnection,
+    order_id: str,
+    after: Content,
+    units: Mapping[tuple[int, str], int],
+    *,
+    own: Sequence[Allocation],
+    at: datetime,
+) -> tuple[routing.Prepared, Decision]:
+    """Where units come from, by line and SKU, after older promises are kept. Raises NotInStock."""
+    wanted = [Allocation(line, sku, "", quantity) for (line, sku), quantity in units.items()]
     round = await rejections.next_round(connection, order_id, anew=True)
-    prepared, units = await routing_of(connection, order_id, effects.after, wanted, own=(), at=at, round=round)
-    units = dict(await set_apart(connection, order_id, prepared, units))
-    request, scene = prepared.request, replace(prepared.scene, available=units)
+    prepared, available = await routing_of(connection, order_id, after, wanted, own=own, at=at, round=round)
+    available = dict(await set_apart(connection, order_id, prepared, available))
+    request, scene = prepared.request, replace(prepared.scene, available=available)
     decision = decide(
         request.lines, address=request.address, scene=scene, rules=prepared.rules, currency=prepared.currency
     )
     if not decision.allocations:
         short = ", ".join(f"{shortage.missing} × {shortage.sku}" for shortage in decision.shortages)
         raise NotInStock(f"Not enough units can be sold: {short or 'no warehouse may ship them'}.")
-    leaves = routing.promised_for(decision, scene, at, effects.after.shipping_service)
-    known = [moment for moment in (effects.promised_after, leaves) if moment is not None]
-    promised = effects.promised_after and max(known)
-    return replace(effects, added=decision.allocations, promised_after=promised), replace(prepared, scene=scene)
+    return replace(prepared, scene=scene), decision
 
 
 async def as_previewed(connection: AsyncConnection, order: Row[Any], edits: Edits, basis: Basis) -> Effects:

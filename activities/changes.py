@@ -1,7 +1,7 @@
 """A change of an order: its one transaction, in which record, stock, ledger and versions move together, or nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities import routing
-from activities.awaited_changes import CHANGE, Withdraw, as_awaited, awaited_of, hold_units, make_firm, withdraw
+from activities.awaited_changes import (
+    CHANGE,
+    SLACK,
+    Withdraw,
+    as_awaited,
+    awaited_of,
+    hold_anew,
+    hold_units,
+    make_firm,
+    withdraw,
+)
 from activities.change_previews import EFFECTS, as_previewed, effects_json, routing_of, with_added
 from activities.orders import order_line, revision_of
 from activities.refund_grants import grant
@@ -32,7 +42,7 @@ from domain.money import Money
 from domain.orders import Address, Line, Revision
 from domain.refunds import RefundRequest
 from domain.shipments import FulfilmentStatus
-from domain.stock import LIVE, Allocation, MovementKind, PlannedFulfilment, ReservationStatus
+from domain.stock import LIVE, Allocation, MovementKind, Plan, PlannedFulfilment, ReservationStatus
 
 _ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
 _PLANNED = FulfilmentStatus.PLANNED
@@ -64,12 +74,16 @@ class Refused:
 
 @dataclass(frozen=True)
 class Changed:
-    """What the order is now. ``staying`` is what each fulfilment still ships that was changed; ``new`` ship instead."""
+    """What the order is now. ``staying`` is what each fulfilment still ships that was changed; ``new`` ship instead.
+
+    ``plan`` is what is held for it now, where it is not paid yet and its units have become others.
+    """
 
     revision: Revision
     said: str
     staying: dict[str, tuple[Allocation, ...]] = field(default_factory=dict)
     new: tuple[PlannedFulfilment, ...] = ()
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +162,7 @@ async def _open(connection: AsyncConnection, order: Row[Any], step: OpenChange) 
     await check_payment(connection, change, effects)
     _, prepared = await with_added(connection, order.id, effects, at=change.basis.at)
     if prepared is not None:
-        await hold_units(connection, change, prepared, effects, until=step.until)
+        await hold_units(connection, change, prepared, effects.added, until=step.until + SLACK, awaited=True)
     money = effects.money
     await awaited_changes.add(
         connection,
@@ -189,7 +203,14 @@ async def _changed(connection: AsyncConnection, made: Row[Any] | None, step: App
     effects = EFFECTS.validate_python(made.effects)
     ships = await standing(connection, order.id) if effects.reserved or effects.added else ()
     new = tuple(fulfilment for fulfilment in ships if fulfilment.id not in step.known)
-    return Changed(await revision_of(connection, order), said(effects), dict(effects.staying), new)
+    plan = await _plan(connection, effects) if effects.held else None
+    return Changed(await revision_of(connection, order), said(effects), dict(effects.staying), new, plan)
+
+
+async def _plan(connection: AsyncConnection, effects: Effects) -> Plan:
+    plan = Plan(effects.held, (), ())
+    places = await catalogue.find_warehouses(connection, plan.warehouses)
+    return replace(plan, portals={code: place.portal for code, place in places.items() if place.portal is not None})
 
 
 async def lock_levels(connection: AsyncConnection, order: Row[Any], change: OrderChange) -> None:
@@ -218,6 +239,8 @@ async def _make(connection: AsyncConnection, order: Row[Any], step: ApplyChange)
     await _give_back(connection, order, change, effects)
     if elsewhere is not None:
         await _reserve(connection, effects.reserved, *elsewhere)
+    if effects.held:
+        await hold_anew(connection, order, change, effects, at=step.at)
     if step.awaited:
         await make_firm(connection, order, change, effects, at=step.at)
     elif effects.added:

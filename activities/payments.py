@@ -53,7 +53,8 @@ class PayStep:
 
     def key(self, purpose: str) -> str:
         """The idempotency key of this step."""
-        return step_key(self.order_id, purpose if self.change_id is None else f"{purpose}:{self.change_id}", self.n)
+        named = purpose if self.change_id is None else f"{purpose}:{self.change_id}"
+        return step_key(self.order_id, named, self.n)
 
 
 class Payments:
@@ -86,6 +87,18 @@ class Payments:
             # The customer has paid since: that was the last authorisation's doing, whichever decision it belonged to.
             key = await records.last_open(connection, step.payment_id, "authorised")
         await self._confirm(step, state, _secured(step, key, state) if key is not None else [])
+        return state
+
+    @activity.defn(name="reprice_payment")
+    async def reprice(self, step: PayStep) -> PaymentState:
+        """Ask the customer for another amount, since the order was changed before it was paid."""
+        provider, key, reference = self._providers[step.source.provider], step.key("reprice"), _reference(step)
+        await self._intend(step, "repriced", key)
+        with provider_failures():
+            state = await provider.reprice(reference, step.amount, key=key)
+            if state.status is PaymentStatus.PENDING and step.source.method is not None:
+                state = await provider.confirm(reference, key=step.key("confirm"), method=step.source.method)
+        await self._confirm(step, state, [_event(step, key, "repriced", state.amount, state)], repriced=True)
         return state
 
     @activity.defn(name="capture_payment")
@@ -261,11 +274,14 @@ class Payments:
             forgotten = await restores.forgotten_since(connection, step.since)
         return Begun(since, step.reference, forgotten), Money(rest, step.amount.currency)
 
-    async def _confirm(self, step: PayStep, state: PaymentState, events: list[dict[str, Any]]) -> None:
+    async def _confirm(
+        self, step: PayStep, state: PaymentState, events: list[dict[str, Any]], *, repriced: bool = False
+    ) -> None:
         if _foreign(step, state):
             return
+        values = told(state) | ({"amount": state.amount.minor} if repriced else {})
         async with self._database.transaction() as connection:
-            await records.confirm(connection, step.payment_id, values=told(state), events=events)
+            await records.confirm(connection, step.payment_id, values=values, events=events)
 
 
 def told(state: PaymentState) -> dict[str, Any]:

@@ -4,7 +4,7 @@ What is answered by nobody, or with a 5xx, they ask again under the same key, as
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -127,6 +127,9 @@ class Desk:
             await asyncio.sleep(PAUSE)
 
 
+_TAKEN = frozenset({httpx2.codes.OK, httpx2.codes.ACCEPTED})
+
+
 class Life:
     """One order as those outside know it: what they asked for, and what they were answered."""
 
@@ -136,6 +139,8 @@ class Life:
         self.heard: list[Heard] = []
         self.taken_out = 0
         """lines that were taken out of the order again"""
+        self.put_in: list[dict[str, Any]] = []
+        """lines that were added to the order, and paid"""
         self.trouble = ""
         """why its people could not do what they wanted; empty if all went well"""
         self._desk = desk
@@ -147,16 +152,18 @@ class Life:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """What is wanted: what was ordered, without what was taken out again, the last lines first."""
+        """What is wanted: what was ordered, without the last lines if they were taken out again, and what was added."""
+        return [*self._kept, *self.put_in]
+
+    @property
+    def _kept(self) -> list[dict[str, Any]]:
         ordered: list[dict[str, Any]] = self.body["lines"]
         return ordered[: len(ordered) - self.taken_out]
 
     @property
     def total(self) -> int:
         """What that comes to, in minor units."""
-        gone = self.body["lines"][len(self.lines) :]
-        less = sum(int(line["quantity"] * line["unit_price"] + line["tax"]) for line in gone)
-        return int(self.body["total"]) - less
+        return int(self.body["total"]) - _worth(self.body["lines"][len(self._kept) :]) + _worth(self.put_in)
 
     @property
     def mailbox(self) -> str:
@@ -178,19 +185,37 @@ class Life:
         await self._ask("cancel", "POST", f"/v1/orders/{self.id}/cancel", {}, key=f"cancel-{self.reference}")
 
     async def change(self) -> None:
-        """Take the last line out again; if the order moves meanwhile, look at it again and repeat."""
+        """Take the last line out again."""
         wish = {"lines": [{"line": len(self.body["lines"]), "quantity": 0}], "reason": "one is enough"}
+        self.taken_out = int(await self._change(wish) == httpx2.codes.OK)
+
+    async def add(self, sku: str, price: int) -> None:
+        """Have one thing more, paid by a payment of its own; wait until that is made or withdrawn."""
+        line = {"sku": sku, "quantity": 1, "unit_price": price, "tax": 0}
+        card = {"provider": "stripe", "method": "pm_card_visa"}
+        if await self._change({"add": [line], "payment": card, "reason": "one more"}) not in _TAKEN:
+            return
+        while True:
+            seen = await self.look()
+            statuses = {awaited["status"] for awaited in seen["awaited_changes"]}
+            if "awaiting" not in statuses:
+                self.put_in = [line] if "applied" in statuses else []
+                return
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _change(self, wish: Mapping[str, Any]) -> int:
+        """How a wish was answered; if the order moves meanwhile, it is looked at again and repeated."""
         path = f"/v1/orders/{self.id}/changes"
-        for attempt in count(1):
+        attempts = count(1)
+        while True:
             shown = await self._desk.ask("POST", f"{path}/preview", wish)
             if not shown.is_success:
                 self._note("change", shown.status_code)
-                return
-            body = {**wish, "version": shown.json()["version"]}
-            answer = await self._ask("change", "POST", path, body, key=f"change-{self.reference}-{attempt}")
-            self.taken_out = int(answer.is_success)
+                return int(shown.status_code)
+            body, key = {**wish, "version": shown.json()["version"]}, f"change-{self.reference}-{next(attempts)}"
+            answer = await self._ask("change", "POST", path, body, key=key)
             if answer.is_success or answer.json()["code"] != "order_moved":
-                return
+                return int(answer.status_code)
             await asyncio.sleep(PAUSE)
 
     async def hand_over(self) -> None:
@@ -265,3 +290,7 @@ class Life:
 
     def _note(self, what: str, status: int) -> None:
         self.heard.append(Heard(what, status, datetime.now(UTC)))
+
+
+def _worth(lines: Sequence[Mapping[str, Any]]) -> int:
+    return sum(int(line["quantity"] * line["unit_price"] + line["tax"]) for line in lines)

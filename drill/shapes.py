@@ -114,6 +114,12 @@ async def is_changed_and_handed_over(life: Life) -> None:
         await asyncio.gather(life.change(), life.hand_over())
 
 
+async def is_added_to(life: Life) -> None:
+    """One thing more, when the first parcel has its label."""
+    if await life.until_labelled():
+        await life.add(_TOGETHER[1], _COMMON[1].price)
+
+
 async def is_cancelled_and_handed_over(life: Life) -> None:
     """Customer and warehouse at the same moment."""
     if await life.until_labelled():
@@ -178,6 +184,7 @@ SHAPES: Mapping[str, Shape] = {
         Shape(name="cancelled_and_handed_over", weight=3, play=is_cancelled_and_handed_over),
         Shape(name="changed", weight=4, play=is_changed, skus=_TOGETHER),
         Shape(name="changed_and_handed_over", weight=3, play=is_changed_and_handed_over, skus=_TOGETHER),
+        Shape(name="added_to", weight=3, play=is_added_to, skus=_TOGETHER[:1]),
         Shape(name="returned", weight=4, play=comes_back, ends=frozenset({"returned", "delivered"})),
         Shape(name="supplied", weight=3, play=goes_its_way, skus=(SUPPLIED.sku,), supplied=True),
         Shape(name="cancelled_supplied", weight=1, play=cancels_at_supplier, skus=(SUPPLIED.sku,), supplied=True),

@@ -135,6 +135,7 @@ class Crew:
                 self.money_checks.compare,
                 self.payments.authorise,
                 self.payments.inspect,
+                self.payments.reprice,
                 self.payments.capture,
                 self.payments.void,
                 self.payments.refund,

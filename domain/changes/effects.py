@@ -16,7 +16,9 @@ from domain.promises import carrier_days
 from domain.stock import Allocation
 
 _PACKING = frozenset({OrderStatus.FULFILLING, OrderStatus.PARTLY_SHIPPED, OrderStatus.SHIPPED})
-_BEFORE_PACKING = frozenset({OrderStatus.ACCEPTED, OrderStatus.AWAITING_STOCK, OrderStatus.AWAITING_PAYMENT})
+BEFORE_PACKING = frozenset({OrderStatus.ACCEPTED, OrderStatus.AWAITING_STOCK, OrderStatus.AWAITING_PAYMENT})
+"""Before it is paid: what it costs is asked for then, as it is then."""
+_WHATEVER_IS_ASKED = 2**62
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,10 @@ class Facts:
 
     @property
     def paid(self) -> tuple[Paid, ...]:
-        """Its payments, the first one first; where none is known, one that fits."""
+        """Its payments, the first one first; where none is known, one that fits. Before it is paid that follows it."""
         total = self.content.total
+        if self.status in BEFORE_PACKING:
+            return (Paid(None, total, held=_WHATEVER_IS_ASKED),)
         return self.payments or (Paid(None, total, total, captured=bool(self.basis.captured)),)
 
 
@@ -102,6 +106,8 @@ class Effects:
     """units taken from other warehouses instead, where the order is routed again"""
     added: tuple[Allocation, ...] = ()
     """units that the order gets besides, each warehouse's in a parcel of their own"""
+    held: tuple[Allocation, ...] = ()
+    """where all of it is held afterwards, if it is not paid yet and its units become others"""
     staying: Mapping[str, tuple[Allocation, ...]] = field(default_factory=dict)
     """what each of ``stops`` ships afterwards"""
 
@@ -224,9 +230,13 @@ def _new_lines(edits: Edits, last: int) -> Iterator[Line]:
 
 def more_units(before: Content, after: Content) -> dict[tuple[int, str], int]:
     """Units that ``after`` has and ``before`` has not, by line and SKU."""
-    had = {(line.number, sku): units for line in before.lines for sku, units in line.units.items()}
-    has = {(line.number, sku): units for line in after.lines for sku, units in line.units.items()}
+    had, has = units_of(before), units_of(after)
     return {place: units - had.get(place, 0) for place, units in has.items() if units > had.get(place, 0)}
+
+
+def units_of(content: Content) -> dict[tuple[int, str], int]:
+    """What is taken from the shelves for an order, by line and SKU."""
+    return {(line.number, sku): units for line in content.lines for sku, units in line.units.items()}
 
 
 def _check(before: Content, after: Content, facts: Facts) -> None:
@@ -234,14 +244,16 @@ def _check(before: Content, after: Content, facts: Facts) -> None:
     stage = facts.status.replace("_", " ")
     if before == after:
         raise InvalidChange("Nothing would be different.")
-    if facts.status not in _PACKING | _BEFORE_PACKING:
+    if facts.status not in _PACKING | BEFORE_PACKING:
         raise TooLate(f"The order is {stage}: it can no longer be changed.")
     if any(share.stage is Stage.LEFT for share in facts.shares) and _goes_elsewhere(before, after):
         raise TooLate("Something of the order has left: neither address nor service can be changed any more.")
     if (before.lines, before.shipping_charge) == (after.lines, after.shipping_charge):
         return
-    if facts.status in _BEFORE_PACKING:
-        raise TooEarly(f"The order is {stage}: its lines can be changed once it is paid and its units are reserved.")
+    if facts.status in BEFORE_PACKING - {OrderStatus.AWAITING_PAYMENT}:
+        raise TooEarly(f"The order is {stage}: its lines can be changed once its units are reserved.")
+    if facts.status is OrderStatus.AWAITING_PAYMENT and facts.basis.captured:
+        raise TooEarly("The order's payment is being looked at: its lines can be changed after that.")
     if facts.status is OrderStatus.SHIPPED and more_units(before, after):
         raise TooLate("Everything of the order has left: place another order for more.")
     _check_money(before, after, facts)

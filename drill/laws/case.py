@@ -49,7 +49,11 @@ class Case:
 
     def captures(self, order_id: str) -> list[int]:
         """What was really taken, by the provider's books: the amount of each charge."""
-        mine = {intent["id"] for intent in self.intents(order_id)}
+        return self.captured_of(self.intents(order_id))
+
+    def captured_of(self, intents: Sequence[Row]) -> list[int]:
+        """What was really taken of some payments: the amount of each charge."""
+        mine = {intent["id"] for intent in intents}
         charges = self.books.objects.get("charge", ())
         return [c["amount_captured"] for c in charges if c["payment_intent"] in mine and c["amount_captured"]]
 

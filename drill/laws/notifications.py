@@ -71,13 +71,21 @@ def repeated(case: Case) -> list[Repeated]:
 def _wanted(case: Case, order_id: str, status: str) -> tuple[int, int]:
     """How many different mails, at least and at most: an order may be cancelled before or after it was confirmed."""
     parts = case.books.of("fulfilments", order_id)
+    least, most = _of_changes(case, order_id)
     if status == "delivered":
-        return 2 + len(parts), 2 + len(parts)
+        return least + 2 + len(parts), most + 2 + len(parts)
     if status == "returned":
-        return 1 + len(parts), 1 + len(parts)
+        return least + 1 + len(parts), most + 1 + len(parts)
     if status == "cancelled":
-        return 1, 2 if parts else 1
-    return 1, 1
+        return least + 1, most + (2 if parts else 1)
+    return least + 1, most + 1
+
+
+def _of_changes(case: Case, order_id: str) -> tuple[int, int]:
+    """One mail for each change that was made; for one that waited also that it is to be paid, and that it was not."""
+    row = next(row for row in case.books.tables["orders"] if row["id"] == order_id)
+    made = row["version"] - 1
+    return made, made + 2 * len(case.books.of("awaited_changes", order_id))
 
 
 def _decided(case: Case, order_id: str) -> int:

@@ -11,23 +11,33 @@ UNSERVED = frozenset({"cancelled", "expired"})
 
 
 def customers_are_charged_once(case: Case) -> Iterator[Breach]:
-    """At no moment has an order two payments, two charges or two captures at the provider."""
+    """At no moment has what was placed, or a change of it, two payments or two charges at the provider."""
     law = "customers are charged once"
+    # A key without its last part, the decision's number, names the deed: what was placed, or a change of it.
     deeds = Counter(
-        (call["idempotency_key"].partition(":")[0], call["operation"])
+        (call["idempotency_key"].rpartition(":")[0], call["operation"])
         for call in case.books.calls
         if call["deed"] and call["idempotency_key"] and call["operation"] in _ONCE
     )
     for order_id in case.lives:
-        live = [intent for intent in case.intents(order_id) if intent["status"] not in GONE]
-        captures = case.captures(order_id)
-        if len(live) > 1:
-            yield Breach(law, f"{len(live)} payments of it stand at the provider", order_id)
-        if len(captures) > 1:
-            yield Breach(law, f"it was charged {len(captures)} times: {captures}", order_id)
-        for operation in _ONCE:
-            if deeds[order_id, operation] > 1:
-                yield Breach(law, f"{operation} was done {deeds[order_id, operation]} times", order_id)
+        for change_id, intents in _by_change(case.intents(order_id)).items():
+            what = "what was placed" if change_id is None else f"change {change_id}"
+            live = [intent for intent in intents if intent["status"] not in GONE]
+            captures = case.captured_of(intents)
+            if len(live) > 1:
+                yield Breach(law, f"{len(live)} payments of {what} stand at the provider", order_id)
+            if len(captures) > 1:
+                yield Breach(law, f"{what} was charged {len(captures)} times: {captures}", order_id)
+    for (deed, operation), times in deeds.items():
+        if times > 1:
+            yield Breach(law, f"{operation} was done {times} times", deed.partition(":")[0])
+
+
+def _by_change(intents: list[Row]) -> dict[str | None, list[Row]]:
+    found: dict[str | None, list[Row]] = {}
+    for intent in intents:
+        found.setdefault(intent["metadata"].get("change_id"), []).append(intent)
+    return found
 
 
 _ONCE = ("payment_intents.capture", "refunds.create")
@@ -38,8 +48,8 @@ def money_agrees(case: Case) -> Iterator[Breach]:
     law = "our record of the money is the provider's"
     for order_id in case.lives:
         taken, given = sum(case.captures(order_id)), sum(case.refunds(order_id))
-        record = next(iter(case.books.of("payments", order_id)), None)
-        ours = (record["captured"], record["refunded"]) if record else (0, 0)
+        records = case.books.of("payments", order_id)
+        ours = (sum(record["captured"] for record in records), sum(record["refunded"] for record in records))
         if ours != (taken, given):
             yield Breach(law, f"the provider took {taken} and gave back {given}; our record says {ours}", order_id)
         lines = case.books.of("payment_events", order_id)

@@ -39,6 +39,9 @@ class PaymentProvider(Protocol):
     async def confirm(self, reference: str, *, key: str, method: str | None = None) -> PaymentState:
         """Confirm a payment that exists (an adopted one that the shop left unconfirmed)."""
 
+    async def reprice(self, reference: str, amount: Money, *, key: str) -> PaymentState:
+        """Ask for another amount than before. Raises Rejected once the customer has paid, or is about to."""
+
     async def retrieve(self, reference: str) -> PaymentState:
         """What the provider says now."""
 

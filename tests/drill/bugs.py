@@ -70,8 +70,8 @@ BUGS = (
         plant(
             "after a failure that the provider keeps, its books are looked at",
             "activities/payments.py",
-            "        made = await provider.find(step.order_id, since=step.since - _CLOCK_SKEW)\n",
-            "        made = ()\n",
+            "        found = await provider.find(step.order_id, since=since - _CLOCK_SKEW)\n",
+            "        found = ()\n",
         ),
         ONCE,
         faults=(dial("stripe", fail_next=[_BROKEN_OFF]),),

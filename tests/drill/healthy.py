@@ -12,8 +12,9 @@ from drill.people import Desk, Heard, Life
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 EVERY_TABLE = (
-    *("orders", "order_lines", "payments", "payment_events", "levels", "movements", "reservations", "fulfilments"),
-    *("fulfilment_lines", "parcels", "portal_orders", "notifications", "exceptions", "inbox", "timeline"),
+    *("orders", "order_lines", "payments", "awaited_changes", "payment_events", "levels", "movements"),
+    *("reservations", "fulfilments", "fulfilment_lines", "parcels", "portal_orders", "notifications", "exceptions"),
+    *("inbox", "timeline"),
 )
 
 
@@ -46,6 +47,7 @@ def order(number: int, status: str, *, closed: bool = True, on: str = "nobody") 
         "waiting": {"what": "whatever comes", "on": on, "until": None},
         "needs_attention": not closed,
         "total": 1000,
+        "version": 1,
         "placed_at": at(number),
         "closed_at": at(number + 20) if closed else None,
     }

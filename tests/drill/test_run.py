@@ -94,14 +94,14 @@ def test_the_command_ends_with_one_line_of_json_and_status_0_where_everything_ho
     ended = subprocess.run(
         [sys.executable, "-m", "drill"],
         cwd=ROOT,
-        env={**os.environ, "SEED": "8", "ORDERS": "19"},
+        env={**os.environ, "SEED": "8", "ORDERS": "20"},
         capture_output=True,
         text=True,
         timeout=600,
         check=False,
     )
     last = json.loads(ended.stdout.splitlines()[-1])
-    assert (ended.returncode, last["holds"], last["seed"], last["orders"]) == (0, True, 8, 19), ended.stdout
+    assert (ended.returncode, last["holds"], last["seed"], last["orders"]) == (0, True, 8, 20), ended.stdout
     assert (ROOT / ".waybill" / "drill" / "verdict.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 

@@ -97,8 +97,8 @@ QUICK = (
     Mutant(
         "the same step has the same key, whichever attempt it is",
         PAYMENTS,
-        "return step_key(self.order_id, purpose, self.n)",
-        'return step_key(self.order_id, f"{purpose}-{id(object())}-{datetime.now().timestamp()}", self.n)',
+        "return step_key(self.order_id, named, self.n)",
+        'return step_key(self.order_id, f"{named}-{id(object())}-{datetime.now().timestamp()}", self.n)',
         ("tests/activities/test_refunds.py::test_a_refund_whose_answer_was_lost_is_made_once",),
     ),
     Mutant(

@@ -219,3 +219,61 @@ async def test_an_order_ended_while_a_difference_is_awaited_is_taken_up_and_asks
         await house.hand_over(order, number=number)
     assert sorted(await house.charges(order)) == [1200, 2900]
     await agrees(house, order)
+
+
+async def test_what_is_added_before_the_payment_is_paid_with_it(house: House) -> None:
+    await house.receive("MUG", 10)
+    await house.receive("JUG", 1)
+    order = await house.place(method=BANK["method"])
+    await house.until(order, waiting="confirm the payment with the bank")
+    none = await house.http.post(f"/v1/orders/{order}/changes/preview", json={"add": [{**JUG, "quantity": 2}]})
+    assert (none.status_code, none.json()["code"]) == (409, "not_in_stock")
+    more = await ask(house, order, None, add=[JUG], lines=[{"line": 1, "quantity": 3}])
+    assert (more.status_code, more.json()["money"]["invoiced"], more.json()["money"]["asked"]) == (200, 2400, 0)
+    assert (await house.stock("MUG"), await house.stock("JUG")) == ((10, 3), (1, 1))
+    less = await ask(house, order, None, lines=[{"line": 1, "quantity": 1}])
+    assert (less.status_code, less.json()["money"]["credited"]) == (200, 2400)
+    await house.until(order, waiting="confirm the payment with the bank")
+    await house.authenticate(order)
+    await house.shipping_from(order, 1)
+    assert (await house.stock("MUG"), await house.stock("JUG")) == ((10, 1), (1, 1))
+    await house.until(order, waiting="the hand-over")
+    await house.hand_over(order)
+    assert (await house.charges(order), len(await house.intents(order))) == ([2900], 1)
+    await agrees(house, order)
+
+
+async def test_a_shops_intent_follows_an_order_that_is_changed_before_it_is_paid(house: House) -> None:
+    await house.receive("MUG", 10)
+    intent = await house.shop_makes_intent(2900, method="pm_card_authenticationRequired")
+    order = await house.place(intent=intent)
+    await house.until(order, waiting="confirm the payment with the bank")
+    more = await ask(house, order, None, lines=[{"line": 1, "quantity": 3}])
+    assert more.status_code == 200, more.text
+
+    async def follows() -> bool:
+        return [i["amount"] for i in await house.intents(order)] == [4100]
+
+    async def story() -> str:
+        return str(await house.intents(order))
+
+    await house._until(follows, story)
+    await house.authenticate(order)
+    await house.until(order, waiting="the hand-over")
+    await house.hand_over(order)
+    assert await house.charges(order) == [4100]
+    await agrees(house, order)
+
+
+async def test_an_order_changed_before_its_payment_and_never_paid_gives_everything_back(house: House) -> None:
+    await house.receive("MUG", 10)
+    order = await house.place(method=BANK["method"])
+    await house.until(order, waiting="confirm the payment with the bank")
+    assert (await ask(house, order, None, lines=[{"line": 1, "quantity": 5}])).status_code == 200
+    await house.start_anew(order)
+    await house.until(order, waiting="confirm the payment with the bank")
+    assert (await house.stock("MUG"), [i["amount"] for i in await house.intents(order)]) == ((10, 5), [6500])
+    await house.pass_time(order, hours=25)
+    await house.closed(order, OrderStatus.EXPIRED)
+    assert (await house.stock("MUG"), [i["status"] for i in await house.intents(order)]) == ((10, 0), ["canceled"])
+    await agrees(house, order)

@@ -13,7 +13,7 @@ from domain.changes.awaited import AwaitedChange
 from domain.changes.effects import Effects, Facts, effects_of
 from domain.changes.wish import Basis, Content, OrderChange, Share, Stage
 from domain.errors import WaybillError
-from domain.orders import OrderStatus
+from domain.orders import Line, OrderStatus
 from domain.promises import promised_to
 from domain.stock import PlannedFulfilment
 from domain.waiting import Party
@@ -145,6 +145,9 @@ class ChangeRun:
             effects = self._effects(change)
         except WaybillError as error:
             return error.code, error.detail
+        paying = self._journal.status is OrderStatus.AWAITING_PAYMENT and not self._payment.waits
+        if paying and _priced(effects.before) != _priced(effects.after):
+            return "order_moved", "The order is being paid at this moment. Preview it again."
         if effects.money.asked and change.payment is None:
             return "payment_missing", "The change costs more than is held. Say how the customer pays the difference."
         if effects.money.credited and self._payment.disputed:
@@ -210,6 +213,10 @@ class ChangeRun:
             self._check_cancel()
             changed = await self._apply(change, turn, known)
             self._take_over(changed, turn)
+            if self._journal.status is OrderStatus.AWAITING_PAYMENT and _priced(effects.before) != _priced(
+                effects.after
+            ):
+                self._payment.replan(changed.plan)
             if effects.before.shipping_address != effects.after.shipping_address and self._journal.status in _VERIFIED:
                 await self._verify(change.id)
             return changed
@@ -320,6 +327,10 @@ class ChangeRun:
         paid = self._payment.paid()
         facts = Facts(self._journal.status, content, now, shares, refundable=content.total, payments=paid)
         return effects_of(change.edits, facts)
+
+
+def _priced(content: Content) -> tuple[tuple[Line, ...], int]:
+    return content.lines, content.shipping_charge
 
 
 def _stage(run: Run) -> Stage:

@@ -34,7 +34,7 @@ class OnePayment:
         self._desk = desk
         self._outside = outside
         self._asking = asking
-        self._decisions = dict.fromkeys(("authorise", "inspect", "capture", "void", "refund"), 1)
+        self._decisions = dict.fromkeys(("authorise", "inspect", "reprice", "capture", "void", "refund"), 1)
         self.change_id = change_id
         self.state: PaymentState | None = None
         self.awaited: tuple[PaymentSource, Money] | None = None
@@ -108,6 +108,15 @@ class OnePayment:
             return outcome.reason
         self.state = outcome
         return None
+
+    async def follow(self) -> bool:
+        """Ask for what is due now, since the order was changed; False if it is too late for that, or refused."""
+        outcome = await self.attempt(Payments.reprice, "reprice", f"Ask for {self.due} instead")
+        if isinstance(outcome, Refusal):
+            return False
+        self.state = outcome
+        self._decisions["reprice"] += 1
+        return True
 
     async def inspect(self) -> None:
         """Ask the provider."""

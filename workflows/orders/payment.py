@@ -32,6 +32,10 @@ class PaymentRun:
         self._asking = asyncio.Lock()
         self._first = OnePayment(journal, desk, outside, self._asking)
         self._known: dict[str, OnePayment] = {}
+        self._plan: Plan | None = None
+        self._follows = journal.order.version > 1
+        self.waits = False
+        """the order waits for its first payment, and for nothing else: that can still become another one"""
         self._told: Decline | None = None
         self.disputed = False
         """a dispute waits for a person's decision: nothing more may leave"""
@@ -93,19 +97,36 @@ class PaymentRun:
         if self._all:
             self._journal.wait_for(*AUTHORISING)
             await self._journal.publish()
+        self._plan = plan
         for one in self._all:  # the further ones an earlier run of the workflow has made: each is found as it is
             await one.authorise()
         while True:
-            if self.free:
-                self._desk.check()
-            else:
-                await self._settle()
-            if await self._reservation.commit(fulfilments_of(plan, self._journal.order.id)):
-                return plan
+            await self._secured()
+            if self._desk.changing:
+                await workflow.wait_condition(lambda: not self._desk.changing)
+                continue
+            if await self._reservation.commit(fulfilments_of(self._plan, self._journal.order.id)):
+                return self._plan
             self._journal.note("reservation_lost", "The reservation had lapsed; the units are reserved anew.")
-            plan = await self._reservation.reserve()
+            self._plan = await self._reservation.reserve()
             self._journal.move_to(OrderStatus.AWAITING_PAYMENT)
             await self.inspect()
+
+    async def _secured(self) -> None:
+        """Wait until what there is to pay is held or taken; meanwhile the order can be changed."""
+        if self.free:
+            self._desk.check()
+            return
+        self.waits = True
+        try:
+            await self._settle()
+        finally:
+            self.waits = False
+
+    def replan(self, plan: Plan | None) -> None:
+        """The order was changed before it was paid: its payment follows, and ``plan``, if given, is held for it now."""
+        self._plan = plan or self._plan
+        self._follows = self.news = True
 
     def told_of_dispute(self, disputed: bool) -> bool:
         """What has begun goes on; nothing more leaves before a person has decided. Whether that is news."""
@@ -206,6 +227,11 @@ class PaymentRun:
         while True:
             self._desk.check()
             state = self._first.known()
+            if self._follows and state.status not in _CLOSED and state.amount != self._first.due:
+                if await self._first.follow():
+                    continue
+                await self.inspect()
+                state = self._first.known()
             if state.status in PAID:
                 problem = self._first.difference()
                 if problem is None:
@@ -224,7 +250,12 @@ class PaymentRun:
     async def _ask(self, kind: ExceptionKind, reason: str) -> None:
         """Ask a person what to do about the payment, unless it changes meanwhile; retry renews it."""
         every = self._journal.order.policy.check_payment_every
-        again = LookAgain(self.changed, news=lambda: self.news, every=every)
+        due = self._first.due
+
+        async def settled() -> bool:
+            return await self.changed() or self._first.due != due
+
+        again = LookAgain(settled, news=lambda: self.news, every=every)
         self._journal.wait_for("the payment to be looked at anew", Party.PAYMENT_PROVIDER)
         if await self._desk.ask(kind, reason, again=again):
             await self.renew()
@@ -250,6 +281,9 @@ class PaymentRun:
         await self._first.void(what="Closing the unpaid payment", summary="Close the unpaid payment")
         if not self._first.captured:
             raise OrderStopped(OrderStatus.EXPIRED, by="waybill", reason="The order was not paid in time.")
+
+
+_CLOSED = PAID | {PaymentStatus.CANCELLED}
 
 
 def wanted_by(state: PaymentState) -> str:

@@ -28,11 +28,9 @@ def hand_over_refused(run: FulfilmentRun | None, desk: Desk, holds: Holds, payme
     return None if run.ready else ("too_early", run.unready)
 
 
-def rejection_refused(
-    rejection: Rejection, run: FulfilmentRun | None, desk: Desk, *, rejected_before: bool
-) -> Refused | None:
-    """Why a fulfilment cannot be rejected now; None if it can."""
-    if rejected_before:
+def rejection_refused(rejection: Rejection, run: FulfilmentRun | None, desk: Desk, before: bool) -> Refused | None:
+    """Why a fulfilment cannot be rejected now; None if it can. ``before``: it was rejected before."""
+    if before:
         return "too_late", "The fulfilment has been rejected already."
     if run is None:
         return "too_early", "The order has no such fulfilment ready."

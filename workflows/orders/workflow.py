@@ -124,7 +124,8 @@ class OrderWorkflow:
             await self._fulfil()
             await self._ending.fulfilled(returned=all(run.returned for run in self._fulfilments.values()))
         except OrderStopped as stopped:
-            await workflow.wait_condition(lambda: self._changes.awaits is None)  # it is withdrawn first
+            # One that is being made holds units, and one that waits for its payment is withdrawn first.
+            await workflow.wait_condition(lambda: not self._desk.changing and self._changes.awaits is None)
             await self._ending.unwind(stopped)
 
     def _start_fulfilments(self, plan: Plan) -> None:
@@ -301,8 +302,7 @@ class OrderWorkflow:
     @reject.validator
     def _may_reject(self, rejection: Rejection) -> None:
         of = rejection.fulfilment_id
-        run, before = self._fulfilments.get(of), of in self._rejected
-        _refuse(rejection_refused(rejection, run, self._desk, rejected_before=before))
+        _refuse(rejection_refused(rejection, self._fulfilments.get(of), self._desk, of in self._rejected))
 
     @workflow.update
     async def change(self, change: OrderChange) -> Answer:
@@ -380,8 +380,8 @@ class OrderWorkflow:
         self._rerouting.stock_arrived()
 
     def _too_late(self) -> ApplicationError:
-        text = f"The order is {self._journal.status.replace('_', ' ')}: it can no longer be cancelled."
-        return ApplicationError(text, type="too_late")
+        status = self._journal.status.replace("_", " ")
+        return ApplicationError(f"The order is {status}: it can no longer be cancelled.", type="too_late")
 
     def _answer(self) -> Answer:
         return Answer(self._journal.status, self._journal.waiting.sentence)

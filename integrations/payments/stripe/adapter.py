@@ -105,6 +105,12 @@ class Stripe:
         form = {"payment_method": method} if method is not None else {}
         return await self._move(reference, "confirm", form, key=key, refused=_UNPAID, already=_CONFIRMED)
 
+    async def reprice(self, reference: str, amount: Money, *, key: str) -> PaymentState:
+        """Ask for another amount. Stripe allows it until the payment is confirmed by the customer and his bank."""
+        path = f"/v1/payment_intents/{safe_id(NAME, reference)}"
+        reply = await self._post("reprice", path, {"amount": str(amount.minor)}, key=key)
+        return await self._state(reply, refused=_UNPAID, reference=reference)
+
     async def retrieve(self, reference: str) -> PaymentState:
         """What Stripe says now."""
         path = f"/v1/payment_intents/{safe_id(NAME, reference)}"
