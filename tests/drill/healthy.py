@@ -46,6 +46,7 @@ def order(number: int, status: str, *, closed: bool = True, on: str = "nobody") 
         "waiting": {"what": "whatever comes", "on": on, "until": None},
         "needs_attention": not closed,
         "total": 1000,
+        "credit": None,
         "placed_at": at(number),
         "closed_at": at(number + 20) if closed else None,
     }
