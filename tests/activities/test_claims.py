@@ -220,3 +220,23 @@ async def test_a_person_lets_go_what_does_not_come_back_for_goods_sent_at_once(w
     assert done[0] == done[1]
     assert (done[0].standing.status, done[0].standing.trouble) == (ExchangeStatus.COMPLETED, None)
     assert (await world.row("SELECT status FROM refunds")).status == "exchanged"
+
+
+async def test_what_costs_less_gives_the_difference_back_and_what_is_never_sent_all_of_it(world: World) -> None:
+    order = await served(world)
+    row = await exchanged(world, order, 900)
+    returns = await inspected(world, row.return_id)
+    await returns.settle(Step(row.return_id, AT, "waybill"))
+    step = CaseStep(row.id, AT, "waybill")
+    exchanges = Exchanges(world.database)
+    assert (await exchanges.look(step)).standing.status is ExchangeStatus.ORDERED
+    split = [tuple(r) for r in await world.rows("SELECT status, amount FROM refunds ORDER BY amount")]
+    assert split == [("granted", 600), ("exchanged", 900)]
+    refused = (await exchanges.withdraw(step)).refusal
+    assert refused is not None and refused.code == "conflict"
+    await world.execute("UPDATE orders SET status = 'cancelled', closed_at = now() WHERE origin IS NOT NULL")
+    for _ in range(2):
+        assert (await exchanges.look(step)).standing.status is ExchangeStatus.ENDED
+    given = [tuple(r) for r in await world.rows("SELECT status, amount FROM refunds ORDER BY amount, status")]
+    assert given == [("granted", 600), ("granted", 900), ("withdrawn", 900)]
+    await check_laws(world)

@@ -12,8 +12,6 @@ from tests.end_to_end.killing import blocked, deeds
 from tests.end_to_end.test_return_kills import delivered
 from tests.end_to_end.town import Town, until
 
-pytestmark = pytest.mark.fuzz
-
 
 @pytest.fixture(autouse=True)
 async def good_weather(town: Town) -> AsyncIterator[None]:
@@ -80,6 +78,7 @@ async def exchange(town: Town, placed: Placed) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.fuzz
 async def test_a_worker_killed_in_claims_and_exchanges_places_one_order_and_refunds_once(town: Town) -> None:
     orders = list(await asyncio.gather(*(delivered(town, f"claims-{number}") for number in range(3))))
     replaced, refunded = await claim(town, orders[0]), await claim(town, orders[1])
