@@ -245,6 +245,7 @@ def test_an_order_that_is_settled_says_what_is_left_to_pay(templates: Templates,
     made = templates.order_mail(replace(mail(NoticeKind.CONFIRMED, locale), credit=Money(130340, "EUR")))
     assert says in made.text
     assert "€0.00" in made.html
+    assert not re.search("payment is confirmed|付款已确认", made.text + made.html)
     assert says not in templates.order_mail(mail(NoticeKind.CONFIRMED, locale)).text
 
 
