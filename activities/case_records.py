@@ -16,11 +16,14 @@ from activities.refusals import Refusal, refusal_of
 from db import exceptions, orders
 from db.base import Database
 from db.cases import Cases
-from domain.errors import Conflict, InvalidCase, InvalidRefund, TooLate
+from domain.errors import Conflict, InvalidClaim, InvalidExchange, InvalidRefund, InvalidReturn, TooLate
 from domain.exceptions import Action, ExceptionKind
 from domain.notifications import NoticeKind
 from domain.orders import derived_id
 from domain.waiting import Waiting
+
+_ANSWERS = (Conflict, InvalidReturn, InvalidClaim, InvalidExchange, InvalidRefund)
+"""what a step can be refused for"""
 
 
 class Stands(Protocol):
@@ -99,7 +102,7 @@ async def once(
     try:
         async with database.transaction() as connection:
             await do(connection, await find(connection, name, True))
-    except (Conflict, InvalidCase, InvalidRefund) as error:  # an answer; nothing is written
+    except _ANSWERS as error:  # an answer; nothing is written
         refusal = refusal_of(error)
     async with database.reading() as connection:
         return await find(connection, name, False), refusal

@@ -8,10 +8,9 @@ WaybillError                     code, HTTP status, the field at fault
 │   └── UnknownCurrency
 ├── InvalidRefund           422  the refund says something impossible
 ├── InvalidChange           422  the change of an order says something impossible, or nothing
-├── InvalidCase             422  a case of an order says something impossible
-│   ├── InvalidReturn
-│   ├── InvalidClaim
-│   └── InvalidExchange
+├── InvalidReturn           422  the return says something impossible
+├── InvalidClaim            422  the claim says something impossible
+├── InvalidExchange         422  the exchange says something impossible
 ├── NotFound                404  no such order, fulfilment, exception, SKU, warehouse
 ├── Conflict                409
 │   ├── AlreadyPlaced            same channel and reference, another body
@@ -114,32 +113,27 @@ class InvalidChange(WaybillError):
     title = "The change is not valid"
 
 
-class InvalidCase(WaybillError):
-    """A return, a claim or an exchange says something impossible."""
-
-    code = "invalid_case"
-    status = 422
-    title = "The case is not valid"
-
-
-class InvalidReturn(InvalidCase):
+class InvalidReturn(WaybillError):
     """The return says something impossible."""
 
     code = "invalid_return"
+    status = 422
     title = "The return is not valid"
 
 
-class InvalidClaim(InvalidCase):
+class InvalidClaim(WaybillError):
     """The claim says something impossible."""
 
     code = "invalid_claim"
+    status = 422
     title = "The claim is not valid"
 
 
-class InvalidExchange(InvalidCase):
+class InvalidExchange(WaybillError):
     """The exchange says something impossible."""
 
     code = "invalid_exchange"
+    status = 422
     title = "The exchange is not valid"
 
 

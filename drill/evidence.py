@@ -27,7 +27,7 @@ HARMLESS = frozenset({"UNHANDLED_COMMAND", "RESET_WORKFLOW", "FORCE_CLOSE_COMMAN
 """causes of a failed workflow task that are part of ordinary life: a signal came while it was about to complete"""
 
 TABLES = {
-    "orders": "SELECT id, number, external_reference, status, waiting, needs_attention, total, version, "
+    "orders": "SELECT id, number, external_reference, status, waiting, needs_attention, total, credit, version, "
     "placed_at, closed_at FROM orders ORDER BY placed_at",
     "order_lines": "SELECT order_id, number, sku, quantity FROM order_lines",
     "payments": "SELECT order_id, change_id, reference, status, authorised, captured, refunded FROM payments",

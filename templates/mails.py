@@ -122,6 +122,11 @@ class OrderMail:
         """What the customer pays."""
         return self.total if self.credit is None else self.total - self.credit
 
+    @property
+    def free(self) -> bool:
+        """Whether there was nothing to pay."""
+        return self.credit is not None and self.to_pay.minor <= 0
+
     def __post_init__(self) -> None:
         """Raise ValueError if the e-mail could not say what it must."""
         if self.kind is NoticeKind.CANCELLED and self.money_note is None:

@@ -63,14 +63,15 @@ def _done(lines: list[Row], kind: str) -> int:
 
 
 def money_fits_the_end(case: Case) -> Iterator[Breach]:
-    """Who was served has paid the total; who was not has paid nothing, and nothing of theirs is held."""
+    """Who was served has paid what was to pay; who was not has paid nothing, and nothing of theirs is held."""
     law = "money fits how the order ended"
     for life, row in case.orders():
         if row["closed_at"] is None:
             continue
         kept = sum(case.captures(life.id)) - sum(case.refunds(life.id))
-        if row["status"] in SERVED and kept != row["total"]:
-            yield Breach(law, f"{row['status']}, its total is {row['total']}, and {kept} was kept", life.id)
+        to_pay = row["total"] - (row["credit"] or 0)  # the rest a claim or an exchange has settled
+        if row["status"] in SERVED and kept != to_pay:
+            yield Breach(law, f"{row['status']}, {to_pay} of it is to be paid, and {kept} was kept", life.id)
         if row["total"] != life.total:
             yield Breach(law, f"its total is {row['total']}, and what is wanted comes to {life.total}", life.id)
         if row["status"] in UNSERVED and kept:

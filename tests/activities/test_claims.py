@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.case_steps import CaseStep
+from activities.case_steps import CaseStep, DecideCase
 from activities.claim_requests import claim
 from activities.claims import ApproveClaim, Claims
 from activities.exchange_requests import exchange
@@ -16,6 +16,7 @@ from activities.returns import Inspect, Receive, Returns, Step
 from db import ledger
 from domain.claims import ClaimApproval, ClaimedLine, ClaimKind, ClaimRequest, ClaimStatus, Remedy
 from domain.errors import MoreThanDelivered, MoreThanShipped
+from domain.exceptions import Action
 from domain.exchanges import ExchangeRequest, ExchangeStatus, Ships
 from domain.ledger import EntryKind, LedgerEntry
 from domain.orders import Line, PaymentSource, derived_id
@@ -202,4 +203,40 @@ async def test_what_came_back_for_goods_sent_at_once_is_worth_less_and_a_person_
     (told,) = await world.rows("SELECT reason, actions FROM exceptions")
     assert "0.00 USD" in told.reason and "15.00 USD were credited" in told.reason and told.actions == ["skip"]
     assert await world.rows("SELECT 1 FROM refunds WHERE status <> 'exchanged'") == []
+    await check_laws(world)
+
+
+async def test_a_person_lets_go_what_does_not_come_back_for_goods_sent_at_once(world: World) -> None:
+    row = await exchanged(world, await served(world), 900, Ships.AT_ONCE)
+    exchanges, late = Exchanges(world.database), AT + timedelta(days=29)
+    await exchanges.look(CaseStep(row.id, AT, "waybill"))
+    await world.execute("UPDATE orders SET status = 'delivered', closed_at = now() WHERE origin IS NOT NULL")
+    for _ in range(2):
+        standing = (await exchanges.tell_late(CaseStep(row.id, late, "waybill"))).standing
+    assert standing.trouble is not None and standing.deadline is None
+    asked = (await world.row("SELECT id, actions FROM exceptions")).id
+    first = DecideCase(row.id, late, "Ann", "", asked, Action.SKIP)
+    done = [await exchanges.decide(first) for _ in range(2)]
+    assert done[0] == done[1]
+    assert (done[0].standing.status, done[0].standing.trouble) == (ExchangeStatus.COMPLETED, None)
+    assert (await world.row("SELECT status FROM refunds")).status == "exchanged"
+
+
+async def test_what_costs_less_gives_the_difference_back_and_what_is_never_sent_all_of_it(world: World) -> None:
+    order = await served(world)
+    row = await exchanged(world, order, 900)
+    returns = await inspected(world, row.return_id)
+    await returns.settle(Step(row.return_id, AT, "waybill"))
+    step = CaseStep(row.id, AT, "waybill")
+    exchanges = Exchanges(world.database)
+    assert (await exchanges.look(step)).standing.status is ExchangeStatus.ORDERED
+    split = [tuple(r) for r in await world.rows("SELECT status, amount FROM refunds ORDER BY amount")]
+    assert split == [("granted", 600), ("exchanged", 900)]
+    refused = (await exchanges.withdraw(step)).refusal
+    assert refused is not None and refused.code == "conflict"
+    await world.execute("UPDATE orders SET status = 'cancelled', closed_at = now() WHERE origin IS NOT NULL")
+    for _ in range(2):
+        assert (await exchanges.look(step)).standing.status is ExchangeStatus.ENDED
+    given = [tuple(r) for r in await world.rows("SELECT status, amount FROM refunds ORDER BY amount, status")]
+    assert given == [("granted", 600), ("granted", 900), ("withdrawn", 900)]
     await check_laws(world)

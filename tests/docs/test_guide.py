@@ -10,8 +10,10 @@ from pydantic import TypeAdapter
 
 import api.problems  # noqa: F401 - defines errors that the table lists
 from api.errors import OfHttp
+from domain.claims import TRANSITIONS as CLAIM_TRANSITIONS
 from domain.errors import WaybillError
 from domain.exceptions import ExceptionKind
+from domain.exchanges import TRANSITIONS as EXCHANGE_TRANSITIONS
 from domain.identity import Scope
 from domain.orders import TRANSITIONS, OrderStatus
 from domain.returns import TRANSITIONS as RETURN_TRANSITIONS
@@ -50,6 +52,8 @@ def test_the_diagram_shows_the_transitions_that_the_rules_allow() -> None:
     assert blocks(section(read(), "## Statuses"), "mermaid") == [_diagram(TRANSITIONS)]
     assert blocks(section(read(), "## Transfers"), "mermaid") == [_diagram(TRANSFER_TRANSITIONS)]
     assert blocks(section(read(), "## Returns"), "mermaid") == [_diagram(RETURN_TRANSITIONS)]
+    assert blocks(section(read(), "## Claims"), "mermaid") == [_diagram(CLAIM_TRANSITIONS)]
+    assert blocks(section(read(), "## Exchanges"), "mermaid") == [_diagram(EXCHANGE_TRANSITIONS)]
 
 
 def test_every_alert_and_every_discrepancy_is_explained() -> None:

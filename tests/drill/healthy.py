@@ -48,6 +48,7 @@ def order(number: int, status: str, *, closed: bool = True, on: str = "nobody") 
         "needs_attention": not closed,
         "total": 1000,
         "version": 1,
+        "credit": None,
         "placed_at": at(number),
         "closed_at": at(number + 20) if closed else None,
     }

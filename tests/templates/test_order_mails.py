@@ -240,3 +240,26 @@ def test_every_kind_of_exception_can_be_mailed(templates: Templates, kind: Excep
     assert kind.value in made.text
     assert "WB-100042-1" in made.html
     assert "&lt;b&gt;x&lt;/b&gt; y" in made.html
+
+
+@pytest.mark.parametrize(("locale", "says"), [("en", "To pay: €0.00"), ("zh", "应付：€0.00")])
+def test_an_order_that_is_settled_says_what_is_left_to_pay(templates: Templates, locale: str, says: str) -> None:
+    made = templates.order_mail(replace(mail(NoticeKind.CONFIRMED, locale), credit=Money(130340, "EUR")))
+    assert says in made.text
+    assert "€0.00" in made.html
+    assert not re.search("payment is confirmed|付款已确认", made.text + made.html)
+    assert says not in templates.order_mail(mail(NoticeKind.CONFIRMED, locale)).text
+
+
+def test_a_mail_about_a_claim_or_an_exchange_that_does_not_say_which_is_refused() -> None:
+    with pytest.raises(ValueError, match="claim"):
+        replace(mail(NoticeKind.CLAIM_REFUSED), case=None)
+
+
+def test_an_exchange_says_what_is_paid_more_or_given_back(templates: Templates) -> None:
+    more = replace(CLAIMED, amount=Money(0, "EUR"), to_pay=Money(700, "EUR"))
+    made = templates.order_mail(replace(mail(NoticeKind.EXCHANGE_ORDERED), case=more))
+    assert "You pay €7.00 for it" in made.text and "back, the way you paid" not in made.text
+    less = templates.order_mail(mail(NoticeKind.EXCHANGE_ORDERED))
+    assert "You get €12.00 back" in less.text and "You pay" not in less.text
+    assert "https://shop.example.com/orders/43?sig=abc" in less.text

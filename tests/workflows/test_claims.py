@@ -5,6 +5,8 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from domain.claims import workflow_id
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
@@ -80,6 +82,7 @@ async def test_a_claim_is_replaced_by_an_order_that_costs_nothing(house: House) 
     assert second["number"] in pages[0] and first["number"] in pages[1]
 
 
+@pytest.mark.fuzz
 async def test_a_refund_is_granted_and_never_more_than_is_left(house: House) -> None:
     order = await delivered(house, 2)
     name = (await claimed(house, order, 2, kind="lost"))["id"]
@@ -94,6 +97,7 @@ async def test_a_refund_is_granted_and_never_more_than_is_left(house: House) -> 
     assert refused.json()["code"] == "more_than_delivered"
 
 
+@pytest.mark.fuzz
 async def test_a_replacement_that_is_never_shipped_leaves_the_claim_to_be_decided_anew(house: House) -> None:
     order = await delivered(house, 1)
     name = (await claimed(house, order))["id"]
@@ -108,6 +112,7 @@ async def test_a_replacement_that_is_never_shipped_leaves_the_claim_to_be_decide
     assert [await house.intents(each) for each in (linked, second)] == [[], []]
 
 
+@pytest.mark.fuzz
 async def test_a_claim_is_refused_with_a_reason_or_withdrawn_and_a_late_one_told_to_a_person(house: House) -> None:
     order = await delivered(house, 2)
     first, second = [(await claimed(house, order))["id"] for _ in range(2)]

@@ -5,6 +5,8 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from domain.exceptions import ExceptionKind
 from domain.exchanges import workflow_id
 from domain.orders import OrderStatus
@@ -62,6 +64,7 @@ async def arrives(house: House, order: str) -> None:
     await house.closed(order, OrderStatus.DELIVERED)
 
 
+@pytest.mark.fuzz
 async def test_what_costs_less_is_sent_after_the_inspection_and_the_difference_given_back(house: House) -> None:
     order = await delivered(house, 2)
     exchange = await asked(house, order, 700)
@@ -104,6 +107,7 @@ async def test_what_costs_more_is_paid_as_its_order_is(house: House) -> None:
     assert "$20.00" in await house.letter(order, "exchange_ordered")
 
 
+@pytest.mark.fuzz
 async def test_goods_sent_at_once_wait_for_nothing_and_a_person_is_asked_for_what_does_not_come(house: House) -> None:
     order = await delivered(house, 1)
     exchange = await asked(house, order, 1000, ships="at_once")
@@ -126,6 +130,7 @@ async def test_goods_sent_at_once_wait_for_nothing_and_a_person_is_asked_for_wha
     assert "$2.00" in await house.letter(order, "exchange_refunded")
 
 
+@pytest.mark.fuzz
 async def test_goods_that_are_never_shipped_are_refunded(house: House) -> None:
     order = await delivered(house, 1)
     exchange = await asked(house, order, 3000)
@@ -141,6 +146,7 @@ async def test_goods_that_are_never_shipped_are_refunded(house: House) -> None:
     assert "$12.00" in await house.letter(order, "exchange_ended")
 
 
+@pytest.mark.fuzz
 async def test_an_exchange_that_is_withdrawn_is_a_return_and_one_whose_return_is_given_up_ends(house: House) -> None:
     order = await delivered(house, 2)
     first, second = await asked(house, order, 500), await asked(house, order, 500)
