@@ -41,9 +41,9 @@ def plant(law: str, path: str, before: str, after: str) -> Mutant:
     return Mutant(law, path, before, after, ())
 
 
-def dial(vendor: str, **dials: Any) -> Fault:
+def dial(vendor: str, *, seconds: float = 8, **dials: Any) -> Fault:
     """A provider that misbehaves from the beginning."""
-    return Fault(number=1, at=0, kind=Kind.PROVIDERS, seconds=8, vendor=vendor, dials=dials)
+    return Fault(number=1, at=0, kind=Kind.PROVIDERS, seconds=seconds, vendor=vendor, dials=dials)
 
 
 def down(name: str, *, seconds: float) -> Fault:
@@ -53,7 +53,7 @@ def down(name: str, *, seconds: float) -> Fault:
 
 ENDING = "workflows/orders/ending.py"
 _BROKEN_OFF = {"operation": "payment_intents.create", "status": 500, "deed": True, "times": 3}
-_UNHEARD = {"operation": "orders.submit", "status": "lost_answer", "times": 2}
+_UNHEARD = {"operation": "orders.submit", "status": "lost_answer", "times": 1}
 
 BUGS = (
     Bug(
@@ -157,8 +157,9 @@ BUGS = (
         ONE_ORDER,
         shapes=("supplied",),
         orders=2,
-        # It is listed later than the answer is given up, and sooner than it would have to be ordered again.
-        faults=(dial("portal", list_lag_seconds=6, fail_next=[_UNHEARD]),),
+        # It is listed later than the answer is given up, and sooner than it would have to be ordered again. A browser
+        # is slow to come to the button.
+        faults=(dial("portal", seconds=60, list_lag_seconds=6, fail_next=[_UNHEARD]),),
         supplied=True,
     ),
     Bug(

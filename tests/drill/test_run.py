@@ -51,7 +51,7 @@ async def test_a_short_drill_holds(folder: Path) -> None:
 @pytest.mark.skipif(bool(supplier.missing()), reason="a supplier's portal is not visited without a browser")
 async def test_a_drill_of_suppliers_portals_holds_whatever_becomes_of_workers_browsers_and_site(folder: Path) -> None:
     faults = [
-        dial("portal", fail_next=[{"operation": "orders.submit", "status": "hang_after", "times": 2}]),
+        dial("portal", seconds=20, fail_next=[{"operation": "orders.submit", "status": "hang_after", "times": 2}]),
         Fault(number=2, at=8, kind=Kind.KILL, seconds=1, targets=("portals-1",)),
         Fault(number=3, at=14, kind=Kind.BROWSER, seconds=0, targets=("portals-2",)),
         Fault(number=4, at=18, kind=Kind.HALF_OPEN, seconds=8, targets=("portals-1", "sandbox")),

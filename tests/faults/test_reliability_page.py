@@ -5,6 +5,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from tests.portals.conftest import DAILY
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 # Nothing before a test means `make test`.
@@ -19,6 +21,8 @@ def _tests(path: str) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
 
 def _runs_in(path: str, name: str) -> str:
     """The command that runs a test, by its mark; where only some of its parameters are marked, `make test` runs it."""
+    if path.startswith("tests/portals/") and name not in DAILY:
+        return "fuzz"
     if "pytest.mark.fuzz" not in map(ast.unparse, _tests(path)[name].decorator_list):
         return "test"
     return "test-mutants" if path.startswith("tests/mutants/") else "fuzz"
