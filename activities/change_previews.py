@@ -126,6 +126,7 @@ async def facts_of(connection: AsyncConnection, order: Row[Any], *, at: datetime
     rows = await rejections.standing(connection, order.id)
     shares = tuple(_share(list(mine)) for _, mine in groupby(rows, key=lambda row: row.id))
     now = await ledger.balance_now(connection, order.id)
+    taken, given_back = await _not_its_own(connection, order.id)
     granted = [row for row in await refunds.of_order(connection, order.id) if row.status != GrantStatus.WITHDRAWN]
     places = {a.warehouse for share in shares if share.stage is not Stage.LEFT for a in share.allocations}
     calendars = [place.calendar for place in await routing.places(connection) if place.warehouse in places]
@@ -133,7 +134,7 @@ async def facts_of(connection: AsyncConnection, order: Row[Any], *, at: datetime
     return Facts(
         status=OrderStatus(order.status),
         content=content_of(order, await orders.lines(connection, order.id)),
-        basis=Basis(order.version, parcels, now.captured, now.refunded, now.credited, at),
+        basis=Basis(order.version, parcels, now.captured - taken, now.refunded - given_back, now.credited, at),
         shares=shares,
         promised_at=order.promised_current,
         leaves_anew=max((calendar.leaves(at) for calendar in calendars), default=None),
@@ -146,7 +147,7 @@ async def facts_of(connection: AsyncConnection, order: Row[Any], *, at: datetime
 
 async def _payments(connection: AsyncConnection, order: Row[Any]) -> tuple[Paid, ...]:
     """What pays for an order; a payment that a change waits for does not yet."""
-    rows = await payments.of_order(connection, order.id)
+    rows = payments.own(await payments.of_order(connection, order.id))
     further = sum(row.due or 0 for row in rows)
     return tuple(
         Paid(
@@ -156,8 +157,14 @@ async def _payments(connection: AsyncConnection, order: Row[Any]) -> tuple[Paid,
             captured=row.status == PaymentStatus.CAPTURED,
         )
         for row in rows
-        if row.change_id is None or row.due is not None
     )
+
+
+async def _not_its_own(connection: AsyncConnection, order_id: str) -> tuple[int, int]:
+    """What was captured and given back by payments for changes that are not made."""
+    rows = await payments.of_order(connection, order_id)
+    others = [row for row in rows if row not in payments.own(rows)]
+    return sum(row.captured for row in others), sum(row.refunded for row in others)
 
 
 async def routing_of(
@@ -188,8 +195,8 @@ async def routing_of(
 async def _routed(connection: AsyncConnection, order: Row[Any], facts: Facts, effects: Effects) -> Effects:
     """The same, with where routing would ship it from.
 
-    It is shipped from there if no parcel has a label or is held, and the same change neither gives up units nor adds
-    any.
+    It is shipped from there if no parcel has a label or is held, and the same change neither gives up units, nor adds
+    any, nor waits for a payment, by which time all of that may be otherwise.
     """
     ships = [a for kept in effects.staying.values() for a in kept]
     if effects.after.shipping_address == effects.before.shipping_address or not ships:
@@ -203,7 +210,8 @@ async def _routed(connection: AsyncConnection, order: Row[Any], facts: Facts, ef
     if not chosen or set(chosen) == set(effects.ships_from):
         return effects
     effects = replace(effects, routed_to=chosen)
-    if effects.stock or effects.more or any(share.stage is not Stage.PLANNED for share in facts.shares):
+    others = effects.stock or effects.more or effects.money.asked
+    if others or any(share.stage is not Stage.PLANNED for share in facts.shares):
         return effects
     if any(hold.fulfilment_id and hold.released_at is None for hold in await holds.of_order(connection, order.id)):
         return effects  # whoever holds a parcel would otherwise see its goods leave in another one

@@ -236,6 +236,10 @@ async def _make(connection: AsyncConnection, order: Row[Any], step: ApplyChange)
         raise OrderMoved("A parcel that the change is about is not standing still.")
     before = await orders.lines(connection, order.id)
     elsewhere = await _elsewhere(connection, order, change, effects) if effects.reserved else None
+    # Before anything is given back: what the preview has not seen must not be chosen from.
+    more = None
+    if effects.added and not step.awaited:
+        _, more = await with_added(connection, order.id, effects, at=change.basis.at)
     await _give_back(connection, order, change, effects)
     if elsewhere is not None:
         await _reserve(connection, effects.reserved, *elsewhere)
@@ -243,10 +247,8 @@ async def _make(connection: AsyncConnection, order: Row[Any], step: ApplyChange)
         await hold_anew(connection, order, change, effects, at=step.at)
     if step.awaited:
         await make_firm(connection, order, change, effects, at=step.at)
-    elif effects.added:
-        _, prepared = await with_added(connection, order.id, effects, at=change.basis.at)
-        if prepared is not None:
-            await _reserve(connection, effects.added, prepared, dict(prepared.scene.available))
+    elif more is not None:
+        await _reserve(connection, effects.added, more, dict(more.scene.available))
     await _rewrite(connection, order, effects)
     await _settle(connection, order, change, effects)
     await _keep(connection, order, before, step, effects)

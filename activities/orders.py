@@ -179,7 +179,8 @@ async def revision_of(connection: AsyncConnection, row: Row[Any]) -> Revision:
 
 async def further_payments(connection: AsyncConnection, order_id: str) -> tuple[FurtherPayment, ...]:
     """The payments for changes that made an order cost more, as their records tell them."""
-    rows = [row for row in await payment_records.of_order(connection, order_id) if row.due is not None]
+    paid = payment_records.own(await payment_records.of_order(connection, order_id))
+    rows = [row for row in paid if row.change_id is not None]
     sources = (
         {row.id: row.change["payment"] for row in await awaited_changes.of_order(connection, order_id)} if rows else {}
     )

@@ -105,7 +105,7 @@ async def refundable(
     captured = min(now.captured, sum(row.captured for row in rows))
     room = captured - max(now.refunded, sum(row.refunded for row in rows)) - sum(promised.values())
     found = {}
-    for row in rows:
+    for row in payments.own(rows):  # what a change waits for is given back whole, if the change is not made
         found[row.id] = max(0, min(room, row.captured - row.refunded - promised[row.id]))
         room -= found[row.id]
     return found
@@ -220,9 +220,10 @@ async def rest_for_unwinding(
     begun = await payments.intended(connection, key)
     if begun is not None or payment is None:
         return int(begun.amount) if begun is not None else wanted
-    for row in await records.of_order(connection, order_id):
-        if row.status == GrantStatus.GRANTED:
-            await withdraw(connection, row.id, actor="waybill")
+    if payments.own([payment]):  # a change that is not made gives back what it asked for, and nothing else
+        for row in await records.of_order(connection, order_id):
+            if row.status == GrantStatus.GRANTED:
+                await withdraw(connection, row.id, actor="waybill")
     paying = await records.pending(connection, [payment_id], statuses={GrantStatus.PAYING})
     now = await ledger.balance_now(connection, order_id)
     others = sum(row.refunded for row in rows if row.id != payment_id)

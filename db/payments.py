@@ -228,6 +228,11 @@ async def of_order(connection: AsyncConnection, order_id: str, *, lock: bool = F
     return sorted(rows, key=lambda row: (row.change_id is not None, row.id))
 
 
+def own(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Those that pay for their order, without those for changes that still wait, or were withdrawn."""
+    return [row for row in rows if row.change_id is None or row.due is not None]
+
+
 async def set_due(connection: AsyncConnection, order_id: str, dues: Mapping[str, int]) -> None:
     """Note what of the order its further payments pay for from now on, by change, in minor units."""
     for change_id, due in dues.items():

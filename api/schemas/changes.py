@@ -54,6 +54,22 @@ _EFFECTS: dict[str, Any] = {
     "ships_from": ["EDI"],
     "routed_to": ["EDI"],
 }
+_MORE: dict[str, Any] = {
+    **_EFFECTS,
+    "said": "The order was changed: 1 × MUG-01 more. It comes to 58.90 USD now.",
+    "lines": [{**_EFFECTS["lines"][0], "quantity_after": 3, "total_after": 5400}],
+    "money": {
+        **_EFFECTS["money"],
+        "total_after": 5890,
+        "credited": 0,
+        "capture_less": 0,
+        "invoiced": 1800,
+        "asked": 1800,
+    },
+    "stock": [],
+    "added": [{"line": 1, "sku": "MUG-01", "warehouse": "EDI", "quantity": 1}],
+    "labels": [],
+}
 _CONTENT: dict[str, Any] = {
     "lines": [
         {
@@ -251,12 +267,12 @@ class PreviewOut(EffectsOut):
         json_schema_extra={
             "examples": [
                 {
-                    **_EFFECTS,
+                    **_MORE,
                     "order_id": ORDER_ID,
                     "order_number": "WB-100001",
                     "version": _PREVIEWED,
-                    "paid_by": None,
-                    "pay_until": None,
+                    "paid_by": "method",
+                    "pay_until": "2024-05-03T09:36:11Z",
                 }
             ]
         }
@@ -279,7 +295,7 @@ class AwaitingOut(EffectsOut):
         json_schema_extra={
             "examples": [
                 {
-                    **_EFFECTS,
+                    **_MORE,
                     "id": "0d9c8b7a-6f5e-5d4c-8b3a-2f1e0d9c8b7a",
                     "order_id": ORDER_ID,
                     "order_number": "WB-100001",

@@ -97,7 +97,7 @@ def test_another_service_moves_the_carriers_part_of_the_promise_only() -> None:
         (Edits((LineEdit(1, discount=10**5),)), facts(*IN_TWO), InvalidChange),
         (less(1, 4), facts(share(1, Stage.LEFT, (1, "MUG", 3)), status=OrderStatus.SHIPPED), TooLate),
         (Edits(add=(NewLine("MUG", 1, 5, discount=6),)), facts(*IN_TWO), InvalidChange),
-        (less(1, 1), facts(status=OrderStatus.AWAITING_PAYMENT), TooEarly),
+        (less(1, 1), facts(status=OrderStatus.AWAITING_STOCK), TooEarly),
         (Edits(shipping_address=AWAY), facts(share(1, Stage.LEFT, (1, "MUG", 3))), TooLate),
         (less(1, 1), facts(share(1, Stage.LEFT, (1, "MUG", 3))), TooLate),
         (less(1, 1), facts(*IN_TWO, status=OrderStatus.CANCELLING), TooLate),
