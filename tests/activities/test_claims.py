@@ -252,3 +252,12 @@ async def test_of_two_who_decide_at_once_one_is_heeded(world: World) -> None:
     placed = (await world.row("SELECT count(*) AS n FROM orders WHERE origin IS NOT NULL")).n
     granted = (await world.row("SELECT count(*) AS n FROM refunds")).n
     assert placed + granted == 1
+
+
+async def test_what_came_back_to_the_sender_was_shipped_and_can_be_claimed(world: World) -> None:
+    order = await served(world, units=1)
+    await world.execute("UPDATE fulfilments SET status = 'returned'")
+    assert await claimed(world, order)
+    await world.execute("UPDATE fulfilments SET status = 'labelled'")
+    with pytest.raises(MoreThanShipped, match="0 units"):
+        await claimed(world, order, 1, "d")
