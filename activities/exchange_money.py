@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.refund_grants import ask_to_pay, grant, keep, let_go
 from db import exchanges as records
+from domain.exchanges import ExchangeStatus
 from domain.refunds import RefundLine, RefundRequest
 from domain.settlements import Settlement
 
@@ -15,6 +16,12 @@ async def still_kept(connection: AsyncConnection, return_id: str) -> str:
     """The refund that keeps money for the exchange of a return; empty where none does."""
     exchange = await records.of_return(connection, return_id)
     return "" if exchange is None or exchange.credit_id is None else str(exchange.credit_id)
+
+
+async def is_told_of(connection: AsyncConnection, return_id: str) -> bool:
+    """Whether a return's exchange tells the customer what he gets: as long as it is not over."""
+    exchange = await records.of_return(connection, return_id)
+    return exchange is not None and exchange.status != ExchangeStatus.COMPLETED
 
 
 async def keep_of_return(connection: AsyncConnection, row: Row[Any], settlement: Settlement, *, actor: str) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.case_records import decide, event_of, note_told, once, trouble, units, write
+from activities.exchange_money import is_told_of
 from activities.orders import order_line
 from activities.refusals import Refusal
 from activities.return_records import ReturnCase, find_case, move
@@ -202,8 +203,8 @@ class Returns:
             label = await return_labels.bought(connection, case.row.id)
             if label is None or label.tracking_status not in SCANNED:  # it came without its label
                 values |= _unwanted(case)
-            # What goes into an exchange is told by the exchange.
-            letter = None if settlement.exchanged else NoticeKind.RETURN_SETTLED
+            told = settlement.exchanged and await is_told_of(connection, case.row.id)
+            letter = None if told else NoticeKind.RETURN_SETTLED
             await move(connection, case, _S.CLOSED, event, letter=letter, **values)
 
         return await self._once(step.return_id, pay_back)

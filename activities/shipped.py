@@ -11,10 +11,7 @@ from domain.bundles import Part, can_be_made
 from domain.claims import Settled
 from domain.orders import Line
 from domain.return_requests import Delivered
-from domain.shipments import FulfilmentStatus
-
-_WITH_CUSTOMER = frozenset({FulfilmentStatus.HANDED_OVER, FulfilmentStatus.DELIVERED})
-"""not those that came back to the sender"""
+from domain.shipments import LEFT, FulfilmentStatus
 
 
 async def delivered(connection: AsyncConnection, order_id: str, lines: Sequence[Line]) -> list[Delivered]:
@@ -34,7 +31,7 @@ async def settled_units(connection: AsyncConnection, order_id: str, lines: Seque
     """How it stands with the units of each line. Its order must be locked, or nobody may rely on it."""
     parts = _parts(lines)
     out: dict[int, dict[str, int]] = {}
-    for row in await shipped.contents(connection, order_id, _WITH_CUSTOMER):
+    for row in await shipped.contents(connection, order_id, LEFT):
         of_line = out.setdefault(row.line, {})
         of_line[row.sku] = of_line.get(row.sku, 0) + row.quantity
     returned = await returns.returned(connection, order_id)

@@ -1,5 +1,6 @@
 """Steps of claims and exchanges over a real database: one order and one refund, wherever the worker is killed."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -240,3 +241,23 @@ async def test_what_costs_less_gives_the_difference_back_and_what_is_never_sent_
     given = [tuple(r) for r in await world.rows("SELECT status, amount FROM refunds ORDER BY amount, status")]
     assert given == [("granted", 600), ("granted", 900), ("withdrawn", 900)]
     await check_laws(world)
+
+
+async def test_of_two_who_decide_at_once_one_is_heeded(world: World) -> None:
+    order = await served(world)
+    name = await claimed(world, order)
+    claims = Claims(world.database)
+    answers = await asyncio.gather(*(claims.approve(approval(name, remedy)) for remedy in Remedy))
+    assert sorted(answer.refusal is None for answer in answers) == [False, True]
+    placed = (await world.row("SELECT count(*) AS n FROM orders WHERE origin IS NOT NULL")).n
+    granted = (await world.row("SELECT count(*) AS n FROM refunds")).n
+    assert placed + granted == 1
+
+
+async def test_what_came_back_to_the_sender_was_shipped_and_can_be_claimed(world: World) -> None:
+    order = await served(world, units=1)
+    await world.execute("UPDATE fulfilments SET status = 'returned'")
+    assert await claimed(world, order)
+    await world.execute("UPDATE fulfilments SET status = 'labelled'")
+    with pytest.raises(MoreThanShipped, match="0 units"):
+        await claimed(world, order, 1, "d")

@@ -1,5 +1,6 @@
 """Claims and exchanges by the API: what is taken and what is not, who may, and what the workflows are told."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -147,3 +148,14 @@ async def test_an_exchange_needs_its_scope_and_overriding_the_rules_another(api:
     assert (await api.http.post(path, json=swap(), headers=clerk)).json()["code"] == "return_window_over"
     assert (await api.http.post(path, json=swap(override="x"), headers=clerk)).status_code == 403
     assert (await api.http.post(path, json=swap(override="A good customer."))).status_code == 201
+
+
+async def test_of_several_who_want_the_same_units_at_once_one_gets_them(api: Api) -> None:
+    order = await delivered(api)
+    both = {"lines": [{"line": 1, "quantity": 2}]}
+    claims = [wanted(2, reference=f"c-{number}") for number in range(3)]
+    returns = [{"reference": f"r-{number}", "reason": "changed_mind", **both} for number in range(3)]
+    asked = [api.http.post(f"/v1/orders/{order}/claims", json=body) for body in claims]
+    asked += [api.http.post(f"/v1/orders/{order}/returns", json=body) for body in returns]
+    answers = await asyncio.gather(*asked)
+    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 5]
