@@ -158,7 +158,7 @@ class Settled:
     @property
     def left(self) -> int:
         """Units that can still be claimed."""
-        return self.shipped - self.returned - self.claimed
+        return max(0, self.shipped - self.returned - self.claimed)
 
 
 def check_claimable(request: ClaimRequest, lines: Sequence[Line], settled: Mapping[int, Settled]) -> None:

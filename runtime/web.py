@@ -56,19 +56,15 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
 
     @asynccontextmanager
     async def serving(app: FastAPI) -> AsyncIterator[None]:
-        client = await connect(settings, traces=traces)
+        client, queue = await connect(settings, traces=traces), settings.temporal_task_queue
         app.state.services = Services(
             database=database,
-            gateway=OrderGateway(client, task_queue=settings.temporal_task_queue),
-            transfers=TransferGateway(client, task_queue=settings.temporal_task_queue),
-            returns=ReturnGateway(client, task_queue=settings.temporal_task_queue),
-            claims=ClaimGateway(client, task_queue=settings.temporal_task_queue),
-            exchanges=ExchangeGateway(client, task_queue=settings.temporal_task_queue),
-            money=MoneyGateway(
-                client,
-                task_queue=settings.temporal_task_queue,
-                schedule=money_check_id(settings.temporal_task_queue),
-            ),
+            gateway=OrderGateway(client, task_queue=queue),
+            transfers=TransferGateway(client, task_queue=queue),
+            returns=ReturnGateway(client, task_queue=queue),
+            claims=ClaimGateway(client, task_queue=queue),
+            exchanges=ExchangeGateway(client, task_queue=queue),
+            money=MoneyGateway(client, task_queue=queue, schedule=money_check_id(queue)),
             keys=keys,
             links=links,
             metrics=metrics,

@@ -12,15 +12,17 @@ from activities.claim_requests import claim
 from activities.claims import ApproveClaim, Claims
 from activities.exchange_requests import exchange
 from activities.exchanges import Exchanges
+from activities.refund_grants import grant
 from activities.return_requests import ask
 from activities.returns import Inspect, Receive, Returns, Step
 from db import ledger
 from domain.claims import ClaimApproval, ClaimedLine, ClaimKind, ClaimRequest, ClaimStatus, Remedy
-from domain.errors import MoreThanDelivered, MoreThanShipped
+from domain.errors import MoreThanDelivered, MoreThanShipped, RefundTooLarge
 from domain.exceptions import Action
 from domain.exchanges import ExchangeRequest, ExchangeStatus, Ships
 from domain.ledger import EntryKind, LedgerEntry
 from domain.orders import Line, PaymentSource, derived_id
+from domain.refunds import RefundRequest
 from domain.return_requests import ReturnRequest, WantedLine
 from domain.return_rules import ReturnReason
 from domain.return_units import Arrived, Condition, Inspected, Inspection, ReturnReceipt
@@ -233,6 +235,14 @@ async def test_what_costs_less_gives_the_difference_back_and_what_is_never_sent_
     assert (await exchanges.look(step)).standing.status is ExchangeStatus.ORDERED
     split = [tuple(r) for r in await world.rows("SELECT status, amount FROM refunds ORDER BY amount")]
     assert split == [("granted", 600), ("exchanged", 900)]
+    beyond = RefundRequest("beyond", "Goodwill.", amount=3500 - 1500 + 1)  # of 35.00 that were captured
+    with pytest.raises(RefundTooLarge, match=r"At most 20\.00 USD"):
+        async with world.database.transaction() as connection:
+            await grant(connection, order, beyond, actor="Ann")
+    placed = await world.row("SELECT id, total, credit FROM orders WHERE origin IS NOT NULL")
+    async with world.database.reading() as connection:
+        now = await ledger.balance_now(connection, placed.id)
+    assert (placed.total, placed.credit, now.credited, now.owed) == (900, 900, 900, 0)
     refused = (await exchanges.withdraw(step)).refusal
     assert refused is not None and refused.code == "conflict"
     await world.execute("UPDATE orders SET status = 'cancelled', closed_at = now() WHERE origin IS NOT NULL")
