@@ -35,7 +35,7 @@ async def good_weather(town: Town) -> AsyncIterator[None]:
 
 async def at_the_carrier(town: Town, placed: Placed) -> bool:
     order = await town.order(placed.id)
-    return "hand-over" in order["waiting"]["sentence"] and [n["status"] for n in order["notifications"]] == ["sent"]
+    return "hand-over" in order["waiting"]["sentence"] and {n["status"] for n in order["notifications"]} == {"sent"}
 
 
 async def ready(town: Town, reference: str) -> Placed:

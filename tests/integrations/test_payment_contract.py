@@ -69,6 +69,17 @@ async def test_a_card_that_wants_proof_waits_for_the_customer(payments: PaymentB
     assert (await payments.provider.retrieve(state.reference)).status is PaymentStatus.AUTHORISED
 
 
+async def test_another_amount_is_asked_for_until_the_customer_has_paid(payments: PaymentBench, order_id: str) -> None:
+    state = await authorise(payments, order_id, method=payments.proof)
+    for _ in range(2):
+        now_asked = await payments.provider.reprice(state.reference, Money(6200, "EUR"), key=f"{order_id}:reprice:1")
+        assert (now_asked.amount, now_asked.status) == (Money(6200, "EUR"), PaymentStatus.REQUIRES_ACTION)
+    await payments.prove(state.reference)
+    assert (await payments.provider.retrieve(state.reference)).capturable == Money(6200, "EUR")
+    with pytest.raises(Rejected):
+        await payments.provider.reprice(state.reference, EUR_50, key=f"{order_id}:reprice:2")
+
+
 async def test_a_payment_that_the_shop_left_unconfirmed_is_adopted(payments: PaymentBench, order_id: str) -> None:
     reference = await payments.create_unconfirmed(order_id, 5000, "EUR")
     assert (await payments.provider.retrieve(reference)).status is PaymentStatus.PENDING

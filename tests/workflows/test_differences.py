@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import httpx2
+import pytest
 
 from activities.money_checks import CompareAfter
 from domain.orders import OrderStatus
@@ -116,6 +117,7 @@ async def test_what_is_not_paid_in_time_is_withdrawn_and_the_order_goes_on(house
     await agrees(house, order)
 
 
+@pytest.mark.fuzz
 async def test_a_declined_difference_is_withdrawn_at_once(house: House) -> None:
     order, change = await with_a_jug(house, {"provider": "stripe", "method": "pm_card_chargeDeclined"})
     told = await ends(house, order, change, "withdrawn")
@@ -139,14 +141,16 @@ async def test_a_shop_has_the_difference_paid_itself(house: House) -> None:
     intent = {"provider": "stripe", "intent": await house.shop_makes_intent(1200)}
     right = await awaiting(house, order, intent, **wish)
     await ends(house, order, right["id"], "applied")
+    await house.shipping_from(order, 2)
+    await house.until(order, waiting="the hand-over")
     twice = await ask(house, order, intent, lines=[{"line": 1, "quantity": 4}])
     assert (twice.status_code, twice.json()["field"]) == (422, "payment.intent")
-    await house.shipping_from(order, 2)
     await house.hand_over(order, number=1)
     assert sorted(await house.charges(order)) == [1200, 2900]
     await agrees(house, order)
 
 
+@pytest.mark.fuzz
 async def test_a_cancel_gives_both_payments_back(house: House) -> None:
     order, change = await with_a_jug(house, CARD)
     await ends(house, order, change, "applied")
@@ -168,6 +172,7 @@ async def test_a_cancel_while_the_difference_is_awaited_withdraws_it_first(house
     assert [i["status"] for i in await house.intents(order)] == ["canceled"] * 2
 
 
+@pytest.mark.fuzz
 async def test_a_jug_less_again_is_a_hold_released_and_later_a_refund_over_both_payments(house: House) -> None:
     order, change = await with_a_jug(house, CARD)
     await ends(house, order, change, "applied")
@@ -204,6 +209,7 @@ async def test_a_jug_less_again_is_a_hold_released_and_later_a_refund_over_both_
     await agrees(house, order)
 
 
+@pytest.mark.fuzz
 async def test_an_order_ended_while_a_difference_is_awaited_is_taken_up_and_asks_for_it_once(house: House) -> None:
     order, change = await with_a_jug(house, BANK)
     await house.until(order, waiting="confirm the payment with the bank")
@@ -265,6 +271,7 @@ async def test_a_shops_intent_follows_an_order_that_is_changed_before_it_is_paid
     await agrees(house, order)
 
 
+@pytest.mark.fuzz
 async def test_an_order_changed_before_its_payment_and_never_paid_gives_everything_back(house: House) -> None:
     await house.receive("MUG", 10)
     order = await house.place(method=BANK["method"])
