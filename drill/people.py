@@ -139,6 +139,8 @@ class Life:
         self.heard: list[Heard] = []
         self.taken_out = 0
         """lines that were taken out of the order again"""
+        self.asked_for: list[dict[str, Any]] = []
+        """lines that were to be added; they are held while they wait for their payment"""
         self.put_in: list[dict[str, Any]] = []
         """lines that were added to the order, and paid"""
         self.trouble = ""
@@ -193,6 +195,7 @@ class Life:
         """Have one thing more, paid by a payment of its own; wait until that is made or withdrawn."""
         line = {"sku": sku, "quantity": 1, "unit_price": price, "tax": 0}
         card = {"provider": "stripe", "method": "pm_card_visa"}
+        self.asked_for = [line]
         if await self._change({"add": [line], "payment": card, "reason": "one more"}) not in _TAKEN:
             return
         while True:

@@ -55,7 +55,7 @@ def orders_hold_what_they_need(case: Case) -> Iterator[Breach]:
     law = "orders hold what they need"
     for life, row in case.orders():
         ordered: Counter[str] = Counter()
-        for line in life.body["lines"]:
+        for line in (*life.body["lines"], *life.asked_for):
             ordered[line["sku"]] += line["quantity"]
         has: Counter[str] = Counter()
         for held in case.books.of("reservations", life.id):
