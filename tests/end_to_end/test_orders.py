@@ -22,7 +22,8 @@ async def check_books(town: Town, placed: list[Placed]) -> None:
     mails = Counter(
         m["message_id"] for m in await town.mails() if any(o["number"] in m["subject"] for o in orders.values())
     )
-    repeated = sum(n["status"] == "repeated" for order in orders.values() for n in order["notifications"])
+    twice = ("repeated", "unconfirmed")
+    repeated = sum(n["status"] in twice for order in orders.values() for n in order["notifications"])
     shipped = sum(part["status"] != "rejected" for order in orders.values() for part in order["fulfilments"])
     changes = sum(order["version"] - 1 for order in orders.values())
     assert len(mails) == 2 * len(orders) + shipped + changes
