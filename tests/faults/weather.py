@@ -126,6 +126,8 @@ async def _outlast(house: House, order: str, provider: str, *, hours: int) -> No
     while "an answer to" in (await house.record(order)).waiting["sentence"]:
         assert time.monotonic() < deadline, "the order did not go on in good weather"
         await house.pass_time(order, seconds=15)
+        # The breaker's pause is real time: without this hundreds of attempts would be skipped to while it lasts.
+        await asyncio.sleep(0.2)
 
 
 async def decide(house: House, order: str, kind: ExceptionKind) -> None:
