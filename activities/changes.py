@@ -356,7 +356,8 @@ async def _settle(connection: AsyncConnection, order: Row[Any], change: OrderCha
     await ledger.post(connection, entries)
     await payments.set_due(connection, order.id, {**money.dues, **({change.id: money.asked} if money.asked else {})})
     if money.refund:
-        await grant(connection, order.id, RefundRequest(cause, why, amount=money.refund), actor=change.by)
+        request = RefundRequest(cause, why, amount=money.refund)
+        await grant(connection, order.id, request, actor=change.by, credited=True)
 
 
 async def _keep(

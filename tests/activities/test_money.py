@@ -13,7 +13,7 @@ from tests.activities.days.refunding import Refunding
 from tests.activities.days.shop import Shop
 from tests.sandbox.servers import RunningSandbox
 
-DAILY, LONG = (200, 8), (2000, 20)
+DAILY, LONG = (100, 8), (2000, 20)
 """how many days are tried, and how many things happen in one at most"""
 
 

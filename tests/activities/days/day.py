@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
+from hypothesis.stateful import RuleBasedStateMachine, invariant
 from sqlalchemy import Row
 from temporalio.exceptions import ApplicationError
 
@@ -97,8 +97,8 @@ class Day(RuleBasedStateMachine):
         self._faulty = False
         self._seen: Books | None = None
 
-    @initialize(method=METHODS)
-    def an_order_is_placed(self, method: str) -> None:
+    def place(self, method: str) -> None:
+        """The order is accepted, and its units are firm."""
         name = self.shop.new_day()
         self.sources[None] = PaymentSource("stripe", method, None)
         self._placed = datetime.now(UTC) - timedelta(minutes=1)

@@ -28,6 +28,7 @@ _UNDECIDED = ("needs_response", "warning_needs_response")
 class Refunding(Day):
     """Granting, paying, withdrawing; refunds that fail later; disputes; and events that tell of it, late."""
 
+    @precondition(lambda self: self.is_(PaymentStatus.CAPTURED))
     @rule(amounts=st.lists(AMOUNTS, min_size=1, max_size=3))
     def people_grant_refunds_at_once(self, amounts: list[int]) -> None:
         async def one(amount: int, name: str) -> None:
@@ -119,7 +120,6 @@ class Refunding(Day):
         waiting = self.do(self.world.rows(_ASKED, id=self.order))
         assert bool(waiting) is any(found["status"] in {*_UNDECIDED, "lost"} for found in books)
 
-    @precondition(lambda self: None in self.states)
     @rule(times=st.integers(1, 3))
     def its_events_arrive_late_and_several_times(self, times: int) -> None:
         self.do(self._events(times))
