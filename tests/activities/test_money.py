@@ -13,8 +13,8 @@ from tests.activities.days.refunding import Refunding
 from tests.activities.days.shop import Shop
 from tests.sandbox.servers import RunningSandbox
 
-DAILY, LONG = (100, 8), (2000, 20)
-"""how many days are tried, and how many things happen in one at most"""
+DAILY, LONG = (200, 6), (1500, 20)
+"""how many days are lived to their end, and how many things happen in one; about half as many more are broken off"""
 
 
 class Day(Paying, Refunding, Changing, Claiming):

@@ -149,9 +149,11 @@ class Changing(Day):
         now = datetime.now(UTC)
         unpaid = await self._apply(change)
         assert isinstance(unpaid, Refused) and unpaid.code == "order_moved"
-        for _ in range(times):
-            opened = await self.shop.changes.open(OpenChange(self.order, change, now + timedelta(hours=1), now))
-            assert isinstance(opened, AwaitedChange), opened
+        step = OpenChange(self.order, change, now + timedelta(hours=1), now)
+        told = [await self.shop.changes.open(step) for _ in range(times)]
+        opened = told[0]
+        assert isinstance(opened, AwaitedChange), opened
+        assert told == [opened] * times
         assert opened.asked.minor == effects.money.asked
         self.awaits = opened, effects
         after = await self._before()

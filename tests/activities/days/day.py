@@ -61,7 +61,7 @@ class DisputedMeanwhile(Exception):
 
 @dataclass(frozen=True)
 class Books:
-    """What the provider's own books say of the day, in cents: nobody else is on them."""
+    """What came into the provider's own books in the day, in cents: nobody else is at work."""
 
     held: int
     captured: int
@@ -100,6 +100,7 @@ class Day(RuleBasedStateMachine):
     def place(self, method: str) -> None:
         """The order is accepted, and its units are firm."""
         name = self.shop.new_day()
+        self._before_it = self.shop.sums()
         self.sources[None] = PaymentSource("stripe", method, None)
         self._placed = datetime.now(UTC) - timedelta(minutes=1)
         self.do(self._place(name))
@@ -239,11 +240,10 @@ class Day(RuleBasedStateMachine):
     def books(self) -> Books:
         """What the provider's books say now. Whoever lets the provider be called has called `befall` before."""
         if self._seen is None:
-            summed = self.shop.sandbox.view("summary")["stripe"]
-            held, taken, back = (summed[part].get("usd", 0) for part in ("authorised", "captured", "refunded"))
-            found = self.shop.sandbox.view("books/refund")["data"] if summed["refunds"] else []
+            held, taken, back = (now - before for now, before in zip(self.shop.sums(), self._before_it, strict=True))
+            found = self.shop.sandbox.view("books/refund?limit=1000")["data"] if taken else []
             stands = {"pending", "succeeded"}
-            standing = (r for r in found if r["status"] in stands and "order_id" in r["metadata"])
+            standing = (r for r in found if r["status"] in stands and r["metadata"].get("order_id") == self.order)
             self._seen = Books(held, taken, back, tuple(standing))
         return self._seen
 

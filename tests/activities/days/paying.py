@@ -90,7 +90,7 @@ class Paying(Day):
     def all_of_it_arrives(self) -> None:
         self.do(self._arrive(arrive=True, all_left=True))
 
-    @precondition(lambda self: self.awaits is None and not self.left)
+    @precondition(lambda self: self.awaits is None and not self.left and self.named)
     @rule(fault=FAULTS)
     def it_is_cancelled(self, fault: Fault) -> None:
         """Every hold is released, everything taken is refunded, and nothing stays reserved."""

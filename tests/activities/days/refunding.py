@@ -156,9 +156,9 @@ class Refunding(Day):
         return [reference for reference in taken if reference not in self.disputed]
 
     def _disputes(self) -> list[dict[str, Any]]:
-        """The disputes in the provider's books."""
-        found: list[dict[str, Any]] = self.shop.sandbox.view("books/dispute")["data"]
-        return found
+        """The day's disputes in the provider's books."""
+        found: list[dict[str, Any]] = self.shop.sandbox.view("books/dispute?limit=1000")["data"]
+        return [dispute for dispute in found if dispute["payment_intent"] in self.disputed]
 
     async def _events(self, times: int, *, topic: str = "payment") -> None:
         self.befall("*", None)
