@@ -4,21 +4,36 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, run_state_machine_as_test
 
-from tests.activities.days.changing import Changing
+from domain.changes.wish import Edits
+from tests.activities.days.changing import AT_FIRST, Changing
 from tests.activities.days.claiming import Claiming
+from tests.activities.days.day import FAULTS, METHODS, Fault
 from tests.activities.days.paying import Paying
 from tests.activities.days.refunding import Refunding
 from tests.activities.days.shop import Shop
 from tests.sandbox.servers import RunningSandbox
 
-DAILY, LONG = (200, 6), (1500, 20)
+DAILY, LONG = (140, 6), (1500, 20)
 """how many days are lived to their end, and how many things happen in one; about half as many more are broken off"""
+FAR = st.sampled_from(["delivered", "captured", "delivered", "authorised"])
 
 
 class Day(Paying, Refunding, Changing, Claiming):
     """One order, and everything that can happen to it."""
+
+    @initialize(method=METHODS, fault=FAULTS, times=st.integers(1, 2), edits=AT_FIRST, far=FAR)
+    def an_order_is_placed(self, method: str, fault: Fault, times: int, edits: Edits | None, far: str) -> None:
+        """And as ``far`` goes what follows without any trouble, a change of it included."""
+        self.place(method)
+        self.authorise_first(fault, times)
+        if self.secured and edits is not None:
+            self.somebody_changes_it(edits, "pm_card_visa", 1)
+            if self.awaits is not None and far != "authorised":
+                self.the_difference_is_paid(fault, 1, True)
+        self.go_as_far_as(far)
 
 
 @pytest.fixture

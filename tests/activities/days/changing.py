@@ -38,6 +38,7 @@ _ANY = st.builds(
     st.lists(_NEW, max_size=1).map(tuple),
 )
 EDITS = _FEWER | _MORE | _ANY
+AT_FIRST = st.none() | _FEWER | _MORE
 _AT_WORK = {OrderStatus.FULFILLING, OrderStatus.PARTLY_SHIPPED, OrderStatus.SHIPPED}
 
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import precondition, rule
 
 from activities.money_checks import CompareAfter, MoneyChecks
 from activities.projections import ship_fulfilment
@@ -13,26 +13,25 @@ from db import ledger, shipments
 from domain.orders import OrderStatus
 from domain.payments import PaymentState, PaymentStatus
 from domain.shipments import FulfilmentStatus
-from tests.activities.days.day import FAULTS, METHODS, Day, DisputedMeanwhile, Fault
+from tests.activities.days.day import FAULTS, Day, DisputedMeanwhile, Fault
 from tests.activities.test_money_checks import awake
-
-_STARTED = st.sampled_from(["authorised", "authorised", "captured", "delivered", "delivered"])
 
 
 class Paying(Day):
     """Authorising, capturing, shipping, cancelling, comparing."""
 
-    @initialize(method=METHODS, fault=FAULTS, times=st.integers(1, 2), far=_STARTED)
-    def an_order_is_placed(self, method: str, fault: Fault, times: int, far: str) -> None:
-        """And as ``far`` goes what follows without any trouble: a day is too short to come there step by step."""
-        self.place(method)
+    def authorise_first(self, fault: Fault, times: int) -> None:
+        """The first thing that the order's workflow does."""
         self.befall("payment_intents.create", fault)
         for _ in range(times):
             self.states[None] = self.insist("authorise", lambda step: self.shop.payments().authorise(step))
+
+    def go_as_far_as(self, far: str) -> None:
+        """What follows without any trouble: a day is too short to come there step by step."""
         if self.secured and far in {"captured", "delivered"}:
             self.it_captures(None, 0)
         if self.secured and far == "delivered":
-            self.do(self._leave(1, arrive=True))
+            self.do(self._leave(2, arrive=True))
 
     @precondition(lambda self: self.secured and self.unsettled)
     @rule(fault=FAULTS, short=st.sampled_from([0, 0, 5]))
@@ -110,13 +109,10 @@ class Paying(Day):
         assert not await self.world.rows(_RESERVED, id=self.order)
 
     @rule()
-    def it_asks_the_provider(self) -> None:
-        for change in self.states:
-            self.states[change] = self.insist("inspect", lambda step: self.shop.payments().inspect(step), change)
-
-    @rule()
     def the_comparison_finds_nothing_that_is_not_so(self) -> None:
         self.befall("*", None)
+        for change in self.states:
+            self.states[change] = self.insist("inspect", lambda step: self.shop.payments().inspect(step), change)
         checks = MoneyChecks(self.database, {"stripe": self.shop.stripe()}, awake, pause=0)
         compared = self.do(checks.compare(CompareAfter("check", only=self.order)))
         assert compared.at.differences + compared.at.busy == 0 or self.in_the_dark

@@ -21,7 +21,7 @@ from tests.activities.days.day import FAULTS, MOST_TRIES, PICKS, Day, Fault
 from tests.activities.post import no_return
 from tests.activities.test_money_checks import awake
 
-AMOUNTS = st.sampled_from([1, 300, 700, 2000, 5000])
+AMOUNTS = st.sampled_from([1, 700, 2000, 5000, 8500])
 _UNDECIDED = ("needs_response", "warning_needs_response")
 
 
@@ -29,11 +29,14 @@ class Refunding(Day):
     """Granting, paying, withdrawing; refunds that fail later; disputes; and events that tell of it, late."""
 
     @precondition(lambda self: self.is_(PaymentStatus.CAPTURED))
-    @rule(amounts=st.lists(AMOUNTS, min_size=1, max_size=3))
-    def people_grant_refunds_at_once(self, amounts: list[int]) -> None:
+    @rule(amounts=st.lists(AMOUNTS, min_size=1, max_size=3), fault=FAULTS, paid=st.booleans())
+    def people_grant_refunds_at_once(self, amounts: list[int], fault: Fault, paid: bool) -> None:
+        """And one of those that were granted is paid, or they wait."""
+
         async def one(amount: int, name: str) -> None:
             async with self.database.transaction() as connection:
-                await grant(connection, self.order, RefundRequest(name, "because", amount=amount), actor="Ann")
+                row, _ = await grant(connection, self.order, RefundRequest(name, "because", amount=amount), actor="Ann")
+            self.refunds.append(row.id)
 
         async def all_of_them() -> None:
             before = await self.money()
@@ -42,7 +45,10 @@ class Refunding(Day):
             granted = sum(amount for amount, end in zip(amounts, ends, strict=True) if end is None)
             assert granted <= before.refundable
 
+        known = len(self.refunds)
         self.do(all_of_them())
+        if paid and len(self.refunds) > known:
+            self.one_is_paid(known, fault, 1)
 
     @precondition(lambda self: self.refunds)
     @rule(pick=PICKS, fault=FAULTS, times=st.integers(1, 2))
@@ -120,6 +126,7 @@ class Refunding(Day):
         waiting = self.do(self.world.rows(_ASKED, id=self.order))
         assert bool(waiting) is any(found["status"] in {*_UNDECIDED, "lost"} for found in books)
 
+    @precondition(lambda self: self.refunds)
     @rule(times=st.integers(1, 3))
     def its_events_arrive_late_and_several_times(self, times: int) -> None:
         self.do(self._events(times))
