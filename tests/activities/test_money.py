@@ -16,7 +16,7 @@ from tests.activities.days.refunding import Refunding
 from tests.activities.days.shop import Shop
 from tests.sandbox.servers import RunningSandbox
 
-DAILY, LONG = (140, 6), (1500, 20)
+DAILY, LONG = (110, 5), (600, 20)
 """how many days are lived to their end, and how many things happen in one; about half as many more are broken off"""
 FAR = st.sampled_from(["delivered", "captured", "delivered", "authorised"])
 
