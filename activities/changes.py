@@ -311,9 +311,10 @@ async def _rewrite(connection: AsyncConnection, order: Row[Any], effects: Effect
         "shipping_service": after.shipping_service,
         "shipping_charge": after.shipping_charge,
         "total": after.total,
+        "promised_current": effects.promised_after,  # as it was shown, whatever routing has noted on the way here
     }
     if effects.promised_after != effects.promised_before:  # the customer is told anew, as the change is his wish
-        values |= {"promised_first": effects.promised_after, "promised_current": effects.promised_after}
+        values["promised_first"] = effects.promised_after
     known = {line.number for line in effects.before.lines}
     stay = [_line_row(line) for line in after.lines if line.number in known]
     new = [line for line in after.lines if line.number not in known]
@@ -355,7 +356,8 @@ async def _settle(connection: AsyncConnection, order: Row[Any], change: OrderCha
     await ledger.post(connection, entries)
     await payments.set_due(connection, order.id, {**money.dues, **({change.id: money.asked} if money.asked else {})})
     if money.refund:
-        await grant(connection, order.id, RefundRequest(cause, why, amount=money.refund), actor=change.by)
+        request = RefundRequest(cause, why, amount=money.refund)
+        await grant(connection, order.id, request, actor=change.by, credited=True)
 
 
 async def _keep(

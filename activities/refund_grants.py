@@ -20,9 +20,9 @@ _GIVEN = frozenset(GrantStatus) - {GrantStatus.WITHDRAWN}
 
 
 async def grant(
-    connection: AsyncConnection, order_id: str, request: RefundRequest, *, actor: str
+    connection: AsyncConnection, order_id: str, request: RefundRequest, *, actor: str, credited: bool = False
 ) -> tuple[Row[Any], bool]:
-    """Grant a refund and credit what it is for; the refund, and whether it is new.
+    """Grant a refund and credit what it is for, unless that was ``credited`` before; the refund, and whether it is new.
 
     Raises NotFound, KeyReused where the reference belongs to another one, InvalidRefund, RefundTooLarge.
     """
@@ -44,7 +44,8 @@ async def grant(
             field="amount",
         )
     promised = await records.pending(connection, rooms, statuses=PENDING)
-    credit = credit_for(amount, now=await ledger.balance_now(connection, order_id), granted=promised)
+    now = await ledger.balance_now(connection, order_id)
+    credit = 0 if credited else credit_for(amount, now=now, granted=promised)
     await _add(connection, order, request, digest, shared_out(amount, rooms), credit=credit, actor=actor)
     return await _found(connection, derived_id(order_id, f"refund:{request.reference}")), True
 

@@ -214,6 +214,29 @@ async def test_an_unlabelled_order_goes_where_routing_sends_it_and_a_labelled_on
     assert await reserved(world) == {("MUG", "RNO"): 3, ("TEE", "RNO"): 2}
 
 
+async def test_what_was_not_captured_is_not_forgiven_by_a_change_that_costs_less(world: World) -> None:
+    oid = await changeable(world, Scene(labelled=False, left=False, captured=False, elsewhere=False))
+    await take(world, oid, 8000 - 5)
+    edits = Edits(shipping_charge=0)
+    basis, effects = await shown(world, oid, edits)
+    assert isinstance(await apply(world, oid, wish(oid, "one", edits, basis)), Changed)
+    async with world.database.reading() as connection:
+        now = await ledger.balance_now(connection, oid)
+    assert (now.credited, effects.money.refund) == (effects.money.credited, 500)
+    assert now.owed + effects.money.refund == 5
+
+
+async def test_what_is_added_is_promised_as_it_was_shown_though_the_order_was_placed_by_a_clock_ahead(
+    world: World,
+) -> None:
+    oid = await changeable(world, Scene(labelled=False, left=False, captured=False, elsewhere=False))
+    await world.execute("UPDATE orders SET placed_at = now() + interval '30 seconds'")
+    for name in ("one", "two"):
+        basis, effects = await shown(world, oid, Edits(add=(NewLine("MUG", 1, 0),)))
+        assert isinstance(await apply(world, oid, wish(oid, name, Edits(add=(NewLine("MUG", 1, 0),)), basis)), Changed)
+        assert (await world.row("SELECT promised_current FROM orders")).promised_current == effects.promised_after
+
+
 @pytest.mark.parametrize("moved", ["captured", "labelled", "other stock"])
 async def test_nothing_is_changed_once_the_order_has_moved(world: World, moved: str) -> None:
     oid = await changeable(world, Scene(labelled=False, left=False, captured=False, elsewhere=True))

@@ -1,0 +1,287 @@
+"""A day of one order: what is known of it, and what must be so after every step, whatever was done and went wrong."""
+
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+from sqlalchemy import Row
+from temporalio.exceptions import ApplicationError
+
+from activities.failures import KEY_SPENT
+from activities.payments import PayStep
+from activities.shipped import settled_units
+from activities.stock import Commit
+from db import ledger, orders
+from db import refunds as refund_records
+from db.statements import driver_of
+from domain.changes.awaited import AwaitedChange
+from domain.changes.effects import Effects
+from domain.ledger import Balance
+from domain.money import Money
+from domain.orders import Line, OrderStatus, PaymentSource
+from domain.payments import PaymentState, PaymentStatus
+from domain.refunds import SPOKEN_FOR, GrantStatus
+from tests.activities.days.shop import Shop
+from tests.activities.test_stock_ledger import DISAGREEING
+from tests.activities.world import planned_of, reserve_for
+
+T = TypeVar("T")
+Fault = dict[str, Any] | None
+FAULTS: st.SearchStrategy[Fault] = st.sampled_from(
+    [
+        None,
+        None,
+        {"status": "lost_answer"},
+        {"status": "lost_answer", "times": 2},
+        {"status": "drop_before"},
+        {"status": "garbage"},
+        {"status": 500, "deed": True},
+        {"status": 500},
+        {"status": 503},
+        {"status": 429},
+    ]
+)
+METHODS = st.sampled_from(
+    ["pm_card_visa", "pm_card_visa", "pm_card_visa", "pm_card_pendingRefund", "pm_card_chargeDeclined"]
+)
+GOODS = (("MUG", 3), ("TEE", 2))
+PLACED = 3 * 1500 + 2 * 1500 + 500
+"""what the day's order comes to at first, in cents"""
+MOST_TRIES = 6
+PICKS = st.integers(0, 99)
+
+
+class DisputedMeanwhile(Exception):
+    """The provider moves no money of a payment that the customer's bank disputes."""
+
+
+@dataclass(frozen=True)
+class Books:
+    """What came into the provider's own books in the day, in cents: nobody else is at work."""
+
+    held: int
+    captured: int
+    refunded: int
+    standing: tuple[dict[str, Any], ...]
+    """refunds that give money back"""
+
+
+class Day(RuleBasedStateMachine):
+    """One order of five things, and everything that can happen to it. What happens is added by its subclasses."""
+
+    def __init__(self, shop: Shop) -> None:
+        super().__init__()
+        self.shop, self.do, self.world, self.database = shop, shop.do, shop.world, shop.database
+        self.order = ""
+        self.status = OrderStatus.FULFILLING
+        self.sources: dict[str | None, PaymentSource] = {}
+        self.states: dict[str | None, PaymentState] = {}
+        """what the provider said last of each payment, by its change; None is the order's first one"""
+        self.awaits: tuple[AwaitedChange, Effects] | None = None
+        """the change that waits for its payment, and what was shown of it"""
+        self.refunds: list[str] = []
+        self.returns: list[str] = []
+        self.claims: list[str] = []
+        self.exchanges: list[str] = []
+        self.disputed: set[str] = set()
+        """payments that the customer's bank has disputed"""
+        self.undecided = False
+        self.named = 0
+        self.in_the_dark = False
+        """a refund has failed at the provider, and no event has told us yet"""
+        self._decisions: Counter[tuple[str, str | None]] = Counter()
+        self._faulty = False
+        self._seen: Books | None = None
+
+    def place(self, method: str) -> None:
+        """The order is accepted, and its units are firm."""
+        name = self.shop.new_day()
+        self._before_it = self.shop.sums()
+        self.sources[None] = PaymentSource("stripe", method, None)
+        self._placed = datetime.now(UTC) - timedelta(minutes=1)
+        self.do(self._place(name))
+
+    async def _place(self, name: str) -> None:
+        self.order = await self.world.order(name, *GOODS, payment=asdict(self.sources[None]))
+        planned = planned_of(self.order, await self.shop.stock.reserve(reserve_for(self.order, *GOODS)))
+        assert await self.shop.stock.commit(Commit(self.order, planned))
+        promised = "status = 'fulfilling', promised_current = now(), promised_first = now()"
+        await self.world.execute(f"UPDATE orders SET {promised} WHERE id = :id", id=self.order)  # noqa: S608
+
+    # --- what must be so ---------------------------------------------------------------------------------------------
+
+    @invariant()
+    def everything_agrees(self) -> None:
+        """One look for all of it, since looking costs more than the step itself."""
+        self.shop.steps += 1
+        self.do(self._check())
+
+    async def _check(self) -> None:
+        async with self.database.reading() as connection:
+            linked = [row["linked_id"] for row in await driver_of(connection).fetch(_LINKED, self.order)]
+            balances = await ledger.balances(connection, [self.order, *linked])
+            rows = await refund_records.of_order(connection, self.order)
+            failures = {row["facts"] for row in await driver_of(connection).fetch(_FAILED, self.order)}
+            assert not await driver_of(connection).fetch(DISAGREEING)
+            if self.returns or self.claims:
+                await self._check_units(connection)
+        assert [now.fault for now in balances.values()] == [None] * len(balances)
+        now = balances[self.order]
+        assert now.captured - now.refunded == now.invoiced - now.credited - now.owed
+        self._check_money(now, rows)
+        self._check_refunds(rows, failures)
+        for other in linked:
+            assert balances[other].captured == balances[other].refunded == 0
+        self.refunds = [row.id for row in rows if row.part_of is None and row.status != GrantStatus.EXCHANGED]
+
+    def _check_money(self, now: Balance, rows: list[Row[Any]]) -> None:
+        books = self.books()
+        assert (now.held, now.captured) == (books.held, books.captured)
+        assert now.refunded == books.refunded or self.in_the_dark
+        named = Counter(refund["metadata"].get("refund_id") for refund in books.standing)
+        assert all(count == 1 for name, count in named.items() if name is not None), named
+        promised = sum(row.amount for row in rows if row.status in SPOKEN_FOR)
+        assert sum(refund["amount"] for refund in books.standing) + promised <= now.captured
+
+    def _check_refunds(self, rows: list[Row[Any]], failures: set[str]) -> None:
+        """What was paid is there, and what failed waits for a person."""
+        standing = {refund["metadata"].get("refund_id") for refund in self.books().standing}
+        for row in rows:
+            assert row.status != GrantStatus.PAYING
+            if row.status == GrantStatus.PAID:
+                assert row.id in standing or self.in_the_dark
+            if row.status == GrantStatus.FAILED:
+                assert row.id in failures
+
+    async def _check_units(self, connection: Any) -> None:
+        """Of no line more comes back and is claimed than was shipped."""
+        lines = [Line(r.number, r.sku, r.quantity, r.unit_price) for r in await orders.lines(connection, self.order)]
+        for settled in (await settled_units(connection, self.order, lines)).values():
+            assert settled.returned + settled.claimed <= settled.shipped, settled
+
+    # --- how ---------------------------------------------------------------------------------------------------------
+
+    def is_(self, *statuses: PaymentStatus) -> bool:
+        """Whether the first payment stands in one of these."""
+        state = self.states.get(None)
+        return state is not None and state.status in statuses
+
+    @property
+    def secured(self) -> bool:
+        """Whether the order is paid, so that it can be packed, changed and shipped."""
+        return self.is_(PaymentStatus.AUTHORISED, PaymentStatus.CAPTURED)
+
+    @property
+    def left(self) -> bool:
+        """Whether something of it has left."""
+        return self.status in {OrderStatus.PARTLY_SHIPPED, OrderStatus.SHIPPED, OrderStatus.DELIVERED}
+
+    @property
+    def own(self) -> list[str | None]:
+        """The payments that pay for the order, without one that a change still waits for."""
+        waiting = None if self.awaits is None else self.awaits[0].change.id
+        return [change for change in self.states if change is None or change != waiting]
+
+    def name(self) -> str:
+        """A reference that nothing has had before."""
+        self.named += 1
+        return f"n{self.named}"
+
+    def insist(
+        self,
+        purpose: str,
+        call: Callable[[PayStep], Coroutine[Any, Any, T]],
+        change: str | None = None,
+        *,
+        amount: Money | None = None,
+    ) -> T:
+        """Try until it succeeds, as the workflow does: the same decision again, a new one where its key is spent."""
+        due = amount or self.do(self.due(change))
+        for _ in range(MOST_TRIES):
+            n, state = self._decisions[purpose, change] + 1, self.states.get(change)
+            reference = state.reference if state else None
+            step = PayStep(self.order, "WB-1", self.sources[change], due, self._placed, n, reference, change)
+            try:
+                return self.do(call(step))
+            except ApplicationError as error:
+                self._decisions[purpose, change] += error.type == KEY_SPENT
+                if error.type == "Rejected":
+                    assert "charge_disputed" in str(error), error
+                    self._decisions[purpose, change] += 1
+                    raise DisputedMeanwhile from None
+        raise AssertionError(f"{purpose} never succeeded")
+
+    def decide_anew(self, purpose: str, change: str | None = None) -> None:
+        """What comes next is another decision, with another key."""
+        self._decisions[purpose, change] += 1
+
+    async def due(self, change: str | None) -> Money:
+        """What of the order a payment is for."""
+        if self.awaits is not None and self.awaits[0].change.id == change:
+            return self.awaits[0].asked
+        row = await self.world.row(_DUE, id=self.order, change=change)
+        return Money(row.due, "USD")
+
+    def befall(self, operation: str, fault: Fault) -> None:
+        """Let the next call of an operation go wrong. What was not used up of the one before is forgotten."""
+        if fault is not None or self._faulty:
+            self.shop.sandbox.dial(fail_next=[] if fault is None else [{"operation": operation, **fault}])
+        self._faulty, self._seen = fault is not None, None
+
+    def at_the_provider(self, path: str, body: dict[str, Any] | None = None) -> None:
+        """Something happens at the provider."""
+        self.shop.sandbox.control(path, body)
+        self._seen = None
+
+    def books(self) -> Books:
+        """What the provider's books say now. Whoever lets the provider be called has called `befall` before."""
+        if self._seen is None:
+            held, taken, back = (now - before for now, before in zip(self.shop.sums(), self._before_it, strict=True))
+            found = self.shop.sandbox.view("books/refund?limit=1000")["data"] if taken else []
+            stands = {"pending", "succeeded"}
+            standing = (r for r in found if r["status"] in stands and r["metadata"].get("order_id") == self.order)
+            self._seen = Books(held, taken, back, tuple(standing))
+        return self._seen
+
+    async def money(self) -> Balance:
+        """What the order's ledger comes to."""
+        async with self.database.reading() as connection:
+            return await ledger.balance_now(connection, self.order)
+
+    def take_back(self, change: str | None, fault: Fault) -> None:
+        """Release a hold, or refund what was captured. Raises DisputedMeanwhile."""
+        self.befall("payment_intents.cancel", fault)
+        state = self.insist("void", lambda step: self.shop.payments().void(step), change)
+        if state is None:
+            return
+        self.states[change] = state
+        if state.status is PaymentStatus.CAPTURED and state.refunded < state.captured:
+            self.befall("refunds.create", fault)
+            rest = state.captured - state.refunded
+            self.insist("refund", lambda step: self.shop.payments().refund(step), change, amount=rest)
+            self.decide_anew("refund", change)  # the next one, of a run that starts anew, would be a new decision
+
+    async def stand(self, status: OrderStatus) -> None:
+        """The order comes to stand so."""
+        self.status = status
+        await self.world.execute("UPDATE orders SET status = :s WHERE id = :id", s=status.value, id=self.order)
+
+
+_DUE = """
+SELECT CASE WHEN CAST(:change AS text) IS NULL
+    THEN o.total - coalesce(o.credit, 0) - coalesce((SELECT sum(due) FROM payments WHERE order_id = o.id), 0)
+    ELSE (SELECT due FROM payments WHERE order_id = o.id AND change_id = :change) END::bigint AS due
+FROM orders o WHERE o.id = :id
+"""
+_LINKED = """
+SELECT linked_id FROM claims WHERE order_id = $1 AND linked_id IS NOT NULL
+UNION SELECT linked_id FROM exchanges WHERE order_id = $1 AND linked_id IS NOT NULL
+"""
+_FAILED = (
+    "SELECT facts->>'refund' AS facts FROM exceptions "
+    "WHERE order_id = $1 AND kind = 'refund_failed' AND status = 'open'"
+)

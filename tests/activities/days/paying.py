@@ -1,0 +1,125 @@
+"""What the order's workflow does with its money and its parcels."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from activities.money_checks import CompareAfter, MoneyChecks
+from activities.projections import ship_fulfilment
+from activities.stock import Release
+from db import ledger, shipments
+from domain.orders import OrderStatus
+from domain.payments import PaymentState, PaymentStatus
+from domain.shipments import FulfilmentStatus
+from tests.activities.days.day import FAULTS, Day, DisputedMeanwhile, Fault
+from tests.activities.test_money_checks import awake
+
+
+class Paying(Day):
+    """Authorising, capturing, shipping, cancelling, comparing."""
+
+    def authorise_first(self, fault: Fault, times: int) -> None:
+        """The first thing that the order's workflow does."""
+        self.befall("payment_intents.create", fault)
+        for _ in range(times):
+            self.states[None] = self.insist("authorise", lambda step: self.shop.payments().authorise(step))
+
+    def go_as_far_as(self, far: str) -> None:
+        """What follows without any trouble: a day is too short to come there step by step."""
+        if self.secured and far in {"captured", "delivered"}:
+            self.it_captures(None, 0)
+        if self.secured and far == "delivered":
+            self.do(self._leave(2, arrive=True))
+
+    @precondition(lambda self: self.secured and self.unsettled)
+    @rule(fault=FAULTS, short=st.sampled_from([0, 0, 5]))
+    def it_captures(self, fault: Fault, short: int) -> None:
+        """Of each payment what is due of it; a hold of which nothing is due is released."""
+        if short:
+            self.shop.sandbox.dial(capture_short_by=short)
+        for change in self.unsettled:
+            nothing = not self.do(self.due(change)).minor
+            self.befall("payment_intents.cancel" if nothing else "payment_intents.capture", fault)
+            done = self._release(change) if nothing else self._take(change)
+            self.states[change] = done or self.states[change]
+        if short:
+            self.shop.sandbox.dial(capture_short_by=0)
+
+    @property
+    def unsettled(self) -> list[str | None]:
+        """The order's payments that are held, and not taken."""
+        return [change for change in self.own if self.states[change].status is PaymentStatus.AUTHORISED]
+
+    def _take(self, change: str | None) -> PaymentState:
+        return self.insist("capture", lambda step: self.shop.payments().capture(step), change)
+
+    def _release(self, change: str | None) -> PaymentState | None:
+        return self.insist("void", lambda step: self.shop.payments().void(step), change)
+
+    @precondition(
+        lambda self: (
+            self.status in {OrderStatus.FULFILLING, OrderStatus.PARTLY_SHIPPED}
+            and self.is_(PaymentStatus.CAPTURED, PaymentStatus.CANCELLED)
+            and not self.unsettled
+        )
+    )
+    @rule(parcels=st.integers(1, 2), arrive=st.booleans())
+    def parcels_leave(self, parcels: int, arrive: bool) -> None:
+        """So many of them; and they arrive, or are still on the way."""
+        self.do(self._leave(parcels, arrive=arrive))
+
+    async def _leave(self, parcels: int, *, arrive: bool) -> None:
+        unsent = await self.world.rows(_UNSENT, id=self.order)
+        for row in unsent[:parcels]:
+            async with self.database.transaction() as connection:
+                await ship_fulfilment(connection, self.order, row.id)
+                await shipments.advance(connection, row.id, FulfilmentStatus.HANDED_OVER, at=datetime.now(UTC))
+        await self._arrive(arrive=arrive, all_left=len(unsent) <= parcels)
+
+    async def _arrive(self, *, arrive: bool, all_left: bool) -> None:
+        if arrive:
+            await self.world.execute(_ARRIVE, id=self.order, at=datetime.now(UTC))
+        there = OrderStatus.DELIVERED if arrive else OrderStatus.SHIPPED
+        await self.stand(there if all_left else OrderStatus.PARTLY_SHIPPED)
+
+    @precondition(lambda self: self.status is OrderStatus.SHIPPED)
+    @rule()
+    def all_of_it_arrives(self) -> None:
+        self.do(self._arrive(arrive=True, all_left=True))
+
+    @precondition(lambda self: self.awaits is None and not self.left and self.named)
+    @rule(fault=FAULTS)
+    def it_is_cancelled(self, fault: Fault) -> None:
+        """Every hold is released, everything taken is refunded, and nothing stays reserved."""
+        self.do(self.stand(OrderStatus.CANCELLING))
+        with suppress(DisputedMeanwhile):  # a person is asked, and it stays so
+            for change in self.own:
+                self.take_back(change, fault)
+            self.do(self._cancelled())
+            assert self.do(self.money()).due == 0
+
+    async def _cancelled(self) -> None:
+        for _ in range(2):
+            await self.shop.stock.release(Release(self.order, "cancelled"))
+        await self.stand(OrderStatus.CANCELLED)
+        async with self.database.transaction() as connection:
+            await ledger.credit_rest(connection, self.order, cause="order cancelled")
+        assert not await self.world.rows(_RESERVED, id=self.order)
+
+    @rule()
+    def the_comparison_finds_nothing_that_is_not_so(self) -> None:
+        self.befall("*", None)
+        for change in self.states:
+            self.states[change] = self.insist("inspect", lambda step: self.shop.payments().inspect(step), change)
+        checks = MoneyChecks(self.database, {"stripe": self.shop.stripe()}, awake, pause=0)
+        compared = self.do(checks.compare(CompareAfter("check", only=self.order)))
+        assert compared.at.differences + compared.at.busy == 0 or self.in_the_dark
+
+
+_UNSENT = "SELECT id FROM fulfilments WHERE order_id = :id AND status IN ('planned', 'labelled') ORDER BY number"
+_ARRIVE = (
+    "UPDATE fulfilments SET status = 'delivered', delivered_at = :at WHERE order_id = :id AND status = 'handed_over'"
+)
+_RESERVED = "SELECT 1 FROM reservations WHERE order_id = :id AND status IN ('held', 'committed')"

@@ -1,0 +1,102 @@
+"""The shop in which days are lived: a database, a provider and their connections, which outlast a day.
+
+A day has an order and names of its own, so that no table has to be emptied for it; now and then all are,
+since books that grow make every day slower than the one before.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from activities.changes import Changes
+from activities.claims import Claims
+from activities.exchanges import Exchanges
+from activities.payments import Payments
+from activities.refunds import Refunds
+from activities.returns import Returns
+from activities.stock import StockKeeper
+from db.base import Database
+from db.statements import driver_of
+from db.tables import Base
+from integrations.http import new_client
+from integrations.payments.stripe.adapter import Stripe
+from tests.activities.world import SKUS, WAREHOUSES, World
+from tests.sandbox.servers import KEY, RunningSandbox
+
+T = TypeVar("T")
+_DAYS = 10
+"""days after which tables and the provider's books are emptied"""
+_EMPTY = "".join(f"DELETE FROM {table.name};" for table in reversed(Base.metadata.sorted_tables))  # noqa: S608
+SCARCE = ("BAG", "RNO", 12)
+"""what the shop has little of: some changes find none of it left"""
+
+
+@dataclass
+class Shop:
+    """Everything that a day needs and does not change."""
+
+    dsn: str
+    sandbox: RunningSandbox
+    days: int = 0
+    steps: int = 0
+    runner: asyncio.Runner = field(default_factory=asyncio.Runner)
+
+    def __post_init__(self) -> None:
+        self.database = Database(self.dsn, pool_size=6)
+        self.world = World(self.database)
+        self.client = self.do(_made())
+        self.changes, self.stock = Changes(self.database), StockKeeper(self.database)
+        self.returns, self.claims = Returns(self.database), Claims(self.database)
+        self.exchanges = Exchanges(self.database)
+
+    def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run one thing to its end."""
+        return self.runner.run(coroutine)
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.do(self.client.aclose())
+        self.do(self.database.close())
+        self.runner.close()
+
+    def new_day(self) -> str:
+        """The name of the day's order."""
+        if self.days % _DAYS == 0:
+            self.sandbox.control("reset")
+            # Refunds settle when a rule says so, never by the clock.
+            self.sandbox.dial(refund_settle_seconds=3600, webhooks={"lost_rate": 1})
+            self.do(self._anew())
+        self.days += 1
+        return str(self.days)
+
+    def sums(self) -> tuple[int, int, int]:
+        """Held, captured and refunded in the provider's books, in cents."""
+        summed = self.sandbox.view("summary")["stripe"]
+        return summed["authorised"].get("usd", 0), summed["captured"].get("usd", 0), summed["refunded"].get("usd", 0)
+
+    def stripe(self) -> Stripe:
+        """The adapter, with a breaker of its own: a day has more faults than a breaker bears."""
+        url = f"{self.sandbox.url}/stripe"
+        return Stripe(base_url=url, api_key=KEY, webhook_secrets=[], client=self.client)
+
+    def payments(self) -> Payments:
+        """What moves the money of orders."""
+        return Payments(self.database, {"stripe": self.stripe()})
+
+    def refunder(self) -> Refunds:
+        """What pays granted refunds."""
+        return Refunds(self.database, {"stripe": self.stripe()})
+
+    async def _anew(self) -> None:
+        async with self.database.reading() as connection:
+            await driver_of(connection).execute(_EMPTY)
+        await self.world.furnish()
+        for sku in SKUS:
+            for warehouse in WAREHOUSES:
+                scarce = (sku, warehouse) == SCARCE[:2]
+                await self.world.receive(sku, warehouse, SCARCE[2] if scarce else 500)
+
+
+async def _made() -> Any:
+    return new_client()
