@@ -12,7 +12,7 @@ from activities.case_records import decide, event_of, move, note_told, once, tro
 from activities.case_steps import CaseStep, CaseTold, DecideCase
 from activities.claim_records import ClaimCase, find_claim
 from activities.linked_orders import first_request, linked_of, place_linked
-from activities.refund_grants import given_before, grant
+from activities.refund_grants import given_before, grant, granted
 from activities.refusals import Refusal
 from db import claims as records
 from db.base import Database
@@ -176,7 +176,7 @@ async def _refund(connection: AsyncConnection, case: ClaimCase, step: ApproveCla
     reason = f"Claim {row.number}: {row.kind.replace('_', ' ')}." + (f" {approval.note}" if approval.note else "")
     request = RefundRequest(f"claim:{row.number}", reason, lines, amount=approval.amount)
     refund, _ = await grant(connection, row.order_id, request, actor=step.by)
-    told = f"A refund of {Money(refund.amount, row.currency)} was granted."
+    told = f"A refund of {Money(await granted(connection, refund), row.currency)} was granted."
     event = event_of("refunded", step, told)
     values = {"remedy": Remedy.REFUND.value, "refund_id": refund.id}
     await move(connection, case, _S.CLOSED, event, letter=NoticeKind.CLAIM_REFUNDED, **values)

@@ -37,7 +37,7 @@ LOOK_EVERY = timedelta(milliseconds=300)
 PLAIN_LINE_EVERY = timedelta(seconds=2)
 GIVE_UP_AFTER = timedelta(minutes=10)
 PAGES = {
-    Story.HELD: "Held and released",
+    Story.HELD: "Held (log in)",
     Story.EDITED: "Edited, money back",
     Story.RETURNED: "Returned, refunded",
     Story.EXCHANGED: "Exchanged",
@@ -203,7 +203,9 @@ class Watch:
         if order.story is not None:
             self._special.append(placed.id)
             if order.story in PAGES:
-                self.pages.setdefault(PAGES[order.story], placed.page)
+                # A hold is nothing for customers: that page is for the staff, who log in with the key.
+                inside = placed.page.partition("?")[0]
+                self.pages.setdefault(PAGES[order.story], inside if order.story is Story.HELD else placed.page)
             await self._befall(shop, placed.id, order.story)
 
     async def _befall(self, shop: Shop, id: str, story: Story) -> None:

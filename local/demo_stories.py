@@ -28,8 +28,8 @@ class Story(StrEnum):
 
 EVERY = 20
 STORIES = {
-    1: Story.RETURNED,  # what goes on after the delivery begins first
-    2: Story.EXCHANGED,
+    1: Story.EXCHANGED,  # what goes on after the delivery begins first
+    2: Story.RETURNED,
     3: Story.SUPPLIED,
     5: Story.EDITED,
     7: Story.SPLIT,

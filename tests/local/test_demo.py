@@ -131,7 +131,7 @@ def test_an_order_of_a_supplier_is_told_by_his_number() -> None:
 
 
 def test_what_people_did_about_an_order_is_told_with_the_money_that_was_given_back() -> None:
-    part = {"warehouse": "EDI", "status": "delivered", "portal": None, "supplier_orders": []}
+    part: dict[str, Any] = {"warehouse": "EDI", "status": "delivered", "portal": None, "supplier_orders": []}
     plain = {**UNEVENTFUL, "fulfilments": [part]}
     back = {"money": {"refunded": 6900}}
     asked = [{"kind": "return_requested"}]
