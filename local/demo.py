@@ -37,7 +37,7 @@ LOOK_EVERY = timedelta(milliseconds=300)
 PLAIN_LINE_EVERY = timedelta(seconds=2)
 GIVE_UP_AFTER = timedelta(minutes=10)
 PAGES = {
-    Story.HELD: "Held (log in)",
+    Story.HELD: "Held and released",
     Story.EDITED: "Edited, money back",
     Story.RETURNED: "Returned, refunded",
     Story.EXCHANGED: "Exchanged",
@@ -203,9 +203,9 @@ class Watch:
         if order.story is not None:
             self._special.append(placed.id)
             if order.story in PAGES:
-                # A hold is nothing for customers: that page is for the staff, who log in with the key.
-                inside = placed.page.partition("?")[0]
-                self.pages.setdefault(PAGES[order.story], inside if order.story is Story.HELD else placed.page)
+                # Customers are told nothing of holds.
+                page = placed.inside if order.story is Story.HELD else placed.page
+                self.pages.setdefault(PAGES[order.story], page)
             await self._befall(shop, placed.id, order.story)
 
     async def _befall(self, shop: Shop, id: str, story: Story) -> None:

@@ -44,6 +44,12 @@ class Placed:
     id: str
     page: str
 
+    @property
+    def inside(self) -> str:
+        """The address of the page that the shop's people have of it, who log in with an API key first."""
+        web, _, order = self.page.partition("?")[0].partition("/orders/")
+        return f"{web}/console/log-in?next=/orders/{order}"
+
 
 class Shop:
     """Calls with one API key. What fails on the way or with a 5xx is asked again, with the same key, for a minute."""

@@ -12,6 +12,7 @@ from local.catalogue import SKUS
 from local.demo import Result, clear, wanted_orders
 from local.demo_stories import WANTED_INSTEAD, Story, demo_orders, told
 from local.processes import LocalError
+from local.shop import Placed
 from local.stack import hold
 from local.staff import goods_for
 from local.supplier import SUPPLIED
@@ -158,6 +159,11 @@ def test_without_a_supplier_no_order_is_his() -> None:
     (his,) = [order for order in with_him if order.story is Story.SUPPLIED]
     assert SUPPLIED.sku in {line["sku"] for line in his.body["lines"]}
     assert [a.body for a, b in zip(alone, with_him, strict=True) if a.body != b.body] != []
+
+
+def test_the_page_for_the_shops_people_is_behind_the_log_in() -> None:
+    placed = Placed("o1", "http://127.0.0.1:8000/orders/o1?token=t.t")
+    assert placed.inside == "http://127.0.0.1:8000/console/log-in?next=/orders/o1"
 
 
 def test_the_last_line_is_json() -> None:
