@@ -22,14 +22,14 @@ class Staff:
     async def release(self, id: str) -> None:
         """Look at an order that the rule has stopped, once it is paid, and let it go."""
         order = await self._shop.until(f"/v1/orders/{id}", _packing, "is being packed")
-        await self._let_go(order, "Called the customer: she is on a journey.")
+        await self._let_go(order, "Called: the card is from home, the address that of a journey.")
 
     async def edit(self, id: str) -> None:
         """Take a unit out of the second parcel when the first has left, and the order was paid; give its money back."""
         path = f"/v1/orders/{id}"
         order = await self._shop.until(path, _packing, "is being packed")
         first, second = sorted(order["fulfilments"], key=lambda part: int(part["lines"][0]["line"]))
-        wait = {"reason": "customer", "note": "One is enough, she thinks.", "fulfilment_id": second["id"]}
+        wait = {"reason": "customer", "note": "The customer may want one only.", "fulfilment_id": second["id"]}
         waits = await self._shop.ask(f"{path}/holds", wait)
         await self._let_go(order, "Known to us.")
         await self._shop.until(path, lambda order: _stands(order, first["id"], "labelled"), "has its first label")
