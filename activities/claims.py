@@ -72,11 +72,13 @@ class Claims:
         """Grant the refund, or have the replacement placed; once, however often it is asked."""
 
         async def settle(connection: AsyncConnection, case: ClaimCase) -> None:
+            replaces = step.approval.remedy is Remedy.REPLACEMENT
             done = case.status in {_S.CLOSED, _S.REPLACING} and case.row.remedy == step.approval.remedy
-            if done or case.row.replacements > step.replacements:
+            overtaken = case.row.replacements > step.replacements  # by this very step, or by another decision
+            if done or (overtaken and replaces):
                 return
-            check_undecided(case.row.number, case.status)
-            settled = _replace if step.approval.remedy is Remedy.REPLACEMENT else _refund
+            check_undecided(case.row.number, _S.REPLACING if overtaken else case.status)
+            settled = _replace if replaces else _refund
             await settled(connection, case, step)
 
         return await self._once(step.case_id, settle)

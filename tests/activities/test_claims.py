@@ -307,6 +307,17 @@ async def test_of_two_who_decide_at_once_one_is_heeded(world: World) -> None:
     assert placed + granted == 1
 
 
+async def test_who_grants_a_refund_just_after_another_had_a_replacement_placed_is_refused(world: World) -> None:
+    order = await served(world)
+    name = await claimed(world, order)
+    claims = Claims(world.database)
+    for _ in range(2):
+        assert (await claims.approve(approval(name, Remedy.REPLACEMENT))).refusal is None
+    refused = (await claims.approve(approval(name, Remedy.REFUND))).refusal
+    assert refused is not None and refused.code == "conflict"
+    assert await world.rows("SELECT 1 FROM refunds") == []
+
+
 async def test_what_came_back_to_the_sender_was_shipped_and_can_be_claimed(world: World) -> None:
     order = await served(world, units=1)
     await world.execute("UPDATE fulfilments SET status = 'returned'")
