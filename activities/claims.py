@@ -12,7 +12,7 @@ from activities.case_records import decide, event_of, move, note_told, once, tro
 from activities.case_steps import CaseStep, CaseTold, DecideCase
 from activities.claim_records import ClaimCase, find_claim
 from activities.linked_orders import first_request, linked_of, place_linked
-from activities.refund_grants import given_before, grant
+from activities.refund_grants import given_before, grant, granted
 from activities.refusals import Refusal
 from db import claims as records
 from db.base import Database
@@ -72,11 +72,13 @@ class Claims:
         """Grant the refund, or have the replacement placed; once, however often it is asked."""
 
         async def settle(connection: AsyncConnection, case: ClaimCase) -> None:
+            replaces = step.approval.remedy is Remedy.REPLACEMENT
             done = case.status in {_S.CLOSED, _S.REPLACING} and case.row.remedy == step.approval.remedy
-            if done or case.row.replacements > step.replacements:
+            overtaken = case.row.replacements > step.replacements  # by this very step, or by another decision
+            if done or (overtaken and replaces):
                 return
-            check_undecided(case.row.number, case.status)
-            settled = _replace if step.approval.remedy is Remedy.REPLACEMENT else _refund
+            check_undecided(case.row.number, _S.REPLACING if overtaken else case.status)
+            settled = _replace if replaces else _refund
             await settled(connection, case, step)
 
         return await self._once(step.case_id, settle)
@@ -176,7 +178,7 @@ async def _refund(connection: AsyncConnection, case: ClaimCase, step: ApproveCla
     reason = f"Claim {row.number}: {row.kind.replace('_', ' ')}." + (f" {approval.note}" if approval.note else "")
     request = RefundRequest(f"claim:{row.number}", reason, lines, amount=approval.amount)
     refund, _ = await grant(connection, row.order_id, request, actor=step.by)
-    told = f"A refund of {Money(refund.amount, row.currency)} was granted."
+    told = f"A refund of {Money(await granted(connection, refund), row.currency)} was granted."
     event = event_of("refunded", step, told)
     values = {"remedy": Remedy.REFUND.value, "refund_id": refund.id}
     await move(connection, case, _S.CLOSED, event, letter=NoticeKind.CLAIM_REFUNDED, **values)

@@ -14,7 +14,7 @@ from domain.exceptions import Action
 from domain.ledger import EntryKind, LedgerEntry, credit_for
 from domain.money import Money
 from domain.orders import NEVER_SHIPPED, Line, OrderStatus, body_hash, derived_id
-from domain.refunds import PENDING, SPOKEN_FOR, Given, GrantStatus, RefundRequest, amount_of, shared_out
+from domain.refunds import PENDING, Given, GrantStatus, RefundRequest, amount_of, shared_out
 
 _GIVEN = frozenset(GrantStatus) - {GrantStatus.WITHDRAWN}
 
@@ -92,21 +92,23 @@ async def _add(
 
 
 async def refundable(
-    connection: AsyncConnection, order_id: str, *, but: str = "", lock: bool = False
+    connection: AsyncConnection, order_id: str, *, but: str = "", first: str = "", lock: bool = False
 ) -> dict[str, int]:
     """What of each of an order's payments can be refunded: captured, neither given back nor promised to a refund.
 
-    A refund ``but`` is passed over. With ``lock`` nobody else can have the money until the transaction ends. The ledger
-    and a payment's record may each know of a refund that the other does not: together they never give more than either
-    has.
+    A refund ``but`` is passed over. What is kept for exchanges is kept of all payments together: the oldest give first,
+    or ``first``. With ``lock`` nobody else can have the money until the transaction ends. The ledger and a payment's
+    record may each know of a refund that the other does not: together they never give more than either has.
     """
     now = await ledger.balance_now(connection, order_id)
     rows = await payments.of_order(connection, order_id, lock=lock)
-    promised = {row.id: await records.pending(connection, [row.id], statuses=SPOKEN_FOR, but=but) for row in rows}
+    promised = {row.id: await records.pending(connection, [row.id], statuses=PENDING, but=but) for row in rows}
+    kept = await records.pending(connection, promised, statuses={GrantStatus.EXCHANGED}, but=but)
     captured = min(now.captured, sum(row.captured for row in rows))
-    room = captured - max(now.refunded, sum(row.refunded for row in rows)) - sum(promised.values())
+    room = captured - max(now.refunded, sum(row.refunded for row in rows)) - sum(promised.values()) - kept
     found = {}
-    for row in payments.own(rows):  # what a change waits for is given back whole, if the change is not made
+    # What a change waits for is given back whole, if the change is not made.
+    for row in sorted(payments.own(rows), key=lambda row: row.id != first):
         found[row.id] = max(0, min(room, row.captured - row.refunded - promised[row.id]))
         room -= found[row.id]
     return found
@@ -142,6 +144,11 @@ async def keep(connection: AsyncConnection, order_id: str, request: RefundReques
     return await _found(connection, refund_id)
 
 
+async def granted(connection: AsyncConnection, refund: Row[Any]) -> int:
+    """What a refund comes to with its parts, in minor units."""
+    return int(refund.amount) + sum(int(part.amount) for part in await records.parts(connection, refund.id))
+
+
 async def let_go(connection: AsyncConnection, refund_id: str, *, actor: str) -> Row[Any]:
     """Keep money no longer that was kept for an exchange; the record of it."""
     values = {"status": GrantStatus.WITHDRAWN.value, "withdrawn_by": actor, "withdrawn_at": func.now()}
@@ -173,7 +180,7 @@ async def ask_to_pay(connection: AsyncConnection, refund_id: str, *, actor: str)
         raise TooLate("The refund was withdrawn.")
     if row.status == GrantStatus.EXCHANGED:
         raise TooLate("It goes into the order of an exchange: it is not paid.")
-    room = (await refundable(connection, row.order_id, but=refund_id))[payment.id]
+    room = (await refundable(connection, row.order_id, but=refund_id, first=payment.id))[payment.id]
     if row.amount > room:
         raise RefundTooLarge(f"Only {Money(room, row.currency)} of the order's money is left to refund.")
     await _close_failure(connection, row, Action.RETRY, actor)

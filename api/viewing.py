@@ -157,7 +157,7 @@ def _line(row: Row[Any]) -> LineOut:
 
 def _payment(view: OrderView) -> PaymentOut:
     row = next((payment for payment in view.payments if payment.change_id is None), None)
-    return _payment_not_begun(view.order) if row is None else PaymentOut.model_validate(_told_of(view, row))
+    return _payment_not_begun(view) if row is None else PaymentOut.model_validate(_told_of(view, row))
 
 
 def _further_payments(view: OrderView) -> list[FurtherPaymentOut]:
@@ -172,13 +172,15 @@ def _told_of(view: OrderView, row: Row[Any]) -> dict[str, Any]:
     return {**row._mapping, "decline": decline, "events": events}
 
 
-def _payment_not_begun(order: Row[Any]) -> PaymentOut:
+def _payment_not_begun(view: OrderView) -> PaymentOut:
+    order = view.order
+    others = sum(payment.due or 0 for payment in view.payments)
     return PaymentOut(
         provider=order.payment["provider"],
         reference=order.payment["intent"],
         status=PaymentStatus.PENDING,
         currency=order.currency,
-        amount=order.total - (order.credit or 0),
+        amount=order.total - (order.credit or 0) - others,
         authorised=0,
         captured=0,
         refunded=0,

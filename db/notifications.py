@@ -70,15 +70,17 @@ _CONTENT = Statement(
                     FROM return_lines n JOIN order_lines l ON l.order_id = r.order_id AND l.number = n.number
                     WHERE n.return_id = r.id))
             FROM returns r JOIN warehouses w ON w.code = r.warehouse WHERE r.id = CAST(:about AS text)) AS returned,
-        (SELECT jsonb_build_object('number', c.number, 'refusal', c.refusal, 'amount', coalesce(r.amount, 0),
+        (SELECT jsonb_build_object('number', c.number, 'refusal', c.refusal, 'amount', coalesce((
+                    SELECT sum(r.amount) FROM refunds r WHERE r.id = c.refund_id OR r.part_of = c.refund_id), 0),
                 'to_pay', 0, 'linked_id', l.id, 'linked_number', l.number, 'at_once', false)
-            FROM claims c LEFT JOIN refunds r ON r.id = c.refund_id LEFT JOIN orders l ON l.id = c.linked_id
+            FROM claims c LEFT JOIN orders l ON l.id = c.linked_id
             WHERE c.id = CAST(:about AS text)) AS claimed,
-        (SELECT jsonb_build_object('number', e.number, 'refusal', NULL, 'amount', coalesce(f.amount, g.amount, 0),
+        (SELECT jsonb_build_object('number', e.number, 'refusal', NULL, 'amount', coalesce((
+                    SELECT sum(f.amount) FROM (SELECT coalesce(e.refund_id, r.refund_id) AS id) given
+                        JOIN refunds f ON f.id = given.id OR f.part_of = given.id), 0),
                 'to_pay', e.total - coalesce(e.credit, e.expected), 'linked_id', l.id, 'linked_number', l.number,
                 'at_once', e.ships = 'at_once')
             FROM exchanges e JOIN returns r ON r.id = e.return_id LEFT JOIN orders l ON l.id = e.linked_id
-                LEFT JOIN refunds f ON f.id = e.refund_id LEFT JOIN refunds g ON g.id = r.refund_id
             WHERE e.id = CAST(:about AS text)) AS exchanged
     FROM intended CROSS JOIN orders o CROSS JOIN LATERAL (
         SELECT max(reference) AS reference, sum(captured)::bigint AS captured FROM payments WHERE order_id = o.id) p

@@ -24,8 +24,6 @@ class GrantStatus(StrEnum):
 
 PENDING = frozenset({GrantStatus.GRANTED, GrantStatus.PAYING})
 """Those whose money is spoken for, and may not have left."""
-SPOKEN_FOR = PENDING | {GrantStatus.EXCHANGED}
-"""Those of whose money nothing can be refunded any more."""
 
 
 @dataclass(frozen=True)

@@ -36,18 +36,20 @@ class Settlement:
         """The same for people."""
         if not self.lines:
             return "nothing is given back"
-        into = f"; {self._money(self.exchanged)} of it goes into its exchange" if self.exchanged else ""
-        return f"{self._told}{into}"
-
-    @property
-    def _told(self) -> str:
         less = [f"{self._money(self.fee)} restocking fee"] if self.fee else []
         less += [f"{self._money(self.label)} for the label"] if self.label else []
-        told = f"{self._money(self.worth)}" + (f" less {' and '.join(less)}" if less else "")
-        left = max(0, self.worth - self.fee - self.label)
-        if self.amount == left:
-            return f"{self._money(self.amount)} is given back" + (f": {told}" if less else "")
-        return f"{self._money(self.amount)} is given back, for {told}: no more of the order's money is there"
+        worth = f"{self._money(self.worth)}" + (f" less {' and '.join(less)}" if less else "")
+        told = f"{self._money(self.amount)} {self._goes}"
+        if self.amount < max(0, self.worth - self.fee - self.label):
+            return f"{told}, for {worth}: no more of the order's money is there"
+        return f"{told}: {worth}" if less else told
+
+    @property
+    def _goes(self) -> str:
+        if self.exchanged == self.amount > 0:
+            return "goes into its exchange"
+        into = f" ({self._money(self.exchanged)} of it by its exchange)" if self.exchanged else ""
+        return f"is given back{into}"
 
     def _money(self, minor: int) -> Money:
         return Money(minor, self.currency)

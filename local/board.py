@@ -68,8 +68,8 @@ def final_table(orders: Sequence[Seen], stories: Mapping[str, str] = MappingProx
     table.add_column("Customer", no_wrap=True)
     table.add_column("Total", justify="right", no_wrap=True, min_width=10)
     table.add_column("Stage", no_wrap=True, min_width=9)
-    table.add_column("Took", justify="right", no_wrap=True, min_width=5)
-    table.add_column("On the way", style="dim", no_wrap=True, min_width=17)
+    table.add_column("Took", justify="right", no_wrap=True, min_width=6)
+    table.add_column("On the way", style="dim", min_width=17)
     for order in orders:
         befell = stories.get(order.id, "")
         table.add_row(order.number, order.customer, order.total, _stage(order), _took(order), befell)

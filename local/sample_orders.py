@@ -95,10 +95,10 @@ def _order(chance: Random, customer: SampleCustomer, reference: str) -> dict[str
     }
 
 
-def containing(order: dict[str, Any], number: int, items: Sequence[SampleSku]) -> dict[str, Any]:
-    """The ``number``th of the sample orders, with one of each of ``items`` instead."""
+def containing(order: dict[str, Any], number: int, items: Sequence[SampleSku], *, each: int = 1) -> dict[str, Any]:
+    """The ``number``th of the sample orders, with ``each`` of ``items`` instead."""
     customer = CUSTOMERS[(number - 1) % len(CUSTOMERS)]
-    lines = [_line(item, 1, customer.tax) for item in items]
+    lines = [_line(item, each, customer.tax) for item in items]
     goods = sum(line["quantity"] * line["unit_price"] + line["tax"] for line in lines)
     return {**order, "lines": lines, "total": goods + order["shipping_charge"]}
 

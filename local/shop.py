@@ -26,10 +26,12 @@ Call = Callable[[], Awaitable[httpx2.Response]]
 
 
 class RefusedError(LocalError):
-    """The API answered what asking again will not change."""
+    """The API answered what asking again will not change. ``code`` is its word for that, empty where it has none."""
 
     def __init__(self, response: httpx2.Response) -> None:
         request = response.request
+        problem = "problem+json" in response.headers.get("content-type", "")
+        self.code: str = response.json().get("code", "") if problem else ""
         super().__init__(
             f"{request.method} {request.url.path} was refused: {response.status_code} {response.text[:500]}"
         )
@@ -41,6 +43,12 @@ class Placed:
 
     id: str
     page: str
+
+    @property
+    def inside(self) -> str:
+        """The address of the page that the shop's people have of it, who log in with an API key first."""
+        web, _, order = self.page.partition("?")[0].partition("/orders/")
+        return f"{web}/console/log-in?next=/orders/{order}"
 
 
 class Shop:
@@ -99,7 +107,7 @@ class Shop:
 
     async def let_arrive(self, id: str) -> None:
         """Book that units of the transfer have come in, once an order waits for them. Raises RefusedError."""
-        await self._until(id, lambda order: order["status"] == "awaiting_stock", "waited for stock")
+        await self.until(f"/v1/orders/{id}", lambda order: order["status"] == "awaiting_stock", "waits for stock")
         lines = [{"sku": ON_ITS_WAY.sku, "quantity": 1}]
         await self._post(f"{self._transfer}/receipts", {"reference": f"dock-{id}", "lines": lines})
 
@@ -123,21 +131,37 @@ class Shop:
 
     async def order(self, id: str) -> dict[str, Any]:
         """Everything about one order."""
-        found: dict[str, Any] = (await self._insist(lambda: self._client.get(f"/v1/orders/{id}"))).json()
+        return await self.read(f"/v1/orders/{id}")
+
+    async def read(self, path: str) -> dict[str, Any]:
+        """What the API tells at ``path``."""
+        found: dict[str, Any] = (await self._insist(lambda: self._client.get(path))).json()
         return found
+
+    async def ask(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Have something done, once for what ``body`` says; the answer. Raises RefusedError."""
+        answer: dict[str, Any] = (await self._post(path, body or {})).json()
+        return answer
+
+    async def hold_from_abroad(self) -> None:
+        """Put the rule in force that holds what is billed in another country than it is shipped to."""
+        rules = await self.read("/v1/hold-rules")
+        held = {"kind": "country_mismatch", "reason": "fraud"}
+        await self._put("/v1/hold-rules", {"rules": [held], "replaces": rules["version"]})
 
     async def reject(self, id: str, *, reason: str, note: str) -> None:
         """Act as the warehouse that is to ship an order, and reject it as soon as it has it. Raises RefusedError."""
-        order = await self._until(id, lambda order: bool(order["fulfilments"]), "come to a warehouse")
+        order = await self.until(f"/v1/orders/{id}", lambda order: bool(order["fulfilments"]), "is at a warehouse")
         await self._post(f"/v1/fulfilments/{order['fulfilments'][0]['id']}/reject", {"reason": reason, "note": note})
 
-    async def _until(self, id: str, wanted: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
+    async def until(self, path: str, wanted: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
+        """Look at ``path`` until something holds of it, ``what`` in words. Raises LocalError after a minute."""
         deadline = monotonic() + PATIENCE.total_seconds()
-        while not wanted(order := await self.order(id)):
+        while not wanted(found := await self.read(path)):
             if monotonic() > deadline:
-                raise LocalError(f"For {PATIENCE.seconds} s now order {id} has not {what}.")
+                raise LocalError(f"For {PATIENCE.seconds} s now it is not so that {path} {what}.")
             await asyncio.sleep(PAUSE_SECONDS)
-        return order
+        return found
 
     async def _post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> httpx2.Response:
         headers = {"Idempotency-Key": key} if key else {}

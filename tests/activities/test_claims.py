@@ -12,7 +12,7 @@ from activities.claim_requests import claim
 from activities.claims import ApproveClaim, Claims
 from activities.exchange_requests import exchange
 from activities.exchanges import Exchanges
-from activities.refund_grants import grant
+from activities.refund_grants import ask_to_pay, grant
 from activities.return_requests import ask
 from activities.returns import Inspect, Receive, Returns, Step
 from db import ledger
@@ -60,6 +60,18 @@ async def served(world: World, reference: str = "1", units: int = 2) -> str:
             connection, [LedgerEntry(f"captured:{payment}", order, EntryKind.CAPTURED, total, "USD", cause)]
         )
     return order
+
+
+async def paid_in_two(world: World, order: str, further: int) -> None:
+    """So much of what was captured was captured by a second payment, for a change."""
+    await world.execute("UPDATE payments SET amount = amount - :x, captured = captured - :x", x=further)
+    await world.execute(
+        "INSERT INTO payments (id, order_id, change_id, due, provider, reference, status, currency, amount, captured) "
+        "VALUES (:id, :order, 'c', :x, 'stripe', 'pi_further', 'captured', 'USD', :x, :x)",
+        id=derived_id(order, "further"),
+        order=order,
+        x=further,
+    )
 
 
 async def claimed(world: World, order: str, units: int = 1, reference: str = "c") -> str:
@@ -253,6 +265,37 @@ async def test_what_costs_less_gives_the_difference_back_and_what_is_never_sent_
     await check_laws(world)
 
 
+async def test_what_is_kept_for_an_exchange_leaves_refunds_of_each_payment_their_money(world: World) -> None:
+    order = await served(world)
+    await paid_in_two(world, order, 2500)  # of 35.00
+    async with world.database.transaction() as connection:
+        before, _ = await grant(connection, order, RefundRequest("before", "Late.", amount=800), actor="Ann")
+    row = await exchanged(world, order, 1500)
+    await (await inspected(world, row.return_id)).settle(Step(row.return_id, AT, "waybill"))
+    async with world.database.transaction() as connection:
+        assert (await ask_to_pay(connection, before.id, actor="Ann")).status == "paying"
+        with pytest.raises(RefundTooLarge, match=r"At most 12\.00 USD"):
+            await grant(connection, order, RefundRequest("beyond", "Goodwill.", amount=1201), actor="Ann")
+        rest, _ = await grant(connection, order, RefundRequest("rest", "Goodwill.", amount=1200), actor="Ann")
+        await ask_to_pay(connection, rest.id, actor="Ann")
+    told = [tuple(r) for r in await world.rows("SELECT status, amount, payment_id FROM refunds ORDER BY amount")]
+    first, further = derived_id(order, "payment"), derived_id(order, "further")
+    assert [one for one in told if one[0] == "paying"] == [
+        ("paying", 200, first),
+        ("paying", 800, first),
+        ("paying", 1000, further),
+    ]
+
+
+async def test_a_claim_that_two_payments_refund_tells_what_they_refund_together(world: World) -> None:
+    order = await served(world)
+    await paid_in_two(world, order, 1000)
+    await Claims(world.database).approve(approval(await claimed(world, order, 2), Remedy.REFUND))
+    assert [r.amount for r in await world.rows("SELECT amount FROM refunds ORDER BY amount")] == [500, 2500]
+    told = await world.row("SELECT text FROM claim_events WHERE key = 'refunded'")
+    assert told.text == "A refund of 30.00 USD was granted."
+
+
 async def test_of_two_who_decide_at_once_one_is_heeded(world: World) -> None:
     order = await served(world)
     name = await claimed(world, order)
@@ -262,6 +305,17 @@ async def test_of_two_who_decide_at_once_one_is_heeded(world: World) -> None:
     placed = (await world.row("SELECT count(*) AS n FROM orders WHERE origin IS NOT NULL")).n
     granted = (await world.row("SELECT count(*) AS n FROM refunds")).n
     assert placed + granted == 1
+
+
+async def test_who_grants_a_refund_just_after_another_had_a_replacement_placed_is_refused(world: World) -> None:
+    order = await served(world)
+    name = await claimed(world, order)
+    claims = Claims(world.database)
+    for _ in range(2):
+        assert (await claims.approve(approval(name, Remedy.REPLACEMENT))).refusal is None
+    refused = (await claims.approve(approval(name, Remedy.REFUND))).refusal
+    assert refused is not None and refused.code == "conflict"
+    assert await world.rows("SELECT 1 FROM refunds") == []
 
 
 async def test_what_came_back_to_the_sender_was_shipped_and_can_be_claimed(world: World) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from itsdangerous import TimestampSigner
 
+from db import orders
 from runtime.links import OrderLinks
 from tests.api.conftest import Api
 from tests.api.records import close, fulfilment, payment
@@ -39,6 +40,15 @@ async def test_a_signed_link_opens_the_page(api: Api) -> None:
     nonce = policy.split("'nonce-")[1].split("'")[0]
     assert f'<style nonce="{nonce}">' in page
     assert "unsafe" not in policy
+
+
+async def test_why_it_ships_from_where_it_ships_is_for_the_shops_people_alone(api: Api) -> None:
+    accepted = await api.place()
+    why = {"key": "r", "at": datetime.now(UTC), "kind": "reserved", "text": "EDI: 1st by priority.", "actor": "waybill"}
+    async with api.database.transaction() as connection:
+        await orders.add_entries(connection, accepted["id"], [why])
+    assert "1st by priority" in (await api.http.get(f"/orders/{accepted['id']}")).text
+    assert "1st by priority" not in (await open_link(api, accepted["links"]["page"]))[1]
 
 
 async def test_two_visits_have_two_nonces(api: Api) -> None:

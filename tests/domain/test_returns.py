@@ -13,7 +13,7 @@ from domain.errors import InvalidReturn, MoreThanDelivered, MoreThanSent, NotRet
 from domain.exceptions import ExceptionKind
 from domain.money import Money
 from domain.orders import Line
-from domain.refunds import Given
+from domain.refunds import Given, RefundLine
 from domain.return_requests import Delivered, ReturnRequest, WantedLine, check_eligible, takes_in
 from domain.return_rules import LabelPayer, ReturnReason, ReturnRule
 from domain.return_units import (
@@ -29,7 +29,7 @@ from domain.return_units import (
     receive,
 )
 from domain.returns import ENDED, TRANSITIONS, Deed, LabelState, ReturnStatus, Standing, can_follow
-from domain.settlements import settle
+from domain.settlements import Settlement, settle
 from domain.waiting import Party
 
 AT = datetime(2024, 5, 20, 9, 0, tzinfo=UTC)
@@ -230,3 +230,18 @@ def test_what_is_to_be_done_follows_from_where_it_stands() -> None:
     dropped = standing(ReturnStatus.WITHDRAWN, label=LabelState.UNWANTED)
     assert (dropped.deed, dropped.over) == (Deed.VOID, False)
     assert can_follow(ReturnStatus.IN_TRANSIT, ReturnStatus.INSPECTED)
+
+
+@pytest.mark.parametrize(
+    ("fee", "amount", "exchanged", "words"),
+    [
+        (0, 1200, 0, "12.00 USD is given back"),
+        (200, 1000, 0, "10.00 USD is given back: 12.00 USD less 2.00 USD restocking fee"),
+        (0, 500, 0, "5.00 USD is given back, for 12.00 USD: no more of the order's money is there"),
+        (0, 1200, 700, "12.00 USD is given back (7.00 USD of it by its exchange)"),
+        (0, 1200, 1200, "12.00 USD goes into its exchange"),
+        (0, 0, 0, "0.00 USD is given back, for 12.00 USD: no more of the order's money is there"),
+    ],
+)
+def test_a_settlement_tells_what_becomes_of_the_money(fee: int, amount: int, exchanged: int, words: str) -> None:
+    assert Settlement("USD", 1200, fee, 0, amount, (RefundLine(1, 1),), exchanged).words == words

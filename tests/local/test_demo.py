@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -9,11 +10,22 @@ from rich.console import Console
 from local.board import Seen, final_table, live_view, summary
 from local.catalogue import SKUS
 from local.demo import Result, clear, wanted_orders
-from local.demo_stories import Story, demo_orders, told
+from local.demo_stories import WANTED_INSTEAD, Story, demo_orders, told
 from local.processes import LocalError
+from local.shop import Placed
 from local.stack import hold
+from local.staff import goods_for
 from local.supplier import SUPPLIED
 
+UNEVENTFUL: dict[str, Any] = {
+    "currency": "USD",
+    "version": 1,
+    "holds": [],
+    "timeline": [],
+    "linked_orders": [],
+    "origin": None,
+    "money": {"refunded": 0},
+}
 PLACED = datetime(2024, 2, 29, 12, tzinfo=UTC)
 
 
@@ -79,24 +91,34 @@ def test_the_final_table_tells_what_befell_an_order_on_the_way() -> None:
     assert picture.count("EDI rejected: RNO") == 1
 
 
-def test_in_every_twenty_orders_one_is_split_and_one_rejected() -> None:
-    orders = list(demo_orders(45, batch="b"))
-    assert [n for n, o in enumerate(orders, 1) if o.story is Story.SPLIT] == [7, 27]
-    assert [n for n, o in enumerate(orders, 1) if o.story is Story.REJECTED] == [13, 33]
-    assert [n for n, o in enumerate(orders, 1) if o.story is Story.BACKORDERED] == [17, 37]
+def test_in_every_twenty_orders_each_story_happens_once() -> None:
+    orders = list(demo_orders(40, batch="b", supplied=True))
+    for story in Story:
+        first, second = [n for n, o in enumerate(orders, 1) if o.story is story]
+        assert second - first == 20, story
     for made in orders:
         lines = made.body["lines"]
         goods = sum(line["quantity"] * line["unit_price"] + line["tax"] for line in lines)
         assert made.body["total"] == goods + made.body["shipping_charge"]
-    places = [{s.sku: set(s.places) for s in SKUS}[line["sku"]] for line in orders[6].body["lines"]]
-    assert set.intersection(*places) == set(), "one warehouse could ship it"
+
+
+@pytest.mark.parametrize("story", [Story.SPLIT, Story.EDITED])
+def test_an_order_of_two_parcels_is_one_that_no_warehouse_could_ship(story: Story) -> None:
+    (made,) = [order for order in demo_orders(20, batch="b") if order.story is story]
+    places = [{s.sku: set(s.places) for s in SKUS}[line["sku"]] for line in made.body["lines"]]
+    assert set.intersection(*places) == set()
+
+
+def test_only_orders_that_are_to_be_held_are_billed_abroad() -> None:
+    abroad = {order.story for order in demo_orders(20, batch="b") if "billing_country" in order.body}
+    assert abroad == {Story.EDITED, Story.HELD}
 
 
 def test_the_story_of_an_order_is_told_by_its_fulfilments() -> None:
     def parts(*of: tuple[str, str], kind: str = "placed") -> dict[str, object]:
         bare: dict[str, object] = {"portal": None, "supplier_orders": []}
         fulfilments = [{"warehouse": warehouse, "status": status, **bare} for warehouse, status in of]
-        return {"fulfilments": fulfilments, "timeline": [{"kind": kind}]}
+        return {**UNEVENTFUL, "fulfilments": fulfilments, "timeline": [{"kind": kind}]}
 
     assert told(parts(("EDI", "delivered"))) == ""
     assert told(parts(("EDI", "delivered"), ("RNO", "delivered"))) == "split: EDI + RNO"
@@ -106,7 +128,29 @@ def test_the_story_of_an_order_is_told_by_its_fulfilments() -> None:
 
 def test_an_order_of_a_supplier_is_told_by_his_number() -> None:
     part = {"warehouse": "NGT", "status": "delivered", "portal": "northgate", "supplier_orders": [{"number": "NG-1"}]}
-    assert told({"fulfilments": [part], "timeline": []}) == "northgate NG-1: NGT"
+    assert told({**UNEVENTFUL, "fulfilments": [part]}) == "northgate NG-1: NGT"
+
+
+def test_what_people_did_about_an_order_is_told_with_the_money_that_was_given_back() -> None:
+    part: dict[str, Any] = {"warehouse": "EDI", "status": "delivered", "portal": None, "supplier_orders": []}
+    plain = {**UNEVENTFUL, "fulfilments": [part]}
+    back = {"money": {"refunded": 6900}}
+    asked = [{"kind": "return_requested"}]
+    assert told({**plain, "holds": [{"id": "h"}]}) == "held: EDI"
+    assert told({**plain, "version": 2, **back}) == "edited, USD 69.00 back: EDI"
+    assert told({**plain, "timeline": asked, **back}) == "returned, USD 69.00 back: EDI"
+    assert told({**plain, "timeline": asked, "linked_orders": [{"number": "WB-9"}]}) == "exchanged for WB-9: EDI"
+    assert told({**plain, "origin": {"order_number": "WB-2"}}) == "sent for WB-2: EDI"
+
+
+def test_what_is_sent_in_exchange_is_taxed_as_what_comes_back() -> None:
+    line = {"quantity": 2, "unit_price": 6900, "tax": 759}
+    assert goods_for(WANTED_INSTEAD, line) == {
+        "sku": WANTED_INSTEAD.sku,
+        "quantity": 1,
+        "unit_price": 7900,
+        "tax": 434,
+    }
 
 
 def test_without_a_supplier_no_order_is_his() -> None:
@@ -117,8 +161,13 @@ def test_without_a_supplier_no_order_is_his() -> None:
     assert [a.body for a, b in zip(alone, with_him, strict=True) if a.body != b.body] != []
 
 
+def test_the_page_for_the_shops_people_is_behind_the_log_in() -> None:
+    placed = Placed("o1", "http://127.0.0.1:8000/orders/o1?token=t.t")
+    assert placed.inside == "http://127.0.0.1:8000/console/log-in?next=/orders/o1"
+
+
 def test_the_last_line_is_json() -> None:
-    assert Result(20, 19, 31.44).line == '{"orders": 20, "delivered": 19, "seconds": 31.4}'
+    assert Result(20, 19, 31.44, well=False).line == '{"orders": 20, "delivered": 19, "seconds": 31.4}'
 
 
 def test_a_fresh_start_empties_the_folder(tmp_path: Path) -> None:
