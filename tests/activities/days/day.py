@@ -24,12 +24,13 @@ from domain.ledger import Balance
 from domain.money import Money
 from domain.orders import Line, OrderStatus, PaymentSource
 from domain.payments import PaymentState, PaymentStatus
-from domain.refunds import SPOKEN_FOR, GrantStatus
+from domain.refunds import PENDING, GrantStatus
 from tests.activities.days.shop import Shop
 from tests.activities.test_stock_ledger import DISAGREEING
 from tests.activities.world import planned_of, reserve_for
 
 T = TypeVar("T")
+_SPOKEN_FOR = PENDING | {GrantStatus.EXCHANGED}
 Fault = dict[str, Any] | None
 FAULTS: st.SearchStrategy[Fault] = st.sampled_from(
     [
@@ -144,7 +145,7 @@ class Day(RuleBasedStateMachine):
         assert now.refunded == books.refunded or self.in_the_dark
         named = Counter(refund["metadata"].get("refund_id") for refund in books.standing)
         assert all(count == 1 for name, count in named.items() if name is not None), named
-        promised = sum(row.amount for row in rows if row.status in SPOKEN_FOR)
+        promised = sum(row.amount for row in rows if row.status in _SPOKEN_FOR)
         assert sum(refund["amount"] for refund in books.standing) + promised <= now.captured
 
     def _check_refunds(self, rows: list[Row[Any]], failures: set[str]) -> None:
