@@ -20,7 +20,6 @@ __all__ = ["database", "shop_url", "world"]
 DAILY = frozenset(
     {
         "test_a_kill_at_any_step_leaves_one_order_at_the_portal",
-        "test_two_workers_with_one_order_place_it_once",
         "test_a_cancelled_order_is_cancelled_at_the_portal_and_cannot_come_back",
         "test_an_order_goes_through_the_portal_to_the_door",
         "test_a_paused_portal_holds_its_orders_and_resuming_continues_them",
