@@ -34,6 +34,10 @@ class DrillStack(Stack):
     accepts, as a load balancer would; it is never broken.
     """
 
+    # The limit that stands for a full disk would else refuse the server its shared memory, which is a file as well, and
+    # no full disk does that. It was seen to hang for good then, in the midst of its recovery.
+    postgres_options = ("dynamic_shared_memory_type=sysv",)
+
     def __init__(
         self,
         folder: Path,

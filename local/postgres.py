@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import tempfile
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
@@ -34,13 +35,23 @@ class Postgres:
     """A PostgreSQL server whose data and password live under `folder`.
 
     Without `port` it takes a free one. With `durable=False`, for tests only, what was confirmed survives a kill, but no
-    power cut. Works as root and as an ordinary user; see postgres_home.
+    power cut. `options` are further settings, as "name=value". Works as root and as an ordinary user; see
+    postgres_home.
     """
 
-    def __init__(self, folder: Path, *, port: int | None = None, durable: bool = True, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        durable: bool = True,
+        log: Path | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self._durable = durable
+        self._options = options
         self._log = log or folder / "postgres.log"
         self._child: Child | None = None
 
@@ -90,6 +101,7 @@ class Postgres:
             "timezone=UTC",
             "log_timezone=UTC",
             *(() if self._durable else NOT_DURABLE),
+            *self._options,
         ]
         return Service(
             name="postgres",

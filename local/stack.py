@@ -68,6 +68,8 @@ class Stack:
     from the sources in `source`. `supplied`: a worker visits a supplier's portal.
     """
 
+    postgres_options: tuple[str, ...] = ()
+
     def __init__(
         self,
         folder: Path,
@@ -173,7 +175,11 @@ class Stack:
 
     async def _start_postgres(self) -> str:
         postgres = Postgres(
-            self.folder / "postgres", port=self.ports.postgres, durable=self._durable, log=self.logs / "postgres.log"
+            self.folder / "postgres",
+            port=self.ports.postgres,
+            durable=self._durable,
+            log=self.logs / "postgres.log",
+            options=self.postgres_options,
         )
         await self.supervisor.run(await postgres.service())
         return await postgres.ensure_database(DATABASE)
