@@ -23,12 +23,13 @@ from domain.rejections import RejectedLine, Rejection, RejectionReason
 from domain.stock import MovementKind, ReservationStatus
 from runtime.health import HealthServer
 from runtime.plugin import connect
-from runtime.settings import Providers, Settings, SmtpTls
+from runtime.settings import Settings
 from runtime.web import create_app
 from runtime.worker import Crew, crew
 from tests.findings import Findings
 from tests.ground import Ground
-from tests.street import EASYPOST_KEY, EASYPOST_SECRET, KEY_RING_SETTING, STRIPE_KEY, STRIPE_SECRET, Street
+from tests.house_settings import house_settings
+from tests.street import STRIPE_KEY, Street
 from workflows.gateway import OrderGateway
 
 _MOST_SECONDS = 120  # in which time must have passed for an order
@@ -76,7 +77,7 @@ class House(Findings):
             await stock.move(connection, [change])
 
     async def delivery_comes_in(self, sku: str, units: int, *, at: str = "EAST") -> None:
-        """A supplier's delivery is booked through the API, which tells the orders that wait for it."""
+        """A supplier's delivery is booked through the API; the relay tells the orders that wait for it."""
         body = {"warehouse": at, "reference": uuid.uuid4().hex, "lines": [{"sku": sku, "quantity": units}]}
         response = await self.http.post("/v1/stock/receipts", json=body)
         assert response.is_success, response.text
@@ -305,7 +306,7 @@ async def open_house(
     await street.tidy()
     # Parcels move when a test says so, never by the clock.
     (await street.sandbox.put("/control/dials/easypost", json={"label_created_seconds": 3600})).raise_for_status()
-    settings = _settings(street, ground.url)
+    settings = house_settings(street, ground.url)
     client = await connect(settings, lazy=False)
     parts = await crew(settings, client=client, database=ground.database)
     gateway = OrderGateway(client, task_queue=settings.temporal_task_queue)
@@ -373,36 +374,3 @@ async def _api_key(database: Database) -> str:
     async with database.transaction() as connection:
         await identity.add_key(connection, id="test", name="test shop", key_hash=hash_api_key(key), scopes=list(scopes))
     return key
-
-
-def _settings(street: Street, database_url: str) -> Settings:
-    sandbox = str(street.sandbox.base_url).rstrip("/")
-    return Settings(
-        providers=Providers.SANDBOX,
-        database_url=database_url,
-        temporal_address=street.temporal.client.service_client.config.target_host,
-        temporal_namespace=street.temporal.client.namespace,
-        temporal_task_queue=f"orders-{uuid.uuid4().hex[:8]}",
-        stripe_base_url=f"{sandbox}/stripe",
-        stripe_api_key=STRIPE_KEY,
-        stripe_webhook_secrets=(STRIPE_SECRET,),
-        easypost_base_url=f"{sandbox}/easypost/v2",
-        easypost_api_key=EASYPOST_KEY,
-        easypost_webhook_secrets=(EASYPOST_SECRET,),
-        smtp_host="127.0.0.1",
-        smtp_port=street.smtp_port,
-        smtp_tls=SmtpTls.NONE,
-        mail_from="Sample Shop <orders@shop.example>",
-        operators_email="operators@shop.example",
-        public_url=f"http://127.0.0.1:{street.web_port}",
-        web_port=street.web_port,
-        encryption_keys=(KEY_RING_SETTING,),
-        signing_secrets=("s" * 40,),
-        codec_token="t" * 40,
-        # Every timer that time passes over costs a second, so nobody asks more often than a test needs.
-        check_payment_every=timedelta(hours=12),
-        check_carrier_every=timedelta(days=3),
-        portal_task_queue=f"portals-{uuid.uuid4().hex[:8]}",
-        check_portal_every=timedelta(seconds=1),
-        portal_patience=timedelta(seconds=3),
-    )
