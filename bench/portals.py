@@ -21,6 +21,7 @@ from bench import load, meters
 from bench.portal_workflow import PortalVisit, Visit
 from bench.run import Bench, running
 from bench.settings import Settings
+from local.loopback import loopback_client
 from local.ports import LOOPBACK, free_port
 from local.processes import LocalError
 from local.stack import ROOT
@@ -113,7 +114,7 @@ async def _fulfilment(bench: Bench) -> str:
 
 
 async def _check_books(bench: Bench, placed: int) -> None:
-    async with httpx2.AsyncClient(base_url=bench.stack.addresses.sandbox, trust_env=False) as http:
+    async with loopback_client(base_url=bench.stack.addresses.sandbox) as http:
         books = (await http.get("/control/summary")).json()["portal"]
     if books["doubled"] or sum(books["orders"].values()) != placed:
         raise LocalError(f"The portal's books do not have {placed} orders, each once: {books}.")
@@ -156,7 +157,7 @@ async def _worker(bench: Bench, queue: str, visits: int) -> AsyncIterator[int]:
 
 async def _ready(child: asyncio.subprocess.Process, address: str) -> None:
     deadline = monotonic() + READY_WITHIN_SECONDS
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with loopback_client() as http:
         while child.returncode is None and monotonic() < deadline:
             try:
                 if (await http.get(address)).is_success:

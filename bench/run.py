@@ -11,7 +11,6 @@ from pathlib import Path
 from time import monotonic
 
 import asyncpg
-import httpx2
 from rich.console import Console
 from temporalio.client import Client
 
@@ -25,6 +24,7 @@ from bench.settings import Settings
 from bench.tasks import at_rate
 from domain.orders import workflow_id
 from local.demo import clear
+from local.loopback import loopback_client
 from local.ports import Ports
 from local.processes import LocalError
 from local.stack import ROOT, Stack
@@ -72,7 +72,7 @@ async def running(
             )
         headers = {"Authorization": f"Bearer {stack.secrets.api_key}"}
         http = await exits.enter_async_context(
-            httpx2.AsyncClient(base_url=stack.addresses.web, headers=headers, timeout=30, trust_env=False)
+            loopback_client(base_url=stack.addresses.web, headers=headers, timeout=30)
         )
         database = await asyncpg.connect(stack.database_url)
         exits.push_async_callback(database.close)

@@ -19,7 +19,8 @@ from bench.meters import family
 from drill.faults import WORKERS, Fault, Kind
 from drill.links import Wire
 from drill.stack import DrillStack
-from local.processes import LAUNCHER, LocalError, StartError
+from local.loopback import loopback_client
+from local.processes import LAUNCHER, LocalError, StartError, cancelled
 
 DISK_HAS = 64 * 1024
 """bytes that any file of the database may have while its disk is full: its log has segments of 16 MB"""
@@ -91,7 +92,7 @@ class Injector:
         self.log: list[Injected] = []
         self._stack = stack
         self._one: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._http = httpx2.AsyncClient(timeout=5, trust_env=False)
+        self._http = loopback_client(timeout=5)
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, faults: Iterable[Fault]) -> None:
@@ -105,9 +106,7 @@ class Injector:
 
     async def close(self) -> None:
         """Give up what is under way."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await cancelled(*self._running)
         await self._http.aclose()
 
     async def _inject(self, fault: Fault) -> None:

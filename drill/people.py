@@ -15,6 +15,8 @@ from typing import Any, Self
 
 import httpx2
 
+from local.loopback import loopback_client
+
 PAUSE = 0.5
 LOOK_EVERY = 1.0
 OPERATORS_LOOK_EVERY = 2.0
@@ -53,8 +55,8 @@ class Desk:
 
     def __init__(self, web: str, sandbox: str, *, api_key: str) -> None:
         headers = {"Authorization": f"Bearer {api_key}"}
-        self._api = httpx2.AsyncClient(base_url=web, headers=headers, timeout=15, trust_env=False)
-        self._strangers = httpx2.AsyncClient(base_url=sandbox, timeout=10, trust_env=False)
+        self._api = loopback_client(base_url=web, headers=headers, timeout=15)
+        self._strangers = loopback_client(base_url=sandbox, timeout=10)
         self._slots = asyncio.Semaphore(16)
         self.received = Received()
         self.decided = 0

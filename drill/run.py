@@ -26,7 +26,8 @@ from drill.shapes import LATE, OWN_SKUS, SCARCE, SHAPES, draw_orders, scarce_uni
 from drill.stack import DrillStack
 from local.catalogue import SKUS, WAREHOUSES
 from local.demo import clear
-from local.processes import Say
+from local.loopback import loopback_client
+from local.processes import Say, cancelled
 from local.shop import sku_body, warehouse_body
 from local.stack import ROOT
 from local.supplier import NORTHGATE, PORTAL, SUPPLIED
@@ -165,7 +166,7 @@ class Run:
             await desk.receive(f"drill-{NORTHGATE.code}", NORTHGATE.code, {SUPPLIED.sku: UNITS_EACH})
 
     async def _dial_good(self, sandbox: str) -> None:
-        async with httpx2.AsyncClient(base_url=sandbox, timeout=10, trust_env=False) as client:
+        async with loopback_client(base_url=sandbox, timeout=10) as client:
             vendors = {
                 "easypost": {**GOOD_DIALS, **TRACKING},
                 "stripe": GOOD_DIALS,
@@ -203,9 +204,7 @@ class Run:
             if state is not None and state != seen:
                 seen, since = state, monotonic()
             await asyncio.sleep(LOOK_EVERY)
-        for task in self._people:
-            task.cancel()
-        await asyncio.gather(*self._people, return_exceptions=True)
+        await cancelled(*self._people)
 
     async def _state(self) -> tuple[int, int] | None:
         """How many orders neither ended nor rest, with what else is unfinished; and a number that changes with any."""
@@ -267,6 +266,4 @@ async def _background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(*tasks)

@@ -15,13 +15,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
-import httpx2
 from rich.console import Console
 from rich.live import Live
 
 from local import supplier
 from local.board import Seen, final_table, live_view, summary
 from local.demo_stories import NOTE, REASON, DemoOrder, Story, demo_orders, told
+from local.loopback import loopback_client
 from local.ports import Ports
 from local.processes import LocalError, shown
 from local.shop import RefusedError, Shop
@@ -150,7 +150,7 @@ async def play(stack: Stack, console: Console, count: int, *, supplied: bool = F
 
 async def quicken(sandbox: str) -> None:
     """Makes the sandbox's parcels travel in seconds, also the supplier's."""
-    async with httpx2.AsyncClient(base_url=sandbox, timeout=10, trust_env=False) as client:
+    async with loopback_client(base_url=sandbox, timeout=10) as client:
         (await client.put("/control/dials/easypost", json=QUICK_TRACKING)).raise_for_status()
         (await client.put("/control/dials/portal", json=supplier.QUICK)).raise_for_status()
 

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import httpx2
+
+from local.loopback import loopback_client
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 POLL_SECONDS = 0.05
@@ -154,7 +156,7 @@ class Supervisor:
         """Stops everything, last started first."""
         for name in reversed(self._order):
             if watcher := self._watchers.pop(name, None):
-                await _ended(watcher)
+                await cancelled(watcher)
             if child := self._children.pop(name, None):
                 await child.stop()
         self._order.clear()
@@ -165,7 +167,7 @@ class Supervisor:
 
         Raises KeyError where it does not run.
         """
-        await _ended(self._watchers.pop(name))
+        await cancelled(self._watchers.pop(name))
         child = self._children[name]
         if gently:
             await child.stop()
@@ -222,9 +224,16 @@ class Supervisor:
         scratch.replace(self.pids_file)
 
 
-async def _ended(watcher: "asyncio.Task[None]") -> None:
-    watcher.cancel()
-    await asyncio.gather(watcher, return_exceptions=True)
+async def cancelled(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: on Python 3.11 `asyncio.wait_for`, and HTTP clients with a time limit, swallow a cancellation
+    that comes just as they are woken, and whoever asks for something again and again would go on for ever.
+    """
+    while going := [task for task in tasks if not task.done()]:
+        for task in going:
+            task.cancel()
+        await asyncio.wait(going, timeout=1)
 
 
 async def run_to_end(service: Service) -> None:
@@ -255,7 +264,7 @@ async def accepts(host: str, port: int) -> bool:
 async def answers(url: str) -> bool:
     """Whether a GET is answered with a status below 400."""
     try:
-        async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
+        async with loopback_client(timeout=2) as client:
             return (await client.get(url)).status_code < 400
     except httpx2.TransportError:
         return False

@@ -14,6 +14,7 @@ import httpx2
 from local import supplier
 from local.board import Seen
 from local.catalogue import CURRENCY, ON_ITS_WAY, SKUS, WAREHOUSES, SampleSku, SampleWarehouse
+from local.loopback import loopback_client
 from local.processes import LocalError
 
 AT_ONCE = 8
@@ -55,9 +56,7 @@ class Shop:
     """Calls with one API key. What fails on the way or with a 5xx is asked again, with the same key, for a minute."""
 
     def __init__(self, web: str, *, api_key: str) -> None:
-        self._client = httpx2.AsyncClient(
-            base_url=web, headers={"Authorization": f"Bearer {api_key}"}, timeout=15, trust_env=False
-        )
+        self._client = loopback_client(base_url=web, headers={"Authorization": f"Bearer {api_key}"}, timeout=15)
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._transfer = ""
 

@@ -5,6 +5,7 @@ and codec might want to know: which activity, which workflow. Ours do the same i
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from temporalio import workflow
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
@@ -14,14 +15,21 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, Workflo
 
 
 class WithoutContext(WorkflowRunner):
-    """A runner whose workflows' payloads have no context. For converters that know none, and no storage elsewhere."""
+    """A runner whose workflows' payloads have no context. For converters that know none, and no storage elsewhere.
+
+    Preparing a workflow loads it once for a look, in the sandbox; what this process has looked at stays as it is.
+    """
+
+    _prepared: ClassVar[set[type]] = set()
 
     def __init__(self, runner: WorkflowRunner) -> None:
         self._runner = runner
 
     def prepare_workflow(self, defn: workflow._Definition) -> None:
         """See the base class."""
-        self._runner.prepare_workflow(defn)
+        if defn.cls not in self._prepared:
+            self._runner.prepare_workflow(defn)
+            self._prepared.add(defn.cls)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """See the base class."""

@@ -1,6 +1,7 @@
 """Fills the templates. Undefined names are errors, and HTML is escaped."""
 
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,10 @@ _HERE = Path(__file__).parent
 
 
 class Templates:
-    """All templates, loaded once. Every method is pure: the same input gives the same text."""
+    """All templates, loaded once for a process. Every method is pure: the same input gives the same text."""
 
     def __init__(self, folder: Path = _HERE) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader(folder),
-            autoescape=select_autoescape(["html"], default=False),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._environment.filters |= {"one_line": one_line, "seconds": seconds}
-        self._environment.tests["web_url"] = is_web_url
+        self._environment = _environment(folder)
         self._words = {language: _words(folder, language) for language in Language}
 
     def order_mail(self, mail: OrderMail) -> RenderedMail:
@@ -78,5 +70,21 @@ class Templates:
         return self._environment.get_template(template).render(form=form, words=self._words[form.language], **values)
 
 
+@cache
+def _environment(folder: Path) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=select_autoescape(["html"], default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= {"one_line": one_line, "seconds": seconds}
+    environment.tests["web_url"] = is_web_url
+    return environment
+
+
+@cache
 def _words(folder: Path, language: Language) -> dict[str, Any]:
     return tomllib.loads((folder / "words" / f"{language.folder}.toml").read_text("utf-8"))

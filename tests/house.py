@@ -21,6 +21,7 @@ from domain.identity import Scope, hash_api_key, new_api_key
 from domain.orders import Answer, CancelRequest, HandOver, derived_id
 from domain.rejections import RejectedLine, Rejection, RejectionReason
 from domain.stock import MovementKind, ReservationStatus
+from local.loopback import loopback_client
 from runtime.health import HealthServer
 from runtime.plugin import connect
 from runtime.settings import Settings
@@ -364,7 +365,7 @@ async def _relay(parts: Crew) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _shop(settings: Settings, key: str) -> AsyncIterator[httpx2.AsyncClient]:
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx2.AsyncClient(base_url=settings.public_url, headers=headers, timeout=15, trust_env=False) as client:
+    async with loopback_client(base_url=settings.public_url, headers=headers, timeout=15) as client:
         yield client
 
 

@@ -17,6 +17,7 @@ import httpx2
 from temporalio.common import SearchAttributeKey
 from temporalio.testing import WorkflowEnvironment
 
+from local.loopback import loopback_client
 from local.ports import free_port
 from local.temporal import ONE_PART, find_program
 from runtime.codec import EncryptionCodec
@@ -125,7 +126,7 @@ async def _temporal() -> AsyncIterator[WorkflowEnvironment]:
 
 @asynccontextmanager
 async def _client(port: int) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as client:
+    async with loopback_client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
         yield client
 
 

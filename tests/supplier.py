@@ -15,6 +15,7 @@ import pytest
 from domain.orders import Address
 from domain.portals import PortalLine, PortalRequest
 from integrations.portals.account import PortalAccount
+from local.loopback import loopback_client
 from local.ports import free_port
 from tests.integrations.stand_ins import process
 
@@ -94,5 +95,5 @@ async def open_supplier(folder: Path) -> AsyncIterator[Supplier]:
     """The portal, until the end of the block."""
     url = f"http://127.0.0.1:{free_port()}"
     arguments = ("integrations.sandbox", "--port", url.rpartition(":")[2], "--data", str(folder))
-    async with process(*arguments, health=f"{url}/healthz"), httpx2.AsyncClient(base_url=url, trust_env=False) as http:
+    async with process(*arguments, health=f"{url}/healthz"), loopback_client(base_url=url) as http:
         yield Supplier(url, http)

@@ -12,6 +12,7 @@ from integrations.carriers.easypost.adapter import EasyPost
 from integrations.http import new_client
 from integrations.mail.smtp import Smtp, Tls
 from integrations.payments.stripe.adapter import Stripe
+from local.loopback import loopback_client
 from local.ports import free_port
 from tests.activities.till import payments, step
 from tests.activities.world import database, shop_url, world
@@ -93,7 +94,7 @@ async def mailbox(mail_process: tuple[int, str]) -> AsyncIterator[Mailbox]:
     port, url = mail_process
     sender = "Test Shop <shop@shop.example>"
     mailer = Smtp(host="127.0.0.1", port=port, username=None, password=None, tls=Tls.NONE, sender=sender, timeout=SHORT)
-    async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
+    async with loopback_client(base_url=url) as http:
         await http.delete("/api/dials")
         await http.delete("/api/messages")
         yield Mailbox(mailer, http)

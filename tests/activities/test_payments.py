@@ -172,7 +172,7 @@ def shop_makes(sandbox: RunningSandbox, *, capture: str = "manual", confirm: boo
         "capture_method": capture,
         "confirm": confirm,
     }
-    return sandbox.client().v1.payment_intents.create(form).id  # type: ignore[arg-type]
+    return str(sandbox.client().v1.payment_intents.create(form).id)
 
 
 @pytest.mark.parametrize("confirm", [True, False], ids=["confirmed", "left unconfirmed"])

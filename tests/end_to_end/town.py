@@ -18,6 +18,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from domain.orders import workflow_id
 from local.demo import quicken
+from local.loopback import loopback_client
 from local.ports import Ports
 from local.processes import answers
 from local.sample_orders import CHANNEL, sample_orders
@@ -40,7 +41,7 @@ class Town:
         self.settings = {**os.environ, **settings}
         """what the stack is given from outside"""
         self.stack = self._stack(folder, Ports.ephemeral())
-        self._http = httpx2.AsyncClient(timeout=15, trust_env=False)
+        self._http = loopback_client(timeout=15)
 
     async def open(self) -> None:
         """Start the stack on its folder, be it new or used."""

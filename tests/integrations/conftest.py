@@ -19,6 +19,7 @@ from integrations.http import new_client
 from integrations.mail.mailer import Mailer
 from integrations.mail.smtp import Smtp, Tls
 from integrations.payments.stripe.adapter import Stripe
+from local.loopback import loopback_client
 from local.ports import free_port
 from tests.integrations.stand_ins import CarrierBench, PaymentBench, Post, now, post_office, process
 
@@ -60,7 +61,7 @@ class SandboxMood:
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
     """The sandbox of all vendors, as a process of its own, with its webhooks coming to us."""
     url, data = f"http://127.0.0.1:{free_port()}", tmp_path_factory.mktemp("sandbox")
-    async with post_office() as (ours, post), httpx2.AsyncClient(base_url=url, trust_env=False) as control:
+    async with post_office() as (ours, post), loopback_client(base_url=url) as control:
         arguments = ["integrations.sandbox", "--port", url.rpartition(":")[2], "--data", str(data)]
         for vendor, secret in (("stripe", STRIPE_SECRET), ("easypost", EASYPOST_SECRET)):
             arguments += [f"--{vendor}-webhook-url", f"{ours}/webhooks/{vendor}"]
@@ -210,7 +211,7 @@ async def smtp_bench(mail_process: tuple[int, str]) -> AsyncIterator[MailBench]:
         sender="Shop <shop@shop.example>",
         timeout=SHORT,
     )
-    async with httpx2.AsyncClient(base_url=url, trust_env=False) as mailbox:
+    async with loopback_client(base_url=url) as mailbox:
         yield MailBench(mailer, mailbox)
         await mailer.aclose()
         (await mailbox.delete("/api/dials")).raise_for_status()

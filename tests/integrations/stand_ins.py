@@ -20,6 +20,7 @@ from domain.inbox import ProviderEvent
 from domain.shipments import Tracking
 from integrations.carriers.carrier import Carrier
 from integrations.payments.provider import PaymentProvider
+from local.loopback import loopback_client
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
@@ -125,7 +126,7 @@ async def process(*arguments: str, health: str) -> AsyncIterator[None]:
 
 async def _healthy(child: asyncio.subprocess.Process, url: str) -> None:
     deadline = time.monotonic() + PATIENCE
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with loopback_client() as client:
         while child.returncode is None and time.monotonic() < deadline:
             try:
                 if (await client.get(url)).is_success:

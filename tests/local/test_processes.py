@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -119,6 +121,26 @@ async def test_children_stop_last_started_first(tmp_path: Path) -> None:
         await supervisor.run(Service(**{**vars(service), "command": [*service.command, name]}))
     await supervisor.stop()
     assert (tmp_path / "order").read_text() == "cba"
+
+
+async def test_a_start_that_overhears_its_cancellation_is_stopped_all_the_same(tmp_path: Path) -> None:
+    """As `asyncio.wait_for` does on Python 3.11 where it is cancelled in the moment in which it is woken."""
+    service, asked = listener(tmp_path), asyncio.Semaphore(0)
+
+    async def overhears() -> bool:
+        asked.release()
+        if starts > 1:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+        return await service.ready()
+
+    starts, supervisor = 1, Supervisor(tmp_path / "pids.json", print)
+    await supervisor.run(replace(service, ready=overhears))
+    starts, asked = 2, asyncio.Semaphore(0)
+    os.kill(supervisor.pid("web"), signal.SIGKILL)
+    await asyncio.wait_for(asked.acquire(), 20)
+    await asyncio.wait_for(supervisor.stop(), 20)
+    assert not await accepts("127.0.0.1", int(service.command[-1]))
 
 
 async def test_a_child_that_ignores_the_request_to_stop_is_killed(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from activities.portals import AskPortal, PlaceAtPortal, PortalAnswer
+from local.loopback import loopback_client
 from local.ports import free_port
 from tests.runtime.conftest import GOOD
 from tests.supplier import HOME, Supplier
@@ -83,7 +84,7 @@ class PortalWorker:
         )
         self.running.append(child)
         deadline = time.monotonic() + 60
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with loopback_client() as http:
             while child.returncode is None and time.monotonic() < deadline:
                 try:
                     if (await http.get(f"http://127.0.0.1:{port}/readyz")).is_success:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import httpx2
 import pytest
 
+from local.loopback import loopback_client
 from local.ports import free_port
 from runtime.health import WorkerMetrics, health_app, health_server
 
@@ -51,7 +52,7 @@ async def test_the_health_server_leaves_the_workers_signals_alone() -> None:
     before, port = [signal.getsignal(name) for name in SIGNALS], free_port()
     server = health_server(health_app(WorkerMetrics(), parts()), host="127.0.0.1", port=port)
     serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10), httpx2.AsyncClient(trust_env=False) as client:
+    async with asyncio.timeout(10), loopback_client() as client:
         while not server.started:  # noqa: ASYNC110 - uvicorn tells of it by this alone
             await asyncio.sleep(0.01)
         assert (await client.get(f"http://127.0.0.1:{port}/healthz")).json() == {"status": "ok"}

@@ -18,7 +18,7 @@ def listen(sandbox: RunningSandbox, receiver: Receiver, *events: str) -> str:
     wanted: Any = {"url": receiver.url, "enabled_events": list(events or ("*",))}
     endpoint = sandbox.client().v1.webhook_endpoints.create(wanted)
     assert endpoint.secret is not None
-    return endpoint.secret
+    return str(endpoint.secret)
 
 
 def ids(arrivals: list[Received]) -> list[str]:

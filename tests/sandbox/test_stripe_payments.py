@@ -67,7 +67,7 @@ def test_a_capture_below_the_amount_releases_the_rest_as_a_reversal(
     charge = charge_of(vendor, intent)
     assert (charge.amount_captured, charge.amount_refunded, charge.refunded) == (3000, 2000, False)
     listed = vendor.v1.refunds.list({"payment_intent": intent.id}).data
-    assert [(r.amount, r.destination_details.card.type) for r in listed] == [(2000, "reversal")]  # type: ignore[union-attr]
+    assert [(r.amount, r.destination_details.card.type) for r in listed] == [(2000, "reversal")]
 
 
 def test_more_than_was_held_cannot_be_captured(vendor: stripe.StripeClient, card_payment: Any) -> None:

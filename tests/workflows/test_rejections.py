@@ -4,11 +4,11 @@ import asyncio
 import uuid
 from typing import Any
 
-import httpx2
 import pytest
 
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
+from local.loopback import loopback_client
 from tests.house import House
 
 BOTH = ("EAST", "WEST")
@@ -255,7 +255,7 @@ async def test_the_customer_sees_one_parcel_and_nothing_alarming(house: House) -
     await rejected(house, order, "damaged")
     await house.shipping_from(order, 2)
     link = (await house.http.get(f"/v1/orders/{order}")).json()["links"]["page"]
-    async with httpx2.AsyncClient(trust_env=False) as customer:
+    async with loopback_client() as customer:
         page = (await customer.get(link)).text
     assert "reject" not in page.lower()
     assert "damaged" not in page.lower()
