@@ -38,10 +38,15 @@ backup: setup ## the data of `make up` in one archive under TO=backups, also whi
 restore: setup ## put FROM=archive back; REPLACE=yes where data would be replaced
 	@$(BIN)/python -m local restore
 
-test: format lint contracts ## everything: the types beside unit, integration and replay, which wait much; then e2e
-	@$(MAKE) --no-print-directory types & types=$$!; \
-	$(MAKE) --no-print-directory compiled suite e2e; tests=$$?; \
-	wait $$types && exit $$tests
+# Whole stacks, types and everything else beside each other, since each of them waits much; what the stacks said comes last.
+test: format lint contracts ## everything
+	@told=$$(mktemp); trap 'kill $$types $$e2e 2>/dev/null; rm -f "$$told"' EXIT; trap 'exit 130' INT TERM; \
+	$(MAKE) --no-print-directory types & types=$$!; \
+	$(MAKE) --no-print-directory compiled; \
+	$(MAKE) --no-print-directory e2e PYTEST_WORKERS=2 >"$$told" 2>&1 & e2e=$$!; \
+	$(MAKE) --no-print-directory suite PYTEST_WORKERS=3; suite=$$?; \
+	wait $$e2e; e2e=$$?; cat "$$told"; \
+	wait $$types && exit $$((suite | e2e))
 
 suite: setup-dev
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal --ignore=tests/end_to_end --ignore=tests/production/test_town.py tests
