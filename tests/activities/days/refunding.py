@@ -92,7 +92,7 @@ class Refunding(Day):
     @rule(pick=PICKS)
     def a_refund_fails_later(self, pick: int) -> None:
         standing = self.books().standing
-        self.at_the_provider(f"stripe/refunds/{standing[pick % len(standing)]['id']}/settle", {"status": "failed"})
+        self.shop.sandbox.control(f"stripe/refunds/{standing[pick % len(standing)]['id']}/settle", {"status": "failed"})
         self.in_the_dark = True
 
     @precondition(lambda self: self._disputable())
@@ -100,24 +100,24 @@ class Refunding(Day):
     def the_bank_disputes_it(self, pick: int, inquiry: bool) -> None:
         references = self._disputable()
         path = f"stripe/payment_intents/{references[pick % len(references)]}/dispute"
-        self.at_the_provider(path, {"inquiry": inquiry})
+        self.shop.sandbox.control(path, {"inquiry": inquiry})
         self.disputed.add(references[pick % len(references)])
         self.undecided = True
 
     @precondition(lambda self: self.undecided)
     @rule(won=st.booleans())
     def the_bank_decides(self, won: bool) -> None:
-        open_now = [found for found in self._disputes() if found["status"] in _UNDECIDED]
+        open_now = [found for found in self.books().disputes if found["status"] in _UNDECIDED]
         warning = open_now[0]["status"].startswith("warning")
         status = "warning_closed" if warning else "won" if won else "lost"
-        self.at_the_provider(f"stripe/disputes/{open_now[0]['id']}/close", {"status": status})
+        self.shop.sandbox.control(f"stripe/disputes/{open_now[0]['id']}/close", {"status": status})
         self.undecided = len(open_now) > 1
 
     @precondition(lambda self: self.disputed)
     @rule(times=st.integers(1, 3))
     def its_disputes_are_told(self, times: int) -> None:
         self.do(self._events(times, topic="dispute"))
-        now, books = self.do(self.money()), self._disputes()
+        now, books = self.do(self.money()), self.books().disputes
         amounts: dict[str, int] = {}
         for found in books:
             amounts[found["status"]] = amounts.get(found["status"], 0) + found["amount"]
@@ -153,19 +153,14 @@ class Refunding(Day):
         """Have a refund paid: it and its parts, as the relay finds them, each with its decision."""
         async with self.database.transaction() as connection:
             row = await ask_to_pay(connection, refund, actor="Ben")
-            parts = await refund_records.parts(connection, refund)
-        return [(one.id, int(one.decision)) for one in (row, *parts) if one.status == GrantStatus.PAYING]
+            found: list[Any] = [row, *await refund_records.parts(connection, refund)]
+        return [(one.id, int(one.decision)) for one in found if one.status == GrantStatus.PAYING]
 
     def _disputable(self) -> list[str]:
         if self.status in {OrderStatus.CANCELLING, OrderStatus.CANCELLED}:
             return []
         taken = (s.reference for s in self.states.values() if s.status is PaymentStatus.CAPTURED)
         return [reference for reference in taken if reference not in self.disputed]
-
-    def _disputes(self) -> list[dict[str, Any]]:
-        """The day's disputes in the provider's books."""
-        found: list[dict[str, Any]] = self.shop.sandbox.view("books/dispute?limit=1000")["data"]
-        return [dispute for dispute in found if dispute["payment_intent"] in self.disputed]
 
     async def _events(self, times: int, *, topic: str = "payment") -> None:
         self.befall("*", None)

@@ -9,6 +9,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import uvloop
+
 from activities.changes import Changes
 from activities.claims import Claims
 from activities.exchanges import Exchanges
@@ -21,6 +23,7 @@ from db.statements import driver_of
 from db.tables import Base
 from integrations.http import new_client
 from integrations.payments.stripe.adapter import Stripe
+from tests.activities.days.books import Bookkeeper
 from tests.activities.world import SKUS, WAREHOUSES, World
 from tests.sandbox.servers import KEY, RunningSandbox
 
@@ -40,12 +43,13 @@ class Shop:
     sandbox: RunningSandbox
     days: int = 0
     steps: int = 0
-    runner: asyncio.Runner = field(default_factory=asyncio.Runner)
+    runner: asyncio.Runner = field(default_factory=lambda: asyncio.Runner(loop_factory=uvloop.new_event_loop))
 
     def __post_init__(self) -> None:
         self.database = Database(self.dsn, pool_size=6)
         self.world = World(self.database)
         self.client = self.do(_made())
+        self.books = Bookkeeper(self.sandbox.books)
         self.changes, self.stock = Changes(self.database), StockKeeper(self.database)
         self.returns, self.claims = Returns(self.database), Claims(self.database)
         self.exchanges = Exchanges(self.database)
@@ -56,6 +60,7 @@ class Shop:
 
     def close(self) -> None:
         """Give everything back."""
+        self.books.close()
         self.do(self.client.aclose())
         self.do(self.database.close())
         self.runner.close()
@@ -69,11 +74,6 @@ class Shop:
             self.do(self._anew())
         self.days += 1
         return str(self.days)
-
-    def sums(self) -> tuple[int, int, int]:
-        """Held, captured and refunded in the provider's books, in cents."""
-        summed = self.sandbox.view("summary")["stripe"]
-        return summed["authorised"].get("usd", 0), summed["captured"].get("usd", 0), summed["refunded"].get("usd", 0)
 
     def stripe(self) -> Stripe:
         """The adapter, with a breaker of its own: a day has more faults than a breaker bears."""
