@@ -8,6 +8,7 @@ from typing import Any
 
 _KINDS = ("payment_intent", "charge", "refund", "dispute")
 _SINCE = "SELECT kind, obj FROM objects WHERE kind IN (?, ?, ?, ?) AND seq > ? ORDER BY seq"
+_EVENTS = "SELECT id, obj FROM objects WHERE kind = 'event' AND seq > ? ORDER BY seq"
 _STANDS = frozenset({"pending", "succeeded"})
 
 
@@ -45,6 +46,15 @@ class Bookkeeper:
         if self._read is None or self._read[0] != (page, version):
             self._read = (page, version), self._read_since(page)
         return self._read[1]
+
+    def events(self, page: int) -> dict[str, bytes]:
+        """What has happened after a page, as webhooks tell of it: bodies by id, oldest first."""
+        return {id: body.encode() for id, body in self._file.execute(_EVENTS, (page,))}
+
+    def faults_to_come(self) -> bool:
+        """Whether a fault that was asked for has befallen nobody yet."""
+        (dials,) = self._file.execute("SELECT value FROM settings WHERE name = 'dials:stripe'").fetchone()
+        return bool(json.loads(dials)["fail_next"])
 
     def _read_since(self, page: int) -> Books:
         found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _KINDS}

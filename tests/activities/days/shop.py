@@ -31,6 +31,7 @@ T = TypeVar("T")
 _DAYS = 10
 """days after which tables and the provider's books are emptied"""
 _EMPTY = "".join(f"DELETE FROM {table.name};" for table in reversed(Base.metadata.sorted_tables))  # noqa: S608
+WEBHOOK_SECRET = "whsec_day_0123456789"
 SCARCE = ("BAG", "RNO", 12)
 """what the shop has little of: some changes find none of it left"""
 
@@ -41,6 +42,8 @@ class Shop:
 
     dsn: str
     sandbox: RunningSandbox
+    length: int = 0
+    """how many things happen in a day"""
     days: int = 0
     steps: int = 0
     runner: asyncio.Runner = field(default_factory=lambda: asyncio.Runner(loop_factory=uvloop.new_event_loop))
@@ -78,7 +81,7 @@ class Shop:
     def stripe(self) -> Stripe:
         """The adapter, with a breaker of its own: a day has more faults than a breaker bears."""
         url = f"{self.sandbox.url}/stripe"
-        return Stripe(base_url=url, api_key=KEY, webhook_secrets=[], client=self.client)
+        return Stripe(base_url=url, api_key=KEY, webhook_secrets=[WEBHOOK_SECRET], client=self.client)
 
     def payments(self) -> Payments:
         """What moves the money of orders."""
