@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Row, String, bindparam, func, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -13,10 +12,12 @@ from db.base import Base
 from db.statements import Statement
 from domain.ledger import Account, Balance, EntryKind, LedgerEntry, balance
 
-_SUMS = text("""
-SELECT order_id, kind, debit, credit, sum(amount)::bigint AS amount FROM ledger
-WHERE order_id = ANY(:orders) GROUP BY order_id, kind, debit, credit
-""").bindparams(bindparam("orders", type_=ARRAY(String)))
+_SUMS = Statement(
+    text("""
+SELECT order_id, kind, debit, credit, CAST(sum(amount) AS bigint) AS amount FROM ledger
+WHERE order_id = ANY(CAST(:orders AS text[])) GROUP BY order_id, kind, debit, credit
+""")
+)
 # A hold that was taken or given up is no hold any more, for as much as it was.
 _RELEASE = Statement(
     text("""
@@ -101,7 +102,7 @@ async def entries(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
 
 async def balances(connection: AsyncConnection, order_ids: Sequence[str]) -> dict[str, Balance]:
     """What the entries of these orders come to; one without entries has nothing in it."""
-    rows = list(await connection.execute(_SUMS, {"orders": list(order_ids)}))
+    rows = await _SUMS.rows(connection, orders=list(order_ids))
     return {order_id: balance_of(row for row in rows if row.order_id == order_id) for order_id in order_ids}
 
 

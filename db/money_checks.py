@@ -13,6 +13,7 @@ from db.base import Base
 from db.exceptions import ExceptionRecord
 from db.orders import Order
 from db.payments import Payment, PaymentEvent
+from db.statements import Record, Statement
 from domain.exceptions import ExceptionKind, ExceptionStatus
 
 _COLUMNS: tuple[Any, ...] = (
@@ -73,16 +74,21 @@ async def next_closed(connection: AsyncConnection, *, after: tuple[datetime, str
     return list(await connection.execute(query))
 
 
-async def these(connection: AsyncConnection, order_ids: Sequence[str]) -> list[Row[Any]]:
+_THESE = Statement(select(*_COLUMNS).where(text("orders.id = ANY(CAST(:given AS text[]))")).order_by(Order.id))
+_PAYMENTS = Statement(
+    select(Payment.__table__).where(text("payments.order_id = ANY(CAST(:given AS text[]))")).order_by(Payment.id)
+)
+
+
+async def these(connection: AsyncConnection, order_ids: Sequence[str]) -> list[Record]:
     """Some orders."""
-    return list(await connection.execute(select(*_COLUMNS).where(Order.id.in_(order_ids)).order_by(Order.id)))
+    return await _THESE.rows(connection, given=list(order_ids))
 
 
-async def payments_of(connection: AsyncConnection, order_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
+async def payments_of(connection: AsyncConnection, order_ids: Sequence[str]) -> dict[str, list[Record]]:
     """The payments of these orders, by order."""
-    query = select(Payment.__table__).where(Payment.order_id.in_(order_ids)).order_by(Payment.id)
-    found: dict[str, list[Row[Any]]] = {id: [] for id in order_ids}
-    for row in await connection.execute(query):
+    found: dict[str, list[Record]] = {id: [] for id in order_ids}
+    for row in await _PAYMENTS.rows(connection, given=list(order_ids)):
         found[row.order_id].append(row)
     return found
 

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     CheckConstraint,
     DateTime,
     ForeignKey,
@@ -225,10 +226,15 @@ async def find_accepted(
     return await _FIND_ACCEPTED.rows(connection, of=channel, under=external_reference, by=idempotency_key)
 
 
-async def find(connection: AsyncConnection, id_or_number: str) -> Row[Any] | None:
+_NAMED: BindParameter[str] = bindparam("name")
+_FIND = Statement(select(Order.__table__).where((Order.id == _NAMED) | (Order.number == _NAMED)))
+_LOCK = Statement(select(Order.__table__).where(Order.id == bindparam("of")).with_for_update(key_share=True))
+_LINES = Statement(select(OrderLine.__table__).where(OrderLine.order_id == bindparam("of")).order_by(OrderLine.number))
+
+
+async def find(connection: AsyncConnection, id_or_number: str) -> Record | None:
     """An order by its id or its number."""
-    same = (Order.id == id_or_number) | (Order.number == id_or_number)
-    return (await connection.execute(select(Order.__table__).where(same))).first()
+    return await _FIND.first(connection, name=id_or_number)
 
 
 async def linked_to(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
@@ -243,16 +249,14 @@ async def clock(connection: AsyncConnection) -> datetime:
     return at
 
 
-async def lock(connection: AsyncConnection, order_id: str) -> Row[Any] | None:
+async def lock(connection: AsyncConnection, order_id: str) -> Record | None:
     """An order, locked until the transaction ends: its record stays as it is meanwhile."""
-    query = select(Order.__table__).where(Order.id == order_id).with_for_update(key_share=True)
-    return (await connection.execute(query)).first()
+    return await _LOCK.first(connection, of=order_id)
 
 
-async def lines(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+async def lines(connection: AsyncConnection, order_id: str) -> list[Record]:
     """An order's lines by number."""
-    query = select(OrderLine.__table__).where(OrderLine.order_id == order_id).order_by(OrderLine.number)
-    return list(await connection.execute(query))
+    return await _LINES.rows(connection, of=order_id)
 
 
 def unit_names(lines: Iterable[Row[Any]], *, part_of: str = "{part}") -> dict[tuple[int, str], str]:

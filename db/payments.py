@@ -189,10 +189,15 @@ async def post(
         await ledger.release(connection, name, cause=causes.get("captured") or f"payment:{told['status']}")
 
 
-async def lock(connection: AsyncConnection, payment_id: str) -> Row[Any] | None:
+_BY_ID = select(Payment.__table__).where(Payment.id == bindparam("of"))
+_OF_ORDER = select(Payment.__table__).where(Payment.order_id == bindparam("of")).order_by(Payment.id)
+_FIND, _FIND_ALL = Statement(_BY_ID), Statement(_OF_ORDER)
+_LOCK, _LOCK_ALL = (Statement(query.with_for_update(key_share=True)) for query in (_BY_ID, _OF_ORDER))
+
+
+async def lock(connection: AsyncConnection, payment_id: str) -> Record | None:
     """A payment, locked until the transaction ends: nobody else begins or records a step meanwhile."""
-    query = select(Payment.__table__).where(Payment.id == payment_id).with_for_update(key_share=True)
-    return (await connection.execute(query)).first()
+    return await _LOCK.first(connection, of=payment_id)
 
 
 async def begin_refund(connection: AsyncConnection, payment_id: str, event: dict[str, Any]) -> datetime:
@@ -221,14 +226,13 @@ async def last_open(connection: AsyncConnection, payment_id: str, kind: str) -> 
     return (await connection.execute(query)).scalar_one_or_none()
 
 
-async def of_order(connection: AsyncConnection, order_id: str, *, lock: bool = False) -> list[Row[Any]]:
+async def of_order(connection: AsyncConnection, order_id: str, *, lock: bool = False) -> list[Record]:
     """An order's payments, the first one first; with ``lock`` nobody else records a step of any of them meanwhile."""
-    query = select(Payment.__table__).where(Payment.order_id == order_id).order_by(Payment.id)
-    rows = list(await connection.execute(query.with_for_update(key_share=True) if lock else query))
+    rows = await (_LOCK_ALL if lock else _FIND_ALL).rows(connection, of=order_id)
     return sorted(rows, key=lambda row: (row.change_id is not None, row.id))
 
 
-def own(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+def own(rows: Sequence[Record]) -> list[Record]:
     """Those that pay for their order, without those for changes that still wait, or were withdrawn."""
     return [row for row in rows if row.change_id is None or row.due is not None]
 
@@ -240,9 +244,9 @@ async def set_due(connection: AsyncConnection, order_id: str, dues: Mapping[str,
         await connection.execute(update(Payment).where(*mine).values(due=due))
 
 
-async def find(connection: AsyncConnection, payment_id: str) -> Row[Any] | None:
+async def find(connection: AsyncConnection, payment_id: str) -> Record | None:
     """A payment by its id."""
-    return (await connection.execute(select(Payment.__table__).where(Payment.id == payment_id))).first()
+    return await _FIND.first(connection, of=payment_id)
 
 
 async def claim(connection: AsyncConnection, payment_id: str, provider: str, reference: str) -> Row[Any] | None:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     Row,
     UniqueConstraint,
+    bindparam,
     func,
     or_,
     select,
@@ -23,6 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
+from db.statements import Record, Statement
 from domain.refunds import GrantStatus
 
 
@@ -72,6 +74,15 @@ class Refund(Base):
 
 
 _READ = select(Refund.__table__, Order.number.label("order_number")).join(Order, Order.id == Refund.order_id)
+_FIND = Statement(_READ.where(Refund.id == bindparam("of")))
+_OF_ORDER = Statement(_READ.where(Refund.order_id == bindparam("of")).order_by(Refund.granted_at, Refund.id))
+_PARTS = Statement(_READ.where(Refund.part_of == bindparam("of")).order_by(Refund.id))
+_PENDING = Statement(
+    text("""
+SELECT CAST(coalesce(sum(amount), 0) AS bigint) FROM refunds WHERE payment_id = ANY(CAST(:payments AS text[]))
+    AND status = ANY(CAST(:statuses AS text[])) AND id <> :but
+""")
+)
 
 
 async def add(connection: AsyncConnection, values: dict[str, Any]) -> None:
@@ -79,9 +90,9 @@ async def add(connection: AsyncConnection, values: dict[str, Any]) -> None:
     await connection.execute(insert(Refund).values(values))
 
 
-async def find(connection: AsyncConnection, refund_id: str) -> Row[Any] | None:
+async def find(connection: AsyncConnection, refund_id: str) -> Record | None:
     """A refund by its id, with its order's number."""
-    return (await connection.execute(_READ.where(Refund.id == refund_id))).first()
+    return await _FIND.first(connection, of=refund_id)
 
 
 async def find_named(connection: AsyncConnection, order_id: str, reference: str) -> Row[Any] | None:
@@ -96,15 +107,14 @@ async def find_paid(connection: AsyncConnection, payment_id: str, provider_refer
     return (await connection.execute(query)).first()
 
 
-async def of_order(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
+async def of_order(connection: AsyncConnection, order_id: str) -> list[Record]:
     """All refunds of an order, oldest first."""
-    query = _READ.where(Refund.order_id == order_id).order_by(Refund.granted_at, Refund.id)
-    return list(await connection.execute(query))
+    return await _OF_ORDER.rows(connection, of=order_id)
 
 
-async def parts(connection: AsyncConnection, refund_id: str) -> list[Row[Any]]:
+async def parts(connection: AsyncConnection, refund_id: str) -> list[Record]:
     """What other payments of the order give back of a refund."""
-    return list(await connection.execute(_READ.where(Refund.part_of == refund_id).order_by(Refund.id)))
+    return await _PARTS.rows(connection, of=refund_id)
 
 
 async def page(
@@ -123,10 +133,8 @@ async def pending(
     connection: AsyncConnection, payment_ids: Collection[str], *, statuses: Collection[GrantStatus], but: str = ""
 ) -> int:
     """What refunds of these payments in these statuses, all ``but`` one, come to, in minor units."""
-    query = select(func.coalesce(func.sum(Refund.amount), 0)).where(
-        Refund.payment_id.in_(payment_ids), Refund.status.in_([s.value for s in statuses]), Refund.id != but
-    )
-    return int((await connection.execute(query)).scalar_one())
+    named = [status.value for status in statuses]
+    return int(await _PENDING.scalar(connection, payments=list(payment_ids), statuses=named, but=but))
 
 
 async def change(connection: AsyncConnection, refund_id: str, values: dict[str, Any]) -> None:

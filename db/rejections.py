@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, case, delete, func, select, text, tuple_, update
+from sqlalchemy import ForeignKey, Index, Row, bindparam, case, delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,6 +13,7 @@ from db.base import Base
 from db.orders import Order
 from db.routing import RoutingDecision
 from db.shipments import Fulfilment, FulfilmentLine
+from db.statements import Record, Statement, one_of
 from domain.rejections import RejectionReason
 from domain.shipments import FulfilmentStatus
 
@@ -168,13 +169,17 @@ async def next_round(connection: AsyncConnection, order_id: str, *, anew: bool) 
     return int(last.round) if last.decision["shortages"] and not anew else int(last.round) + 1
 
 
-async def standing(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
-    """The fulfilments of an order from which something ships or has shipped, with a row for each line."""
-    gone = [FulfilmentStatus.CANCELLED.value, FulfilmentStatus.REJECTED.value]
-    query = (
-        select(Fulfilment.__table__, FulfilmentLine.line, FulfilmentLine.sku, FulfilmentLine.quantity)
-        .join(FulfilmentLine, FulfilmentLine.fulfilment_id == Fulfilment.id)
-        .where(Fulfilment.order_id == order_id, Fulfilment.status.not_in(gone))
-        .order_by(Fulfilment.number, FulfilmentLine.line, FulfilmentLine.sku)
+_STANDING = Statement(
+    select(Fulfilment.__table__, FulfilmentLine.line, FulfilmentLine.sku, FulfilmentLine.quantity)
+    .join(FulfilmentLine, FulfilmentLine.fulfilment_id == Fulfilment.id)
+    .where(
+        Fulfilment.order_id == bindparam("of"),
+        ~one_of(Fulfilment.__table__.c.status, (FulfilmentStatus.CANCELLED, FulfilmentStatus.REJECTED)),
     )
-    return list(await connection.execute(query))
+    .order_by(Fulfilment.number, FulfilmentLine.line, FulfilmentLine.sku)
+)
+
+
+async def standing(connection: AsyncConnection, order_id: str) -> list[Record]:
+    """The fulfilments of an order from which something ships or has shipped, with a row for each line."""
+    return await _STANDING.rows(connection, of=order_id)

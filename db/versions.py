@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order, OrderLine, TimelineEntry
+from db.statements import Record, Statement
 
 FIRST_ENTRY = "0000"
 """the key of the timeline's entry which tells that the order was placed"""
@@ -40,10 +41,12 @@ async def of_order(connection: AsyncConnection, order_id: str) -> list[Row[Any]]
     return list(await connection.execute(query))
 
 
-async def find_change(connection: AsyncConnection, change_id: str) -> Row[Any] | None:
+_MADE_BY = Statement(select(OrderVersion.__table__).where(OrderVersion.change_id == bindparam("change")))
+
+
+async def find_change(connection: AsyncConnection, change_id: str) -> Record | None:
     """The version that a change has made."""
-    query = select(OrderVersion.__table__).where(OrderVersion.change_id == change_id)
-    return (await connection.execute(query)).first()
+    return await _MADE_BY.first(connection, change=change_id)
 
 
 async def add(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
@@ -77,16 +80,18 @@ async def rewrite(
         await connection.execute(insert(OrderLine), [{k: v for k, v in row.items() if k != "line"} for row in rows])
 
 
-_LAST_LINE = text("""
+_LAST_LINE = Statement(
+    text("""
 SELECT greatest((SELECT max(number) FROM order_lines WHERE order_id = :of),
     (SELECT max(CAST(l->>'number' AS bigint)) FROM order_versions, jsonb_array_elements(content->'lines') AS l
      WHERE order_id = :of))
 """)
+)
 
 
 async def last_line(connection: AsyncConnection, order_id: str) -> int:
     """The highest number that a line of an order ever had."""
-    return int((await connection.execute(_LAST_LINE, {"of": order_id})).scalar_one())
+    return int(await _LAST_LINE.scalar(connection, of=order_id))
 
 
 async def first_maker(connection: AsyncConnection, order_id: str) -> str:

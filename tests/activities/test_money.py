@@ -16,7 +16,7 @@ from tests.activities.days.refunding import Refunding
 from tests.activities.days.shop import Shop
 from tests.sandbox.servers import RunningSandbox
 
-DAILY, LONG = (110, 5), (600, 20)
+DAILY, LONG = (200, 5), (600, 20)
 """how many days are lived to their end, and how many things happen in one; about half as many more are broken off"""
 FAR = st.sampled_from(["delivered", "captured", "delivered", "authorised"])
 
@@ -45,6 +45,8 @@ def shop(shop_url: str, sandbox: RunningSandbox) -> Iterator[Shop]:
 
 def live(shop: Shop, days: int, steps: int) -> None:
     """So many days, each with an order of its own."""
+
+    shop.length = steps
 
     class Here(Day):
         def __init__(self) -> None:

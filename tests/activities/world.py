@@ -2,16 +2,18 @@
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from activities.stock import Commit, Reserve, StockKeeper
 from db import catalogue as catalogue_records
 from db import orders as order_records
 from db import stock as stock_records
 from db.base import Database
+from db.statements import Record, Statement
 from db.stock import Change
 from domain.orders import Address, Customer, Line, OrderStatus, derived_id, order_id
 from domain.stock import MovementKind, Plan, PlannedFulfilment
@@ -92,20 +94,20 @@ class World:
             assert await order_records.accept(connection, order, rows, entry)
         return oid
 
-    async def rows(self, query: str, **parameters: Any) -> list[Row[Any]]:
+    async def rows(self, query: str, **parameters: Any) -> list[Record]:
         """What a query finds."""
         async with self.database.reading() as connection:
-            return list(await connection.execute(text(query), parameters))
+            return await _composed(query).rows(connection, **parameters)
 
-    async def row(self, query: str, **parameters: Any) -> Row[Any]:
+    async def row(self, query: str, **parameters: Any) -> Record:
         """The one row that a query finds."""
         (found,) = await self.rows(query, **parameters)
         return found
 
     async def execute(self, statement: str, **parameters: Any) -> None:
         """Change something behind everybody's back."""
-        async with self.database.transaction() as connection:
-            await connection.execute(text(statement), parameters)
+        async with self.database.statement() as connection:
+            await _composed(statement).rows(connection, **parameters)
 
     async def level(self, sku: str, warehouse: str) -> tuple[int, int]:
         """Units on hand and reserved."""
@@ -123,6 +125,11 @@ class World:
         planned = planned_of(oid, await stock.reserve(reserve_for(oid, *wanted)))
         assert await stock.commit(Commit(oid, planned))
         return oid, planned[0]
+
+
+@cache
+def _composed(words: str) -> Statement:
+    return Statement(text(words))
 
 
 def lines_of(*wanted: tuple[str, int]) -> tuple[Line, ...]:

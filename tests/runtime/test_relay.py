@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Row
 
 from activities.inbox import Inbox
 from activities.notifications import Links, Notifications
 from activities.orders import OrderRecords
 from activities.stock import StockKeeper
+from db.statements import Record
 from domain.errors import Unavailable
 from domain.inbox import EventTopic, ProviderEvent, Wake
 from domain.orders import PlacedOrder, Policy
@@ -145,7 +145,7 @@ async def at_work(worker: Worker) -> AsyncIterator[Worker]:
             await task
 
 
-async def listeners(world: World) -> list[Row[Any]]:
+async def listeners(world: World) -> list[Record]:
     return await world.rows(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
     )

@@ -33,6 +33,7 @@ class RunningSandbox:
 
     def __init__(self, data: Path, *, hooks: tuple[FixedHook, ...] = (), api_key: str | None = None) -> None:
         self._data, self._hooks = data, hooks
+        self.books = data / "books.sqlite3"
         self._keys = {"stripe": api_key} if api_key else {}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"

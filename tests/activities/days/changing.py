@@ -194,6 +194,8 @@ class Changing(Day):
     async def _check_made(self, effects: Effects, before: _Before, *, held: Counter[tuple[str, str]]) -> None:
         """Goods, money and record are as they were shown; ``held`` units had been taken for it before."""
         after, money = await self._before(), effects.money
+        # Whoever holds a parcel would otherwise see its goods leave in another one.
+        assert not effects.reserved or all(hold.fulfilment_id is None for hold in self.holds.values())
         wanted = before.reserved + _units(effects.reserved) + _units(effects.added) - held - _units(effects.stock)
         assert after.reserved == wanted
         assert after.money.invoiced == before.money.invoiced + money.invoiced

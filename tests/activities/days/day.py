@@ -2,35 +2,34 @@
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
-from sqlalchemy import Row
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import KEY_SPENT
 from activities.payments import PayStep
-from activities.shipped import settled_units
 from activities.stock import Commit
-from db import ledger, orders
-from db import refunds as refund_records
-from db.statements import driver_of
+from db import ledger
 from domain.changes.awaited import AwaitedChange
 from domain.changes.effects import Effects
+from domain.holds import Hold
 from domain.ledger import Balance
 from domain.money import Money
-from domain.orders import Line, OrderStatus, PaymentSource
+from domain.orders import OrderStatus, PaymentSource
 from domain.payments import PaymentState, PaymentStatus
 from domain.refunds import PENDING, GrantStatus
+from tests.activities.days.account import Account, look
+from tests.activities.days.books import Books
 from tests.activities.days.shop import Shop
-from tests.activities.test_stock_ledger import DISAGREEING
 from tests.activities.world import planned_of, reserve_for
 
 T = TypeVar("T")
-_SPOKEN_FOR = PENDING | {GrantStatus.EXCHANGED}
+_KEPT = GrantStatus.EXCHANGED
+_SPOKEN_FOR = PENDING | {_KEPT}
 Fault = dict[str, Any] | None
 FAULTS: st.SearchStrategy[Fault] = st.sampled_from(
     [
@@ -60,17 +59,6 @@ class DisputedMeanwhile(Exception):
     """The provider moves no money of a payment that the customer's bank disputes."""
 
 
-@dataclass(frozen=True)
-class Books:
-    """What came into the provider's own books in the day, in cents: nobody else is at work."""
-
-    held: int
-    captured: int
-    refunded: int
-    standing: tuple[dict[str, Any], ...]
-    """refunds that give money back"""
-
-
 class Day(RuleBasedStateMachine):
     """One order of five things, and everything that can happen to it. What happens is added by its subclasses."""
 
@@ -92,16 +80,20 @@ class Day(RuleBasedStateMachine):
         """payments that the customer's bank has disputed"""
         self.undecided = False
         self.named = 0
-        self.in_the_dark = False
-        """a refund has failed at the provider, and no event has told us yet"""
+        self._happened = 0
+        self.dark: set[str | None] = set()
+        """payments of which a refund has failed at the provider, and nothing has told us yet"""
+        self.holds: dict[str, Hold] = {}
+        """those that stand, by id"""
+        self.unheard = False
+        """the customer has paid, and nothing has told us yet"""
+        self._arrived: set[str] = set()
         self._decisions: Counter[tuple[str, str | None]] = Counter()
-        self._faulty = False
-        self._seen: Books | None = None
 
     def place(self, method: str) -> None:
         """The order is accepted, and its units are firm."""
         name = self.shop.new_day()
-        self._before_it = self.shop.sums()
+        self._page = self.shop.books.page()
         self.sources[None] = PaymentSource("stripe", method, None)
         self._placed = datetime.now(UTC) - timedelta(minutes=1)
         self.do(self._place(name))
@@ -119,50 +111,47 @@ class Day(RuleBasedStateMachine):
     def everything_agrees(self) -> None:
         """One look for all of it, since looking costs more than the step itself."""
         self.shop.steps += 1
+        self._happened += 1
         self.do(self._check())
+        if self._happened == self.shop.length:
+            self.it_has_ended_or_waits_for_somebody()
+
+    def it_has_ended_or_waits_for_somebody(self) -> None:
+        """The day is over."""
+        raise NotImplementedError
 
     async def _check(self) -> None:
         async with self.database.reading() as connection:
-            linked = [row["linked_id"] for row in await driver_of(connection).fetch(_LINKED, self.order)]
-            balances = await ledger.balances(connection, [self.order, *linked])
-            rows = await refund_records.of_order(connection, self.order)
-            failures = {row["facts"] for row in await driver_of(connection).fetch(_FAILED, self.order)}
-            assert not await driver_of(connection).fetch(DISAGREEING)
-            if self.returns or self.claims:
-                await self._check_units(connection)
-        assert [now.fault for now in balances.values()] == [None] * len(balances)
-        now = balances[self.order]
+            account = await look(connection, self.order)
+        assert not account.disagreeing, account.disagreeing
+        assert not account.overdrawn, account.overdrawn
+        now, books = account.money, self.books()
+        assert [one.fault for one in (now, *account.linked)] == [None] * (1 + len(account.linked))
         assert now.captured - now.refunded == now.invoiced - now.credited - now.owed
-        self._check_money(now, rows)
-        self._check_refunds(rows, failures)
-        for other in linked:
-            assert balances[other].captured == balances[other].refunded == 0
-        self.refunds = [row.id for row in rows if row.part_of is None and row.status != GrantStatus.EXCHANGED]
+        self._check_money(account, books)
+        self._check_refunds(account, books)
+        assert all(linked.captured == linked.refunded == 0 for linked in account.linked)
+        self.refunds = [row.id for row in account.refunds if row.part_of is None and row.status != _KEPT]
 
-    def _check_money(self, now: Balance, rows: list[Row[Any]]) -> None:
-        books = self.books()
-        assert (now.held, now.captured) == (books.held, books.captured)
-        assert now.refunded == books.refunded or self.in_the_dark
+    def _check_money(self, account: Account, books: Books) -> None:
+        now = account.money
+        assert now.captured == books.captured
+        assert now.held == books.held or self.unheard
+        assert now.refunded == books.refunded or self.dark
         named = Counter(refund["metadata"].get("refund_id") for refund in books.standing)
         assert all(count == 1 for name, count in named.items() if name is not None), named
-        promised = sum(row.amount for row in rows if row.status in _SPOKEN_FOR)
+        promised = sum(row.amount for row in account.refunds if row.status in _SPOKEN_FOR)
         assert sum(refund["amount"] for refund in books.standing) + promised <= now.captured
 
-    def _check_refunds(self, rows: list[Row[Any]], failures: set[str]) -> None:
+    def _check_refunds(self, account: Account, books: Books) -> None:
         """What was paid is there, and what failed waits for a person."""
-        standing = {refund["metadata"].get("refund_id") for refund in self.books().standing}
-        for row in rows:
+        standing = {refund["metadata"].get("refund_id") for refund in books.standing}
+        for row in account.refunds:
             assert row.status != GrantStatus.PAYING
             if row.status == GrantStatus.PAID:
-                assert row.id in standing or self.in_the_dark
+                assert row.id in standing or self.dark
             if row.status == GrantStatus.FAILED:
-                assert row.id in failures
-
-    async def _check_units(self, connection: Any) -> None:
-        """Of no line more comes back and is claimed than was shipped."""
-        lines = [Line(r.number, r.sku, r.quantity, r.unit_price) for r in await orders.lines(connection, self.order)]
-        for settled in (await settled_units(connection, self.order, lines)).values():
-            assert settled.returned + settled.claimed <= settled.shipped, settled
+                assert row.id in account.failed
 
     # --- how ---------------------------------------------------------------------------------------------------------
 
@@ -229,24 +218,18 @@ class Day(RuleBasedStateMachine):
 
     def befall(self, operation: str, fault: Fault) -> None:
         """Let the next call of an operation go wrong. What was not used up of the one before is forgotten."""
-        if fault is not None or self._faulty:
+        if fault is not None or self.shop.books.faults_to_come():
             self.shop.sandbox.dial(fail_next=[] if fault is None else [{"operation": operation, **fault}])
-        self._faulty, self._seen = fault is not None, None
-
-    def at_the_provider(self, path: str, body: dict[str, Any] | None = None) -> None:
-        """Something happens at the provider."""
-        self.shop.sandbox.control(path, body)
-        self._seen = None
 
     def books(self) -> Books:
-        """What the provider's books say now. Whoever lets the provider be called has called `befall` before."""
-        if self._seen is None:
-            held, taken, back = (now - before for now, before in zip(self.shop.sums(), self._before_it, strict=True))
-            found = self.shop.sandbox.view("books/refund?limit=1000")["data"] if taken else []
-            stands = {"pending", "succeeded"}
-            standing = (r for r in found if r["status"] in stands and r["metadata"].get("order_id") == self.order)
-            self._seen = Books(held, taken, back, tuple(standing))
-        return self._seen
+        """What has come into the provider's books in the day."""
+        return self.shop.books.since(self._page)
+
+    def everything_is_asked_for(self) -> None:
+        """What the provider says now of each payment, as the order's workflow asks when it is woken."""
+        self.unheard = False
+        for change in self.states:
+            self.states[change] = self.insist("inspect", lambda step: self.shop.payments().inspect(step), change)
 
     async def money(self) -> Balance:
         """What the order's ledger comes to."""
@@ -278,11 +261,3 @@ SELECT CASE WHEN CAST(:change AS text) IS NULL
     ELSE (SELECT due FROM payments WHERE order_id = o.id AND change_id = :change) END::bigint AS due
 FROM orders o WHERE o.id = :id
 """
-_LINKED = """
-SELECT linked_id FROM claims WHERE order_id = $1 AND linked_id IS NOT NULL
-UNION SELECT linked_id FROM exchanges WHERE order_id = $1 AND linked_id IS NOT NULL
-"""
-_FAILED = (
-    "SELECT facts->>'refund' AS facts FROM exceptions "
-    "WHERE order_id = $1 AND kind = 'refund_failed' AND status = 'open'"
-)

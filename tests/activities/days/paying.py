@@ -13,11 +13,12 @@ from db import ledger, shipments
 from domain.orders import OrderStatus
 from domain.payments import PaymentState, PaymentStatus
 from domain.shipments import FulfilmentStatus
-from tests.activities.days.day import FAULTS, Day, DisputedMeanwhile, Fault
+from tests.activities.days.day import FAULTS, METHODS, PICKS, DisputedMeanwhile, Fault
+from tests.activities.days.holding import Holding
 from tests.activities.test_money_checks import awake
 
 
-class Paying(Day):
+class Paying(Holding):
     """Authorising, capturing, shipping, cancelling, comparing."""
 
     def authorise_first(self, fault: Fault, times: int) -> None:
@@ -36,7 +37,9 @@ class Paying(Day):
     @precondition(lambda self: self.secured and self.unsettled)
     @rule(fault=FAULTS, short=st.sampled_from([0, 0, 5]))
     def it_captures(self, fault: Fault, short: int) -> None:
-        """Of each payment what is due of it; a hold of which nothing is due is released."""
+        """Of each payment what is due of it; a hold of which nothing is due is released. A parcel is about to leave."""
+        if not self.do(self.free_to_leave()):
+            return
         if short:
             self.shop.sandbox.dial(capture_short_by=short)
         for change in self.unsettled:
@@ -71,12 +74,14 @@ class Paying(Day):
         self.do(self._leave(parcels, arrive=arrive))
 
     async def _leave(self, parcels: int, *, arrive: bool) -> None:
-        unsent = await self.world.rows(_UNSENT, id=self.order)
-        for row in unsent[:parcels]:
+        unsent = await self.unsent()
+        leave = (await self.free_to_leave())[:parcels]
+        for fulfilment in leave:
             async with self.database.transaction() as connection:
-                await ship_fulfilment(connection, self.order, row.id)
-                await shipments.advance(connection, row.id, FulfilmentStatus.HANDED_OVER, at=datetime.now(UTC))
-        await self._arrive(arrive=arrive, all_left=len(unsent) <= parcels)
+                await ship_fulfilment(connection, self.order, fulfilment)
+                await shipments.advance(connection, fulfilment, FulfilmentStatus.HANDED_OVER, at=datetime.now(UTC))
+        if leave or not unsent:
+            await self._arrive(arrive=arrive, all_left=len(unsent) == len(leave))
 
     async def _arrive(self, *, arrive: bool, all_left: bool) -> None:
         if arrive:
@@ -104,21 +109,39 @@ class Paying(Day):
         for _ in range(2):
             await self.shop.stock.release(Release(self.order, "cancelled"))
         await self.stand(OrderStatus.CANCELLED)
+        await self.end_holds()
         async with self.database.transaction() as connection:
             await ledger.credit_rest(connection, self.order, cause="order cancelled")
         assert not await self.world.rows(_RESERVED, id=self.order)
 
+    @precondition(lambda self: self._unpaid)
+    @rule(pick=PICKS, method=METHODS, told=st.booleans())
+    def the_customer_pays_in_another_way(self, pick: int, method: str, told: bool) -> None:
+        """And the provider tells of it, or an event does later, or nothing does."""
+        change = self._unpaid[pick % len(self._unpaid)]
+        path = f"stripe/payment_intents/{self.states[change].reference}/pay"
+        self.shop.sandbox.http.post(f"/control/{path}", json={"payment_method": method})
+        self.unheard = True
+        if told:
+            self.everything_is_asked_for()
+
+    @property
+    def _unpaid(self) -> list[str | None]:
+        return [change for change, state in self.states.items() if state.status is PaymentStatus.REQUIRES_METHOD]
+
     @rule()
     def the_comparison_finds_nothing_that_is_not_so(self) -> None:
+        assert self.the_comparison_is_made() == 0 or self.dark
+
+    def the_comparison_is_made(self) -> int:
+        """The differences that it finds, or would if no step were being made."""
         self.befall("*", None)
-        for change in self.states:
-            self.states[change] = self.insist("inspect", lambda step: self.shop.payments().inspect(step), change)
+        self.everything_is_asked_for()
         checks = MoneyChecks(self.database, {"stripe": self.shop.stripe()}, awake, pause=0)
         compared = self.do(checks.compare(CompareAfter("check", only=self.order)))
-        assert compared.at.differences + compared.at.busy == 0 or self.in_the_dark
+        return compared.at.differences + compared.at.busy
 
 
-_UNSENT = "SELECT id FROM fulfilments WHERE order_id = :id AND status IN ('planned', 'labelled') ORDER BY number"
 _ARRIVE = (
     "UPDATE fulfilments SET status = 'delivered', delivered_at = :at WHERE order_id = :id AND status = 'handed_over'"
 )

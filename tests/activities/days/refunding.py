@@ -9,7 +9,6 @@ from hypothesis.stateful import precondition, rule
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import KEY_SPENT
-from activities.inbox import Inbox
 from activities.refund_grants import ask_to_pay, grant, withdraw
 from activities.refunds import RefundRefused, RefundStep
 from db import refunds as refund_records
@@ -17,15 +16,14 @@ from domain.errors import Conflict
 from domain.orders import OrderStatus
 from domain.payments import PaymentStatus
 from domain.refunds import GrantStatus, RefundRequest
-from tests.activities.days.day import FAULTS, MOST_TRIES, PICKS, Day, Fault
-from tests.activities.post import no_return
-from tests.activities.test_money_checks import awake
+from tests.activities.days.day import FAULTS, MOST_TRIES, PICKS, Fault
+from tests.activities.days.telling import Telling
 
 AMOUNTS = st.sampled_from([1, 700, 2000, 5000, 8500])
 _UNDECIDED = ("needs_response", "warning_needs_response")
 
 
-class Refunding(Day):
+class Refunding(Telling):
     """Granting, paying, withdrawing; refunds that fail later; disputes; and events that tell of it, late."""
 
     @precondition(lambda self: self.is_(PaymentStatus.CAPTURED))
@@ -92,32 +90,31 @@ class Refunding(Day):
     @rule(pick=PICKS)
     def a_refund_fails_later(self, pick: int) -> None:
         standing = self.books().standing
-        self.at_the_provider(f"stripe/refunds/{standing[pick % len(standing)]['id']}/settle", {"status": "failed"})
-        self.in_the_dark = True
+        refund = standing[pick % len(standing)]
+        self.shop.sandbox.control(f"stripe/refunds/{refund['id']}/settle", {"status": "failed"})
+        self.dark.add(refund["payment_intent"])
 
     @precondition(lambda self: self._disputable())
     @rule(pick=PICKS, inquiry=st.booleans())
     def the_bank_disputes_it(self, pick: int, inquiry: bool) -> None:
         references = self._disputable()
         path = f"stripe/payment_intents/{references[pick % len(references)]}/dispute"
-        self.at_the_provider(path, {"inquiry": inquiry})
+        self.shop.sandbox.control(path, {"inquiry": inquiry})
         self.disputed.add(references[pick % len(references)])
         self.undecided = True
 
     @precondition(lambda self: self.undecided)
     @rule(won=st.booleans())
     def the_bank_decides(self, won: bool) -> None:
-        open_now = [found for found in self._disputes() if found["status"] in _UNDECIDED]
+        open_now = [found for found in self.books().disputes if found["status"] in _UNDECIDED]
         warning = open_now[0]["status"].startswith("warning")
         status = "warning_closed" if warning else "won" if won else "lost"
-        self.at_the_provider(f"stripe/disputes/{open_now[0]['id']}/close", {"status": status})
+        self.shop.sandbox.control(f"stripe/disputes/{open_now[0]['id']}/close", {"status": status})
         self.undecided = len(open_now) > 1
 
-    @precondition(lambda self: self.disputed)
-    @rule(times=st.integers(1, 3))
-    def its_disputes_are_told(self, times: int) -> None:
-        self.do(self._events(times, topic="dispute"))
-        now, books = self.do(self.money()), self._disputes()
+    def its_disputes_are_known(self) -> None:
+        """The ledger has them, and a person is asked about each that is not decided, or lost."""
+        now, books = self.do(self.money()), self.books().disputes
         amounts: dict[str, int] = {}
         for found in books:
             amounts[found["status"]] = amounts.get(found["status"], 0) + found["amount"]
@@ -125,12 +122,6 @@ class Refunding(Day):
         assert now.lost == amounts.get("lost", 0)
         waiting = self.do(self.world.rows(_ASKED, id=self.order))
         assert bool(waiting) is any(found["status"] in {*_UNDECIDED, "lost"} for found in books)
-
-    @precondition(lambda self: self.refunds)
-    @rule(times=st.integers(1, 3))
-    def its_events_arrive_late_and_several_times(self, times: int) -> None:
-        self.do(self._events(times))
-        self.in_the_dark = False
 
     # --- how ---------------------------------------------------------------------------------------------------------
 
@@ -153,8 +144,8 @@ class Refunding(Day):
         """Have a refund paid: it and its parts, as the relay finds them, each with its decision."""
         async with self.database.transaction() as connection:
             row = await ask_to_pay(connection, refund, actor="Ben")
-            parts = await refund_records.parts(connection, refund)
-        return [(one.id, int(one.decision)) for one in (row, *parts) if one.status == GrantStatus.PAYING]
+            found: list[Any] = [row, *await refund_records.parts(connection, refund)]
+        return [(one.id, int(one.decision)) for one in found if one.status == GrantStatus.PAYING]
 
     def _disputable(self) -> list[str]:
         if self.status in {OrderStatus.CANCELLING, OrderStatus.CANCELLED}:
@@ -162,23 +153,5 @@ class Refunding(Day):
         taken = (s.reference for s in self.states.values() if s.status is PaymentStatus.CAPTURED)
         return [reference for reference in taken if reference not in self.disputed]
 
-    def _disputes(self) -> list[dict[str, Any]]:
-        """The day's disputes in the provider's books."""
-        found: list[dict[str, Any]] = self.shop.sandbox.view("books/dispute?limit=1000")["data"]
-        return [dispute for dispute in found if dispute["payment_intent"] in self.disputed]
-
-    async def _events(self, times: int, *, topic: str = "payment") -> None:
-        self.befall("*", None)
-        for state in self.states.values():
-            for _ in range(times):
-                event = f"evt_{self.order}_{self.name()}"
-                await self.world.execute(_EVENT, id=event, subject=state.reference, topic=topic)
-        providers = {"stripe": self.shop.stripe()}
-        await Inbox(self.database, providers, {}, awake, no_return).apply_due()
-
 
 _ASKED = "SELECT 1 FROM exceptions WHERE order_id = :id AND kind = 'payment_disputed' AND status = 'open'"
-_EVENT = (
-    "INSERT INTO inbox (provider, event_id, type, topic, subject, moves_money, ends_hold, body, status) "
-    "VALUES ('stripe', :id, 'refund.failed', :topic, :subject, true, false, ''::bytea, 'stored')"
-)

@@ -9,6 +9,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import uvloop
+
 from activities.changes import Changes
 from activities.claims import Claims
 from activities.exchanges import Exchanges
@@ -21,6 +23,7 @@ from db.statements import driver_of
 from db.tables import Base
 from integrations.http import new_client
 from integrations.payments.stripe.adapter import Stripe
+from tests.activities.days.books import Bookkeeper
 from tests.activities.world import SKUS, WAREHOUSES, World
 from tests.sandbox.servers import KEY, RunningSandbox
 
@@ -28,6 +31,7 @@ T = TypeVar("T")
 _DAYS = 10
 """days after which tables and the provider's books are emptied"""
 _EMPTY = "".join(f"DELETE FROM {table.name};" for table in reversed(Base.metadata.sorted_tables))  # noqa: S608
+WEBHOOK_SECRET = "whsec_day_0123456789"
 SCARCE = ("BAG", "RNO", 12)
 """what the shop has little of: some changes find none of it left"""
 
@@ -38,14 +42,17 @@ class Shop:
 
     dsn: str
     sandbox: RunningSandbox
+    length: int = 0
+    """how many things happen in a day"""
     days: int = 0
     steps: int = 0
-    runner: asyncio.Runner = field(default_factory=asyncio.Runner)
+    runner: asyncio.Runner = field(default_factory=lambda: asyncio.Runner(loop_factory=uvloop.new_event_loop))
 
     def __post_init__(self) -> None:
         self.database = Database(self.dsn, pool_size=6)
         self.world = World(self.database)
         self.client = self.do(_made())
+        self.books = Bookkeeper(self.sandbox.books)
         self.changes, self.stock = Changes(self.database), StockKeeper(self.database)
         self.returns, self.claims = Returns(self.database), Claims(self.database)
         self.exchanges = Exchanges(self.database)
@@ -56,6 +63,7 @@ class Shop:
 
     def close(self) -> None:
         """Give everything back."""
+        self.books.close()
         self.do(self.client.aclose())
         self.do(self.database.close())
         self.runner.close()
@@ -70,15 +78,10 @@ class Shop:
         self.days += 1
         return str(self.days)
 
-    def sums(self) -> tuple[int, int, int]:
-        """Held, captured and refunded in the provider's books, in cents."""
-        summed = self.sandbox.view("summary")["stripe"]
-        return summed["authorised"].get("usd", 0), summed["captured"].get("usd", 0), summed["refunded"].get("usd", 0)
-
     def stripe(self) -> Stripe:
         """The adapter, with a breaker of its own: a day has more faults than a breaker bears."""
         url = f"{self.sandbox.url}/stripe"
-        return Stripe(base_url=url, api_key=KEY, webhook_secrets=[], client=self.client)
+        return Stripe(base_url=url, api_key=KEY, webhook_secrets=[WEBHOOK_SECRET], client=self.client)
 
     def payments(self) -> Payments:
         """What moves the money of orders."""
