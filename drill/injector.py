@@ -25,7 +25,7 @@ DISK_HAS = 64 * 1024
 """bytes that any file of the database may have while its disk is full: its log has segments of 16 MB"""
 FILL_EVERY = 0.3
 TRY_AGAIN = 0.5
-READY_WITHIN = 30.0
+READY_WITHIN = 60.0
 """seconds after which a server that answers nobody, though nothing is broken any more, is taken for hung"""
 BACK_WITHIN = 180.0
 """seconds after which what does not come back, or cannot be mended, is given up"""
