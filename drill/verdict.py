@@ -59,6 +59,7 @@ class Verdict:
                 "seed": drill.settings.seed,
                 "orders": len(drill.accepted),
                 "faults": len(self.done),
+                "lasted_s": round(drill.lasted),
                 "moved_again_s": [round(percentile(self.recovered, share), 1) for share in (0.5, 1.0)]
                 if self.recovered
                 else [],

@@ -21,6 +21,7 @@ def verdict(*, broken: bool = False) -> Verdict:
     drill.injected = list(case.injected)
     drill.received = case.received
     drill.books = case.books
+    drill.settled_at = at(42)
     drill.memory = [(0.0, 700.0), (5.0, 720.0)]
     return reach(drill)
 
@@ -31,6 +32,7 @@ def test_the_last_line_is_json() -> None:
         "seed": 7,
         "orders": 3,
         "faults": 1,
+        "lasted_s": 42,
         "moved_again_s": [2.0, 2.0],
         "twice": 0,
         "memory_mb": [700, 720, 720],
