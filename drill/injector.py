@@ -92,10 +92,10 @@ class Injector:
     did not get ready again by itself, and what could not be mended: no wait here is without a bound.
     """
 
-    def __init__(self, stack: DrillStack) -> None:
+    def __init__(self, stack: DrillStack, *, ready_within: float = READY_WITHIN) -> None:
         self.log: list[Injected] = []
         self.findings: list[str] = []
-        self._stack = stack
+        self._stack, self._ready_within = stack, ready_within
         self._one: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._http = httpx2.AsyncClient(timeout=5, trust_env=False)
         self._running: set[asyncio.Task[None]] = set()
@@ -121,9 +121,9 @@ class Injector:
             f"{sandbox}/dials/portal": GOOD_PORTAL,
             f"{self._stack.addresses.mailbox}/api/dials": GOOD_MAIL,
         }
-        await self._try_all(self._have_ready(name) for name in SERVERS)
+        await self._try_all(self.have_ready(name) for name in SERVERS)
         await self._try_all(self._put(*each) for each in right.items())
-        await self._try_all(self._have_ready(name) for name in self._stack.processes if name not in SERVERS)
+        await self._try_all(self.have_ready(name) for name in self._stack.processes if name not in SERVERS)
 
     async def _try_all(self, work: Iterable[Awaitable[None]]) -> None:
         for failed in await asyncio.gather(*work, return_exceptions=True):
@@ -168,13 +168,13 @@ class Injector:
             else:
                 return
 
-    async def _have_ready(self, name: str) -> None:
+    async def have_ready(self, name: str) -> None:
         """Wait until it answers; one that does not is killed and started again, and told of. Raises StartError."""
-        until = monotonic() + READY_WITHIN
+        until = monotonic() + self._ready_within
         while not await self._stack.supervisor.service(name).ready():
             if monotonic() > until:
                 self.findings.append(
-                    f"{name} answered nobody for {READY_WITHIN:.0f} s, and was killed and started again"
+                    f"{name} answered nobody for {self._ready_within:.0f} s, and was killed and started again"
                 )
                 _signal(family(self._stack.supervisor.pid(name)), signal.SIGKILL)
                 await self._stack.supervisor.take_down(name)
@@ -240,7 +240,7 @@ class Injector:
                     return told
                 await asyncio.sleep(FILL_EVERY)
             skipped = await self._limit_files("unlimited")
-            await self._have_ready("postgres")
+            await self.have_ready("postgres")
             return skipped
 
     async def _limit_files(self, size: str) -> str:
