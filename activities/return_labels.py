@@ -77,13 +77,12 @@ class ReturnLabels:
         if case.standing.deed is not Deed.LABEL:
             return LabelOutcome(Outcome(case.standing))
         label_id, shipment = await self._created(carrier, case, step.provider)
+        if shipment.label is None:
+            shipment = await self._settled(carrier, label_id, shipment)
         if shipment.refund_status in GIVEN_BACK:
             return LabelOutcome(Outcome(case.standing), _NOTHING_SOLD)
         if shipment.label is None:
             rate = cheapest(shipment.rates, max_days=None)
-            intent = {"shipment": shipment.reference, "rate": rate.reference if rate else None}
-            async with self._database.statement() as connection:
-                await records.change(connection, label_id, intent)
             if rate is None:
                 told = "; ".join(shipment.messages) or "no carrier offers to bring it"
                 return LabelOutcome(Outcome(case.standing), told)
@@ -169,6 +168,16 @@ class ReturnLabels:
                 if usable:
                     return label_id, next((s for s in usable if s.label is not None), usable[0])
             return label_id, await carrier.create(request)
+
+    async def _settled(self, carrier: Carrier, label_id: str, made: Shipment) -> Shipment:
+        """The one shipment that may be bought: of several attempts at once the first's, as it is with parcels."""
+        rate = cheapest(made.rates, max_days=None)
+        async with self._database.statement() as connection:
+            stands = await records.settle_on(connection, label_id, made.reference, rate.reference if rate else None)
+        if stands == made.reference:
+            return made
+        with provider_failures():
+            return await carrier.retrieve(stands)
 
     async def _looked_up(self, carrier: Carrier, row: Row[Any]) -> Shipment | None:
         """What the carrier system knows of a label that was intended: the intent is written before every call."""

@@ -140,19 +140,34 @@ class Shipments:
         """Create the shipment, choose a rate, buy the label. What was created or bought before is found, and used."""
         carrier = self._carriers[step.provider]
         shipment = await self._created(carrier, step)
+        if shipment.label is None:
+            shipment = await self._settled(carrier, step, shipment)
         if shipment.refund_status in GIVEN_BACK:
             return Booking(None, given_back=True)
         found = shipment.label is not None
         if not found:
             rate = cheapest(shipment.rates, max_days=step.max_days)
-            intent = {"shipment": shipment.reference, "rate": rate.reference if rate else None}
-            async with self._database.statement() as connection:
-                await records.set_parcel(connection, step.parcel_id, intent)
             if rate is None:
                 return Booking(None, shipment.messages)
             with provider_failures():
                 shipment = await carrier.buy(shipment.reference, rate.reference)
         return Booking(await self._keep(carrier, step, shipment), found=found)
+
+    async def _settled(self, carrier: Carrier, step: Book, made: Shipment) -> Shipment:
+        """The one shipment whose label may be bought.
+
+        A worker that stood still is taken for dead, and may go on beside the one that has its step by then: each makes
+        a shipment, which costs nothing, and the first that is on record is both's.
+        """
+        rate = cheapest(made.rates, max_days=step.max_days)
+        async with self._database.statement() as connection:
+            stands = await records.settle_on(
+                connection, step.parcel_id, made.reference, rate.reference if rate else None
+            )
+        if stands == made.reference:
+            return made
+        with provider_failures():
+            return await carrier.retrieve(stands)
 
     async def _keep(self, carrier: Carrier, step: Book, shipment: Shipment) -> Bought:
         label = shipment.label

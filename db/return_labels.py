@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, func, or_, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, case, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -59,6 +59,19 @@ async def bought(connection: AsyncConnection, return_id: str) -> Row[Any] | None
     """The label of a return that was bought and not given back."""
     rows = await of_return(connection, return_id)
     return next((row for row in rows if row.bought_at is not None and row.void_status is None), None)
+
+
+async def settle_on(connection: AsyncConnection, label_id: str, shipment: str, rate: str | None) -> str:
+    """Note the shipment that is about to be bought at a rate; the one that stands, which is the first noted."""
+    first = ReturnLabel.shipment.is_(None)
+    settled = (
+        update(ReturnLabel)
+        .where(ReturnLabel.id == label_id)
+        .values(
+            shipment=func.coalesce(ReturnLabel.shipment, shipment), rate=case((first, rate), else_=ReturnLabel.rate)
+        )
+    )
+    return str((await connection.execute(settled.returning(ReturnLabel.shipment))).scalar_one())
 
 
 async def change(connection: AsyncConnection, label_id: str, values: dict[str, Any]) -> None:

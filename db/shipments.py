@@ -202,6 +202,23 @@ async def intend(connection: AsyncConnection, parcel: dict[str, Any], *, placed_
     return Intended(row.first, row.shipment, row.forgotten_since)
 
 
+_SETTLE_ON = Statement(
+    update(Parcel)
+    .where(Parcel.id == bindparam("this_parcel"))
+    .values(
+        shipment=func.coalesce(Parcel.shipment, bindparam("new_shipment")),
+        rate=case((Parcel.shipment.is_(None), bindparam("new_rate")), else_=Parcel.rate),
+    )
+    .returning(Parcel.shipment)
+)
+
+
+async def settle_on(connection: AsyncConnection, parcel_id: str, shipment: str, rate: str | None) -> str:
+    """Note the shipment whose label is about to be bought at a rate; the one that stands, which is the first noted."""
+    stands: str = await _SETTLE_ON.scalar(connection, this_parcel=parcel_id, new_shipment=shipment, new_rate=rate)
+    return stands
+
+
 @cache
 def _set_parcel(names: tuple[str, ...]) -> Statement:
     values: dict[str, Any] = {name: bindparam(name) for name in names}

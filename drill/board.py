@@ -74,6 +74,8 @@ def show_verdict(console: Console, verdict: Verdict, *, page: str) -> None:
     for skipped in (each for each in verdict.drill.injected if each.skipped):
         line = f"{escape(skipped.fault.told)}: {escape(skipped.skipped)}"
         console.print(f"  [yellow]not done[/yellow] {line}", soft_wrap=True)
+    for finding in verdict.drill.findings:
+        console.print(f"  [yellow]found[/yellow] {escape(finding)}", soft_wrap=True)
     console.print(f"The whole story: {page}")
 
 
@@ -99,7 +101,10 @@ def figures(verdict: Verdict) -> Mapping[str, str]:
         "first order moved again, median": verdict.recovery(0.5),
         "first order moved again, slowest": verdict.recovery(1.0),
         "e-mails sent twice, with a reason": str(len(verdict.repeated)),
-        "memory of the stack": f"{memory[0]:.0f} MB at first, {memory[-1]:.0f} MB at last" if memory else "not weighed",
+        "memory of the stack": f"{memory[0]:.0f} MB at first, {max(memory):.0f} MB at most, {memory[-1]:.0f} MB at last"
+        if memory
+        else "not weighed",
+        "seconds, from the first order until all had ended": f"{drill.lasted:.0f}",
     }
 
 

@@ -43,6 +43,9 @@ TABLES = {
     "FROM fulfilment_lines l JOIN fulfilments f ON f.id = l.fulfilment_id",
     "parcels": "SELECT p.id, f.order_id, p.fulfilment_id, p.shipment, p.tracker, p.bought_at, p.void_status FROM "
     "parcels p JOIN fulfilments f ON f.id = p.fulfilment_id",
+    "returns": "SELECT id, order_id, status, refund_id, closed_at FROM returns",
+    "return_labels": "SELECT l.id, r.order_id, l.shipment, l.bought_at FROM return_labels l JOIN returns r "
+    "ON r.id = l.return_id",
     "portal_orders": "SELECT f.order_id, o.reference, o.stage, o.number FROM portal_orders o JOIN fulfilments f ON "
     "f.id = o.fulfilment_id",
     "notifications": "SELECT order_id, kind, message_id, status, attempts FROM notifications",

@@ -23,7 +23,7 @@ WIRES = (
 PORTAL_WIRES = tuple((worker, server) for worker in PORTAL_WORKERS for server in ("postgres", "temporal", "sandbox"))
 LONGEST_FREEZE = 30.0
 CLOCK_OFF = 600.0
-GAP = (2.5, 8.0)
+GAP = (1.5, 6.0)
 """seconds between the beginnings of two faults"""
 FIRST_AT = 4.0
 MOST_UPGRADES = 2

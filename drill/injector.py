@@ -16,16 +16,20 @@ from typing import Any
 import httpx2
 
 from bench.meters import family
-from drill.faults import WORKERS, Fault, Kind
+from drill.faults import SERVERS, WORKERS, Fault, Kind
 from drill.links import Wire
 from drill.stack import DrillStack
 from local.loopback import loopback_client
-from local.processes import LAUNCHER, LocalError, StartError, cancelled
+from local.processes import LAUNCHER, LocalError, Service, StartError, cancelled
 
 DISK_HAS = 64 * 1024
 """bytes that any file of the database may have while its disk is full: its log has segments of 16 MB"""
 FILL_EVERY = 0.3
 TRY_AGAIN = 0.5
+READY_WITHIN = 60.0
+"""seconds after which a server that answers nobody, though nothing is broken any more, is taken for hung"""
+BACK_WITHIN = 180.0
+"""seconds after which what does not come back, or cannot be mended, is given up"""
 GOOD_DIALS: Mapping[str, Any] = {
     "error_rate": 0,
     "error_status": 500,
@@ -85,12 +89,14 @@ class Injected:
 class Injector:
     """Injects faults into a stack. ``log`` has all that began, by their order.
 
-    Two faults never hold the same process: the later one waits. ``mend`` leaves nothing broken.
+    Two faults never hold the same process: the later one waits. ``mend`` leaves nothing broken. ``findings`` tell what
+    did not get ready again by itself, and what could not be mended: no wait here is without a bound.
     """
 
-    def __init__(self, stack: DrillStack) -> None:
+    def __init__(self, stack: DrillStack, *, ready_within: float = READY_WITHIN) -> None:
         self.log: list[Injected] = []
-        self._stack = stack
+        self.findings: list[str] = []
+        self._stack, self._ready_within = stack, ready_within
         self._one: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._http = loopback_client(timeout=5)
         self._running: set[asyncio.Task[None]] = set()
@@ -104,6 +110,29 @@ class Injector:
             self._running.add(task)
         await asyncio.gather(*self._running)
 
+    async def mend(self) -> None:
+        """Whatever became of the faults: every wire whole, every dial and clock right, every process ready."""
+        for link in self._stack.links:
+            link.turn(Wire.WHOLE)
+        sandbox = f"{self._stack.addresses.sandbox}/control"
+        right = {
+            f"{sandbox}/clock": {"ahead_seconds": 0},
+            f"{sandbox}/dials/stripe": GOOD_DIALS,
+            f"{sandbox}/dials/easypost": GOOD_DIALS,
+            f"{sandbox}/dials/portal": GOOD_PORTAL,
+            f"{self._stack.addresses.mailbox}/api/dials": GOOD_MAIL,
+        }
+        await self._try_all(self.have_ready(name) for name in SERVERS)
+        await self._try_all(self._put(*each) for each in right.items())
+        await self._try_all(self.have_ready(name) for name in self._stack.processes if name not in SERVERS)
+
+    async def _try_all(self, work: Iterable[Awaitable[None]]) -> None:
+        for failed in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(failed, LocalError):
+                self.findings.append(str(failed))
+            elif failed is not None:
+                raise failed
+
     async def close(self) -> None:
         """Give up what is under way."""
         await cancelled(*self._running)
@@ -115,7 +144,8 @@ class Injector:
         try:
             skipped = await self._ways[fault.kind](self, fault) or ""
         except LocalError as error:  # what could not be done is told, and is no finding about orders
-            skipped = str(error)
+            skipped = ""
+            self.findings.append(f"{fault.told}: {error}")
         self.log[place] = replace(injected, mended=datetime.now(UTC), skipped=skipped)
 
     async def _kill(self, fault: Fault) -> None:
@@ -124,14 +154,32 @@ class Injector:
             await asyncio.sleep(fault.seconds)
             await asyncio.gather(*(self._bring_back(name) for name in fault.targets))
 
-    async def _bring_back(self, name: str) -> None:
+    async def _bring_back(self, name: str, service: Service | None = None) -> None:
+        """Start it until it is ready: what it needs may be broken as well. Raises StartError."""
+        until = monotonic() + BACK_WITHIN
         while True:
             try:
-                await self._stack.supervisor.bring_back(name)
-            except StartError:  # what it needs may be broken as well
+                await self._stack.supervisor.bring_back(name, service)
+            except StartError:
+                if monotonic() > until:
+                    raise
                 await asyncio.sleep(TRY_AGAIN)
             else:
                 return
+
+    async def have_ready(self, name: str) -> None:
+        """Wait until it answers; one that does not is killed and started again, and told of. Raises StartError."""
+        until = monotonic() + self._ready_within
+        while not await self._stack.supervisor.service(name).ready():
+            if monotonic() > until:
+                self.findings.append(
+                    f"{name} answered nobody for {self._ready_within:.0f} s, and was killed and started again"
+                )
+                _signal(family(self._stack.supervisor.pid(name)), signal.SIGKILL)
+                await self._stack.supervisor.take_down(name)
+                await self._bring_back(name)
+                return
+            await asyncio.sleep(TRY_AGAIN)
 
     async def _freeze(self, fault: Fault) -> None:
         (name,) = fault.targets
@@ -191,12 +239,8 @@ class Injector:
                     return told
                 await asyncio.sleep(FILL_EVERY)
             skipped = await self._limit_files("unlimited")
-            await self._until_ready("postgres")
+            await self.have_ready("postgres")
             return skipped
-
-    async def _until_ready(self, name: str) -> None:
-        while not await self._stack.supervisor.service(name).ready():  # noqa: ASYNC110 - readiness is asked for
-            await asyncio.sleep(TRY_AGAIN)
 
     async def _limit_files(self, size: str) -> str:
         """Why it cannot be done here; empty if it was done. PostgreSQL may be dead, or between two lives."""
@@ -229,28 +273,31 @@ class Injector:
                 await self._replace_worker(name, number)
 
     async def _until_current(self, build_id: str) -> None:
+        until = monotonic() + BACK_WITHIN
         while True:  # the job is repeated until it succeeds, as whoever upgrades would
-            with suppress(StartError):
+            try:
                 await self._stack.make_current(build_id)
+            except StartError:
+                if monotonic() > until:
+                    raise
+                await asyncio.sleep(TRY_AGAIN)
+            else:
                 return
-            await asyncio.sleep(TRY_AGAIN)
 
     async def _replace_worker(self, name: str, build: int) -> None:
         async with self._holding([name]):
             await self._stack.supervisor.take_down(name, gently=True)
-            service = self._stack.worker_of(name, build)
-            while True:
-                with suppress(StartError):
-                    await self._stack.supervisor.bring_back(name, service)
-                    return
-                await asyncio.sleep(TRY_AGAIN)
+            await self._bring_back(name, self._stack.worker_of(name, build))
 
     async def _put(self, url: str, body: Mapping[str, Any]) -> None:
-        while True:  # who is dialled may be dead or asleep
+        """Who is dialled may be dead or asleep. Raises LocalError."""
+        until = monotonic() + BACK_WITHIN
+        while monotonic() < until:
             with suppress(httpx2.TransportError):
                 (await self._http.put(url, json=dict(body))).raise_for_status()
                 return
             await asyncio.sleep(TRY_AGAIN)
+        raise LocalError(f"{url} did not answer for {BACK_WITHIN:.0f} s.")
 
     def _holding(self, names: Iterable[str]) -> "_Holding":
         return _Holding([self._one[name] for name in sorted(names)])

@@ -40,6 +40,7 @@ def render(verdict: Verdict) -> str:
     parts = [
         f"<h1 class='{'holds' if verdict.holds else 'broken'}'>{title}</h1>",
         _table(figures(verdict).items()),
+        _findings(verdict.drill.findings),
         "<h2>Laws</h2>" + _laws(verdict),
         "".join(_breach(told) for told in verdict.told()),
         "<h2>Orders over time, and the faults</h2>" + _orders_chart(verdict),
@@ -62,6 +63,12 @@ def _laws(verdict: Verdict) -> str:
         for name, found in verdict.laws.items()
     )
     return f"<table>{''.join(rows)}</table>"
+
+
+def _findings(findings: Sequence[str]) -> str:
+    """What was found beside the laws."""
+    items = "".join(f"<li>{escape(finding)}</li>" for finding in findings)
+    return f"<h2>Found beside the laws</h2><ul>{items}</ul>" if items else ""
 
 
 def _breach(told: Told) -> str:

@@ -130,6 +130,18 @@ class Desk:
 
 
 _TAKEN = frozenset({httpx2.codes.OK, httpx2.codes.ACCEPTED})
+_TO_BE_SENT_BACK = frozenset({"labelled", "in_transit"})
+
+
+@dataclass(frozen=True)
+class SentBack:
+    """Units that came back in the return ``id`` and are good as new. ``worth`` is what was paid for them."""
+
+    id: str
+    sku: str
+    warehouse: str
+    quantity: int
+    worth: int
 
 
 class Life:
@@ -145,6 +157,8 @@ class Life:
         """lines that were to be added; they are held while they wait for their payment"""
         self.put_in: list[dict[str, Any]] = []
         """lines that were added to the order, and paid"""
+        self.sent_back: SentBack | None = None
+        """what the customer has sent back, once the warehouse has seen it"""
         self.trouble = ""
         """why its people could not do what they wanted; empty if all went well"""
         self._desk = desk
@@ -222,6 +236,27 @@ class Life:
             if answer.is_success or answer.json()["code"] != "order_moved":
                 return int(answer.status_code)
             await asyncio.sleep(PAUSE)
+
+    async def send_back(self) -> None:
+        """Return a unit of the first line under a label of ours; the warehouse books it, and finds it good as new."""
+        line = self.body["lines"][0]
+        wish = {"reason": "changed_mind", "lines": [{"line": 1, "quantity": 1}]}
+        path, key = f"/v1/orders/{self.id}/returns", f"return-{self.reference}"
+        asked = await self._ask("return", "POST", path, wish, key=key)
+        if not asked.is_success:
+            return
+        path, seen = f"/v1/returns/{asked.json()['id']}", asked.json()
+        while seen["status"] not in _TO_BE_SENT_BACK:
+            await asyncio.sleep(LOOK_EVERY)
+            seen = (await self._desk.ask("GET", path)).json()
+        arrived = {"reference": "dock", "lines": [{"line": 1, "quantity": 1}]}
+        await self._ask("receive", "POST", f"{path}/receipts", arrived, key=f"in-{seen['id']}")
+        found = {"reference": "bench", "units": [{"line": 1, "condition": "resaleable", "quantity": 1}]}
+        answer = await self._ask("inspect", "POST", f"{path}/inspections", found, key=f"seen-{seen['id']}")
+        if answer.is_success:
+            sku, warehouse = line["sku"], seen["warehouse"]
+            self._desk.received.add(sku, warehouse, 1)
+            self.sent_back = SentBack(seen["id"], sku, warehouse, 1, line["unit_price"])
 
     async def hand_over(self) -> None:
         """The warehouse scans every parcel out."""

@@ -27,7 +27,7 @@ from drill.stack import DrillStack
 from local.catalogue import SKUS, WAREHOUSES
 from local.demo import clear
 from local.loopback import loopback_client
-from local.processes import Say, cancelled
+from local.processes import LocalError, Say, cancelled
 from local.shop import sku_body, warehouse_body
 from local.stack import ROOT
 from local.supplier import NORTHGATE, PORTAL, SUPPLIED
@@ -44,6 +44,9 @@ PLACED_WITHIN = 0.75
 RECEIPT_AT = 0.6
 SETTLE_SECONDS = 180.0
 """how long nothing may change, once all is mended, before what is open is taken for stuck"""
+SETTLE_AT_MOST = 900.0
+"""seconds, however much changes"""
+READ_WITHIN = 300.0
 LOOK_EVERY = 1.0
 WEIGH_EVERY = 5.0
 LAWS_EVERY = 10.0
@@ -59,6 +62,8 @@ class Drill:
     mended_at: datetime | None = None
     lives: list[Life] = field(default_factory=list)
     injected: list[Injected] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    """what did not go as it should and is no broken law: servers that hung, and what could not be mended"""
     received: Mapping[tuple[str, str], int] = field(default_factory=dict)
     statuses: Counter[str] = field(default_factory=Counter)
     memory: list[tuple[float, float]] = field(default_factory=list)
@@ -68,6 +73,13 @@ class Drill:
     """how often a law of every moment was broken when last looked at"""
     stage: str = "starting the stack"
     settled: bool = False
+
+    settled_at: datetime | None = None
+
+    @property
+    def lasted(self) -> float:
+        """Seconds from the first order until nothing moved any more; 0 while it is under way."""
+        return (self.settled_at - self.began).total_seconds() if self.settled_at else 0.0
 
     @property
     def accepted(self) -> list[Life]:
@@ -103,17 +115,23 @@ class Run:
         self._folder, self._only, self._patience = folder, only, patience
 
     async def go(self) -> Drill:
-        """The whole drill. Raises LocalError where the stack does not start."""
+        """The whole drill. Raises LocalError where the stack does not start, or its books cannot be read."""
         clear(self._folder)
         async with self._running() as (desk, injector, reader):
             self.drill.stage = "faults are injected"
             await self._storm(desk, injector)
+            await injector.mend()
             self.drill.stage = "everything is mended; waiting for the orders"
             self.drill.mended_at = datetime.now(UTC)
-            await self._settle(desk)
+            await self._settle()
+            self.drill.settled_at = datetime.now(UTC)
             self.drill.stage = "reading the books"
             self.drill.received = desk.received.units
-            self.drill.books = await reader.read(histories=[life.id for life in self.drill.accepted])
+            try:
+                async with asyncio.timeout(READ_WITHIN):
+                    self.drill.books = await reader.read(histories=[life.id for life in self.drill.accepted])
+            except TimeoutError:
+                raise LocalError(f"The books could not be read within {READ_WITHIN:.0f} s.") from None
         return self.drill
 
     @asynccontextmanager
@@ -125,7 +143,7 @@ class Run:
             temporal = await Client.connect(f"127.0.0.1:{stack.ports.temporal}", namespace=NAMESPACE)
             injector = Injector(stack)
             exits.push_async_callback(injector.close)
-            self.drill.injected = injector.log
+            self.drill.injected, self.drill.findings = injector.log, injector.findings
             reader = Reader(stack.database_url, stack.folder, temporal)
             async with _background(desk.operate(), self._watch(), self._weigh(), self._look_at_laws(reader)):
                 yield desk, injector, reader
@@ -159,6 +177,8 @@ class Run:
             await desk.receive(f"drill-{house.code}", house.code, units)
         if scarce := scarce_units(shapes):
             await desk.receive("drill-scarce", "EDI", {SCARCE: scarce})
+        # A return of these shops is paid without a person's word.
+        (await desk.ask("PUT", "/v1/return-rules", {"rules": [{"pay": True}]})).raise_for_status()
         if self._supplied:
             body = {**warehouse_body(NORTHGATE), "portal": PORTAL}
             (await desk.ask("PUT", f"/v1/warehouses/{NORTHGATE.code}", body)).raise_for_status()
@@ -181,7 +201,10 @@ class Run:
         wanted = Counter(line["sku"] for life in self.drill.lives for line in life.body["lines"])
         units = {sku: wanted[sku] for sku in (SCARCE, LATE) if wanted[sku]}
         if units:
-            await desk.receive("drill-late", "EDI", units)
+            try:
+                await desk.receive("drill-late", "EDI", units)
+            except GaveUp as error:
+                self.drill.findings.append(f"A delivery was never booked: {error}")
 
     async def _live(self, life: Life) -> None:
         """Place the order at its moment, and do what its people do."""
@@ -192,11 +215,15 @@ class Run:
             await SHAPES[life.shape].play(life)
         except (GaveUp, httpx2.HTTPStatusError, KeyError, ValueError) as error:
             life.trouble = f"{type(error).__name__}: {error}"
+        except asyncio.CancelledError:
+            life.trouble = "its people were still at it when the drill gave up"
+            raise
 
-    async def _settle(self, desk: Desk) -> None:
+    async def _settle(self) -> None:
         """Wait until every order has ended or rests where it may, or nothing has changed for long."""
         seen, since = None, monotonic()
-        while monotonic() - since < self._patience:
+        until = since + SETTLE_AT_MOST
+        while monotonic() < min(until, since + self._patience):
             state = await self._state()
             if all(task.done() for task in self._people) and state is not None and not state[0]:
                 self.drill.settled = True
@@ -212,8 +239,13 @@ class Run:
         sql = """
             SELECT (SELECT count(*) FROM orders WHERE closed_at IS NULL AND NOT (id = ANY($1) AND needs_attention))
                  + (SELECT count(*) FROM inbox WHERE status = 'stored')
+                 + (SELECT count(*) FROM returns WHERE closed_at IS NULL)
+                 + (SELECT count(*) FROM refunds r WHERE status IN ('granted', 'paying') OR status = 'paid'
+                      AND tell_customer AND NOT EXISTS (SELECT FROM notifications n WHERE n.order_id = r.order_id
+                      AND n.kind = 'refunded' AND n.status <> 'intended'))
                  + (SELECT count(*) FROM exceptions WHERE status = 'open' AND told_at IS NULL),
                    (SELECT coalesce(sum(revision % 1000003), 0)::bigint FROM orders)
+                 + (SELECT coalesce(sum(revision), 0)::bigint FROM returns)
         """
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             connection = await asyncpg.connect(self._stack.database_url, timeout=3, command_timeout=5)

@@ -11,7 +11,7 @@ from local.processes import LocalError
 DEFAULT_ORDERS = 200
 MOST_ORDERS = 20_000
 MOST_MINUTES = 24 * 60
-SECONDS_AN_ORDER = 1.2
+SECONDS_AN_ORDER = 0.6
 SHORTEST = 45.0
 
 

@@ -138,6 +138,12 @@ async def comes_back(life: Life) -> None:
         await life.turn_back()
 
 
+async def is_sent_back(life: Life) -> None:
+    """The customer does not want one of two things after all."""
+    if await life.until("delivered"):
+        await life.send_back()
+
+
 _OUT = frozenset({"delivered", "expired"})
 SHAPES: Mapping[str, Shape] = {
     shape.name: shape
@@ -186,6 +192,7 @@ SHAPES: Mapping[str, Shape] = {
         Shape(name="changed_and_handed_over", weight=3, play=is_changed_and_handed_over, skus=_TOGETHER),
         Shape(name="added_to", weight=3, play=is_added_to, skus=_TOGETHER[:1]),
         Shape(name="returned", weight=4, play=comes_back, ends=frozenset({"returned", "delivered"})),
+        Shape(name="sent_back", weight=4, play=is_sent_back, skus=_TOGETHER),
         Shape(name="supplied", weight=3, play=goes_its_way, skus=(SUPPLIED.sku,), supplied=True),
         Shape(name="cancelled_supplied", weight=1, play=cancels_at_supplier, skus=(SUPPLIED.sku,), supplied=True),
     )

@@ -17,7 +17,8 @@ from local.stack import ROOT, Stack
 
 FIRST_BUILD = "drill-1"
 _UPGRADE = timedelta(minutes=3)
-_BROWSER_STARTS = timedelta(minutes=1)
+_STARTS = timedelta(minutes=2)
+"""on a machine that is busy with eight of them, and with browsers"""
 OTHERS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_UI_URL", "BUILD_ID")
 PATIENCE = {
     "PAYMENT_WINDOW": "PT30S",
@@ -91,7 +92,9 @@ class DrillStack(Stack):
         """A worker process as it runs from a build."""
         port = self._own_ports[name]
         settings = {**self._wired(name), "WORKER_PORT": str(port), "BUILD_ID": f"drill-{build}"}
-        service = self._python(name, "worker.py", environment=settings, ready=lambda: answers(_health(port)))
+        service = self._python(
+            name, "worker.py", environment=settings, ready=lambda: answers(_health(port)), within=_STARTS
+        )
         return replace(service, folder=self.build(build))
 
     async def make_current(self, build_id: str) -> None:
@@ -124,13 +127,15 @@ class DrillStack(Stack):
             *("worker.py", "--queue", "portals"),
             environment=settings,
             ready=lambda: answers(f"http://{LOOPBACK}:{port}/readyz"),
-            within=_BROWSER_STARTS,
+            within=_STARTS,
         )
 
     def _web_process(self, name: str) -> Service:
         port = self._own_ports[name]
         settings = {**self._wired(name), "WEB_PORT": str(port)}
-        return self._python(name, "server.py", environment=settings, ready=lambda: answers(_health(port)))
+        return self._python(
+            name, "server.py", environment=settings, ready=lambda: answers(_health(port)), within=_STARTS
+        )
 
     @property
     def _webhooks_to(self) -> str:

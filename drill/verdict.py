@@ -52,12 +52,20 @@ class Verdict:
     @property
     def line(self) -> str:
         """The last line that a drill prints."""
-        settings = self.drill.settings
+        drill = self.drill
+        memory = [round(mb) for _, mb in drill.memory]
         return json.dumps(
             {
-                "seed": settings.seed,
-                "orders": len(self.drill.accepted),
+                "seed": drill.settings.seed,
+                "orders": len(drill.accepted),
                 "faults": len(self.done),
+                "lasted_s": round(drill.lasted),
+                "moved_again_s": [round(percentile(self.recovered, share), 1) for share in (0.5, 1.0)]
+                if self.recovered
+                else [],
+                "twice": len(self.repeated),
+                "memory_mb": [memory[0], max(memory), memory[-1]] if memory else [],
+                "findings": len(drill.findings),
                 "broken": self.broken,
                 "holds": self.holds,
             }

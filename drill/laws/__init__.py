@@ -13,6 +13,7 @@ from drill.laws.orders import (
 )
 from drill.laws.payments import customers_are_charged_once, money_agrees, money_fits_the_end
 from drill.laws.portals import a_supplier_has_one_order, suppliers_have_what_they_ship
+from drill.laws.returns import returns_are_settled_once
 from drill.laws.shipments import a_parcel_has_one_label, labels_are_parcels
 from drill.laws.stock import levels_are_sums, orders_hold_what_they_need, units_add_up
 from drill.laws.workflows import orders_move_soon_again, workflow_tasks_do_not_fail
@@ -31,6 +32,7 @@ LAWS: dict[str, Law] = {
     "labels bought are parcels": labels_are_parcels,
     "a supplier has one order": a_supplier_has_one_order,
     "suppliers were ordered what they ship": suppliers_have_what_they_ship,
+    "what comes back is shelved and refunded once": returns_are_settled_once,
     "shipped and on hand is received": units_add_up,
     "levels are what was moved and promised": levels_are_sums,
     "orders hold what they need": orders_hold_what_they_need,

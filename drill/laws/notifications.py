@@ -17,6 +17,8 @@ NEAR = 20.0
 """seconds around a mail in which a fault may have lost the answer to it"""
 _MOST = 2
 """copies without a person's decision"""
+_OF_A_RETURN = 4
+"""how to send it, that it has come, what it comes to, and that this is paid"""
 _LOSES_ANSWERS = frozenset({"mail", "mailbox", "worker", "postgres", "temporal", "disk", "links", "upgrade"})
 
 
@@ -42,6 +44,8 @@ def each_thing_is_told_once(case: Case) -> Iterator[Breach]:
         if row["closed_at"] is None:
             continue
         least, most = _wanted(case, life.id, row["status"])
+        if life.sent_back:
+            least, most = least + _OF_A_RETURN, most + _OF_A_RETURN
         told = len(_copies(mails))
         if not least <= told <= most:
             subjects = sorted(mail["subject"] for mail in mails)

@@ -70,6 +70,7 @@ def money_fits_the_end(case: Case) -> Iterator[Breach]:
             continue
         kept = sum(case.captures(life.id)) - sum(case.refunds(life.id))
         to_pay = row["total"] - (row["credit"] or 0)  # the rest a claim or an exchange has settled
+        to_pay -= life.sent_back.worth if life.sent_back else 0
         if row["status"] in SERVED and kept != to_pay:
             yield Breach(law, f"{row['status']}, {to_pay} of it is to be paid, and {kept} was kept", life.id)
         if row["total"] != life.total:

@@ -23,7 +23,8 @@ def a_parcel_has_one_label(case: Case) -> Iterator[Breach]:
 def labels_are_parcels(case: Case) -> Iterator[Breach]:
     """Every label on the carrier's books is a parcel on ours; what needs one has one, and what was cancelled none."""
     law = "labels bought are parcels"
-    known = {parcel["shipment"] for parcel in case.books.tables["parcels"] if parcel["bought_at"] is not None}
+    labels = (*case.books.tables["parcels"], *case.books.tables["return_labels"])
+    known = {label["shipment"] for label in labels if label["bought_at"] is not None}
     for label in case.books.objects.get("easypost_shipment", ()):
         if label["_purchased"] and label["refund_status"] not in GAVE_BACK and label["id"] not in known:
             yield Breach(law, f"the carrier sold {label['id']}, and no parcel of ours has it")

@@ -1,5 +1,6 @@
 """The shop, and the outside world as servers on this machine."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from domain.shipments import Shipment, ShipmentRequest
 from integrations.carriers.easypost.adapter import EasyPost
 from integrations.http import new_client
 from integrations.mail.smtp import Smtp, Tls
@@ -58,6 +60,28 @@ def easypost(sandbox: RunningSandbox, client: httpx2.AsyncClient) -> EasyPost:
     """The carrier system."""
     url = f"{sandbox.url}/easypost/v2"
     return EasyPost(base_url=url, api_key="EZTKtest", webhook_secrets=[EASYPOST_SECRET], client=client, timeout=SHORT)
+
+
+class StandsStill(EasyPost):
+    """The carrier system as a worker reaches it that stands still just before it makes a shipment."""
+
+    def __init__(self, url: str, client: httpx2.AsyncClient) -> None:
+        super().__init__(
+            base_url=url, api_key="EZTKtest", webhook_secrets=[EASYPOST_SECRET], client=client, timeout=SHORT
+        )
+        self.stands, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def create(self, request: ShipmentRequest) -> Shipment:
+        """Once it goes on."""
+        self.stands.set()
+        await self.goes_on.wait()
+        return await super().create(request)
+
+
+@pytest.fixture
+def standing_still(sandbox: RunningSandbox, client: httpx2.AsyncClient) -> StandsStill:
+    """The same carrier system, for an attempt that is taken for dead."""
+    return StandsStill(f"{sandbox.url}/easypost/v2", client)
 
 
 @dataclass

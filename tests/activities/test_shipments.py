@@ -1,5 +1,6 @@
 """Parcels with a real carrier system: created once, bought once, and what was scanned is never forgotten."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from db.base import Database
 from domain.orders import derived_id
 from domain.shipments import TrackingStatus
 from integrations.carriers.easypost.adapter import EasyPost
+from tests.activities.conftest import StandsStill
 from tests.activities.world import ADDRESS, World
 from tests.sandbox.servers import RunningSandbox
 
@@ -70,6 +72,18 @@ async def depot(world: World, database: Database, easypost: EasyPost, sandbox: R
         max_days=None,
     )
     return Depot(Shipments(database, {"easypost": easypost}), sandbox, step)
+
+
+async def test_an_attempt_that_stood_still_and_goes_on_beside_another_buys_no_second_label(
+    depot: Depot, database: Database, standing_still: StandsStill
+) -> None:
+    late = asyncio.create_task(Shipments(database, {"easypost": standing_still}).book(depot.step))
+    await standing_still.stands.wait()
+    bought = await depot.book()
+    standing_still.goes_on.set()
+    assert (await late).bought == bought
+    assert len(depot.made()) == 2
+    assert len(depot.made(bought=True)) == 1
 
 
 async def test_a_label_is_bought_at_the_lowest_price_for_all_that_is_in_the_parcel(world: World, depot: Depot) -> None:

@@ -14,7 +14,7 @@ NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 EVERY_TABLE = (
     *("orders", "order_lines", "payments", "awaited_changes", "payment_events", "levels", "movements"),
     *("reservations", "fulfilments", "fulfilment_lines", "parcels", "portal_orders", "notifications", "exceptions"),
-    *("inbox", "timeline"),
+    *("inbox", "timeline", "returns", "return_labels"),
 )
 
 

@@ -21,8 +21,8 @@ def test_the_same_seed_draws_the_same_faults_and_another_seed_draws_others() -> 
 
 def test_every_kind_of_fault_comes_within_the_default_time() -> None:
     for seed in range(20):
-        assert {fault.kind for fault in schedule(seed, seconds=240)} == set(Kind) - {Kind.BROWSER}
-        assert {fault.kind for fault in schedule(seed, seconds=240, supplied=True)} == set(Kind)
+        assert {fault.kind for fault in schedule(seed, seconds=120)} == set(Kind) - {Kind.BROWSER}
+        assert {fault.kind for fault in schedule(seed, seconds=120, supplied=True)} == set(Kind)
 
 
 def test_portal_workers_and_their_browsers_are_among_what_is_killed_where_there_are_suppliers() -> None:
@@ -69,7 +69,7 @@ def test_faults_are_as_long_and_as_far_off_as_promised() -> None:
 
 
 def test_a_fault_is_told_in_words() -> None:
-    told = " ".join(fault.told for fault in schedule(2, seconds=240))
+    told = " ".join(fault.told for fault in schedule(2, seconds=120))
     assert "to a build with another workflow" in told
     assert "the disk of the database's log is full" in told
     assert "{" not in told.replace("{'", "")

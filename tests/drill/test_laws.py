@@ -10,6 +10,7 @@ from drill.faults import Fault, Kind
 from drill.injector import Injected
 from drill.laws import Case, judge
 from drill.laws.notifications import repeated
+from drill.people import SentBack
 from tests.drill.healthy import at, healthy, life, mail, order, with_books, with_objects, with_table
 
 
@@ -213,6 +214,53 @@ def our_record_of_it_is_wrong(case: Case) -> Case:
     return with_table(supplied(case, at_supplier(1, "WB-1-1-1")), "portal_orders", [row])
 
 
+def sent_back(case: Case, *, shelved: int = 1, refunds: int = 1, labels: int = 1, closed: bool = True) -> Case:
+    """The first order's mug has come back: so many went on the shelf, so often it was refunded, so many labels."""
+    gone = life(1, "single", ("return", 201), ("receive", 200), ("inspect", 200))
+    gone.sent_back = SentBack("return-1", "MUG", "EDI", 1, 400)
+    row = {"id": "return-1", "order_id": "order-1", "refund_id": "refund-1", "closed_at": at(50) if closed else None}
+    sold = [
+        {"id": f"lab-{n}", "order_id": "order-1", "shipment": f"ret_{n}", "bought_at": at(30)} for n in range(labels)
+    ]
+    paper = [
+        {"id": f"ret_{n}", "reference": f"lab-{n}", "_purchased": True, "refund_status": None} for n in range(labels)
+    ]
+    paid = {"id": "re_1", "payment_intent": "pi_1", "amount": 400, "_given_back": True}
+    given = {"order_id": "order-1", "kind": "refunded", "amount": 400 * refunds, "at": at(48)}
+    moved = {**case.books.tables["movements"][0], "kind": "returned", "cause": "return:return-1"}
+    moved |= {"on_hand_change": shelved, "on_hand_after": 9 + shelved}
+    case = with_table(case, "returns", [{**row, "status": "closed" if closed else "inspected"}])
+    case = with_table(case, "return_labels", sold)
+    case = with_table(case, "movements", [*map(dict, case.books.tables["movements"]), moved])
+    case = with_table(case, "payment_events", [*map(dict, case.books.tables["payment_events"]), given])
+    case = changed(changed(case, "levels", 0, on_hand=9 + shelved), "payments", 0, refunded=400 * refunds)
+    case = with_objects(case, "easypost_shipment", [*map(dict, case.books.objects["easypost_shipment"]), *paper])
+    case = with_objects(case, "refund", [{**paid, "metadata": {"refund_id": "refund-1"}}] * refunds)
+    letters = [mail(1, subject) for subject in ("how to send it", "it has come", "what it comes to", "refunded")]
+    case = with_books(case, mails=[*case.books.mails, *letters])
+    return replace(case, lives={**case.lives, "order-1": gone}, received={("MUG", "EDI"): 10 + 1})
+
+
+def what_came_back_is_on_the_shelf_twice(case: Case) -> Case:
+    return sent_back(case, shelved=2)
+
+
+def what_came_back_was_refunded_twice(case: Case) -> Case:
+    return sent_back(case, refunds=2)
+
+
+def two_labels_were_bought_for_a_return(case: Case) -> Case:
+    return sent_back(case, labels=2)
+
+
+def a_return_never_ends(case: Case) -> Case:
+    return sent_back(case, closed=False)
+
+
+def a_return_is_lost(case: Case) -> Case:
+    return with_table(sent_back(case), "returns", [])
+
+
 WRONGS: list[tuple[Callable[[Case], Case], str]] = [
     (an_order_is_lost, "accepted orders are all there"),
     (a_workflow_was_never_started, "accepted orders are all there"),
@@ -238,6 +286,13 @@ WRONGS: list[tuple[Callable[[Case], Case], str]] = [
     (a_supplier_has_what_nobody_placed, "suppliers were ordered what they ship"),
     (what_was_called_off_stands_at_the_supplier, "suppliers were ordered what they ship"),
     (our_record_of_it_is_wrong, "suppliers were ordered what they ship"),
+    (what_came_back_is_on_the_shelf_twice, "what comes back is shelved and refunded once"),
+    (what_came_back_is_on_the_shelf_twice, "shipped and on hand is received"),
+    (what_came_back_was_refunded_twice, "what comes back is shelved and refunded once"),
+    (what_came_back_was_refunded_twice, "the money fits the end"),
+    (two_labels_were_bought_for_a_return, "what comes back is shelved and refunded once"),
+    (a_return_never_ends, "what comes back is shelved and refunded once"),
+    (a_return_is_lost, "what comes back is shelved and refunded once"),
     (a_unit_has_vanished, "shipped and on hand is received"),
     (a_level_is_no_sum, "levels are what was moved and promised"),
     (two_movements_crossed, "levels are what was moved and promised"),
@@ -257,6 +312,10 @@ WRONGS: list[tuple[Callable[[Case], Case], str]] = [
 
 def test_in_a_healthy_case_every_law_holds() -> None:
     assert {name: found for name, found in judge(healthy()).items() if found} == {}
+
+
+def test_what_came_back_once_is_no_breach() -> None:
+    assert {name: found for name, found in judge(sent_back(healthy())).items() if found} == {}
 
 
 def test_what_a_supplier_was_ordered_once_and_anew_after_a_cancel_is_no_breach() -> None:

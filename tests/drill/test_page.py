@@ -21,13 +21,34 @@ def verdict(*, broken: bool = False) -> Verdict:
     drill.injected = list(case.injected)
     drill.received = case.received
     drill.books = case.books
+    drill.settled_at = at(42)
     drill.memory = [(0.0, 700.0), (5.0, 720.0)]
     return reach(drill)
 
 
 def test_the_last_line_is_json() -> None:
-    assert json.loads(verdict().line) == {"seed": 7, "orders": 3, "faults": 1, "broken": 0, "holds": True}
-    assert json.loads(verdict(broken=True).line) == {"seed": 7, "orders": 3, "faults": 1, "broken": 1, "holds": False}
+    line = json.loads(verdict().line)
+    assert line == {
+        "seed": 7,
+        "orders": 3,
+        "faults": 1,
+        "lasted_s": 42,
+        "moved_again_s": [2.0, 2.0],
+        "twice": 0,
+        "memory_mb": [700, 720, 720],
+        "findings": 0,
+        "broken": 0,
+        "holds": True,
+    }
+    assert json.loads(verdict(broken=True).line) == {**line, "broken": 1, "holds": False}
+
+
+def test_what_was_found_beside_the_laws_is_told_and_breaks_nothing() -> None:
+    found = verdict()
+    found.drill.findings.append("postgres answered nobody for <30 s>")
+    assert found.holds
+    assert json.loads(found.line)["findings"] == 1
+    assert "postgres answered nobody for &lt;30 s&gt;" in render(found)
 
 
 def test_an_order_that_was_never_accepted_is_a_breach() -> None:

@@ -21,7 +21,10 @@ from tests.drill.bugs import BUGS, Bug, dial
 from tests.mutants.mutants import plant
 
 ROOT = Path(__file__).parents[2]
-SEED, ORDERS = 20260504, 17
+SEED, ORDERS = 20260504, 12
+RICH = 276
+"""a seed that draws in 25 s: PostgreSQL, a web process and a worker killed at once, Temporal killed, a worker frozen,
+wires cut and left half open, a carrier who hangs and is away; and orders sent back, added to, cancelled, handed over"""
 PATIENCE = 25.0
 """seconds that a drill with a bug waits for orders that will never end"""
 
@@ -37,13 +40,13 @@ def folder() -> Iterator[Path]:
 @pytest.mark.fuzz
 async def test_a_short_drill_holds(folder: Path) -> None:
     said: list[str] = []
-    settings = Settings(seed=SEED, orders=ORDERS, seconds=30)
+    settings = Settings(seed=RICH, orders=ORDERS, seconds=25)
     drill = await Run(settings, environment=os.environ, say=said.append, folder=folder / "drill").go()
     verdict = reach(drill)
     broken = {name: found for name, found in verdict.laws.items() if found}
     assert verdict.holds, (broken, [told.timeline for told in verdict.told()], said)
     assert len(drill.accepted) == ORDERS
-    assert len(verdict.done) >= 4
+    assert len(verdict.done) >= 7
     assert verdict.recovered, "no order ever moved after a fault"
 
 

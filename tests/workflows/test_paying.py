@@ -1,5 +1,11 @@
 """The customer pays late, otherwise, wrongly or never; or has paid in the shop already."""
 
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from domain.errors import TooLate
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import House
@@ -40,6 +46,37 @@ async def test_an_order_that_is_never_paid_expires_and_gives_its_stock_back(hous
     await house.closed(order, OrderStatus.EXPIRED)
     assert await house.stock("MUG") == (10, 0)
     assert [intent["status"] for intent in await house.intents(order)] == ["canceled"]
+    assert await house.mails(order) == ["expired"]
+
+
+async def test_a_cancel_that_is_accepted_while_the_unpaid_payment_is_closed_is_heeded(house: House) -> None:
+    await house.receive("MUG", 10)
+    order = await house.place(method="pm_card_chargeDeclined")
+    await house.until(order, waiting="another way to pay")
+    await house.stripe(latency_ms=2500)
+    passing = asyncio.create_task(house.pass_time(order, hours=25))
+    async for event in house.handle(order).fetch_history_events(wait_new_event=True):
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "void_payment":
+            break
+    await house.cancel(order)
+    await passing
+    await house.closed(order, OrderStatus.CANCELLED)
+    assert await house.stock("MUG") == (10, 0)
+    assert await house.mails(order) == ["cancelled"]
+
+
+async def test_an_order_that_was_not_paid_in_time_cannot_be_cancelled_any_more(house: House) -> None:
+    await house.receive("MUG", 10)
+    order = await house.place(method="pm_card_chargeDeclined")
+    await house.until(order, waiting="another way to pay")
+    async with house.database.transaction() as connection:
+        await connection.execute(text("LOCK stock_levels IN EXCLUSIVE MODE"))
+        passing = asyncio.create_task(house.pass_time(order, hours=25))
+        await house.until(order, waiting="labels, payment and stock to be given back")
+        with pytest.raises(TooLate, match="The order is expired"):
+            await house.cancel(order)
+    await passing
+    await house.closed(order, OrderStatus.EXPIRED)
     assert await house.mails(order) == ["expired"]
 
 

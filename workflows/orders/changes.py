@@ -130,6 +130,8 @@ class ChangeRun:
             return "order_moved", "Somebody else is changing the order at this moment. Preview it again."
         if self._desk.cancel_wished:
             return "too_late", "The order is being cancelled."
+        if self._desk.expired:
+            return "too_late", "The order was not paid in time."
         if self.awaits is not None:
             asked, until = self.awaits.asked, self.awaits.until
             why = f"Another change of the order waits until {until:%Y-%m-%d %H:%M} UTC for the customer to pay {asked}."

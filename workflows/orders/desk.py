@@ -1,7 +1,9 @@
 """The desk: where people's wishes and decisions reach an order."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Never, TypeVar
+
+from temporalio import workflow
 
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import CANCELLABLE, CancelRequest, OrderStatus
@@ -36,6 +38,8 @@ class Desk:
         """hand-overs now being made: while one runs the order cannot be cancelled"""
         self.changing = False
         """the record of the order is being changed: for that moment the order cannot be cancelled"""
+        self.expired = False
+        """it was not paid in time, and is being unwound"""
         self._has_left = False
 
     @property
@@ -46,7 +50,7 @@ class Desk:
     @property
     def cancellable(self) -> bool:
         """Whether the whole order may still be cancelled."""
-        open_still = self._journal.status in CANCELLABLE and not self._has_left
+        open_still = self._journal.status in CANCELLABLE and not self._has_left and not self.expired
         return open_still and not self.handing_over and not self.changing
 
     def wish_cancel(self, request: CancelRequest) -> None:
@@ -68,6 +72,13 @@ class Desk:
         if self._cancel is not None:
             reason = f"Cancelled by {self._cancel.by}" + (f": {self._cancel.reason}" if self._cancel.reason else ".")
             raise OrderStopped(OrderStatus.CANCELLED, by=self._cancel.by, reason=reason)
+
+    def expire(self) -> Never:
+        """The order is not paid in time: raise OrderStopped. A wish to cancel that was accepted by now is heeded."""
+        if self._cancel is not None and workflow.patched("an-accepted-cancel-outdoes-expiry"):
+            self.check()
+        self.expired = True
+        raise OrderStopped(OrderStatus.EXPIRED, by="waybill", reason="The order was not paid in time.")
 
     async def ask(
         self,

@@ -13,7 +13,7 @@ from domain.orders import OrderStatus
 from domain.payments import Decline, PaymentState, PaymentStatus
 from domain.stock import Plan
 from domain.waiting import Party
-from workflows.orders.desk import Desk, OrderStopped
+from workflows.orders.desk import Desk
 from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.one_payment import PAID, OnePayment
 from workflows.orders.outside import Outside
@@ -280,7 +280,7 @@ class PaymentRun:
         """Close the payment first and look at what is then true: the customer may have paid in the same second."""
         await self._first.void(what="Closing the unpaid payment", summary="Close the unpaid payment")
         if not self._first.captured:
-            raise OrderStopped(OrderStatus.EXPIRED, by="waybill", reason="The order was not paid in time.")
+            self._desk.expire()
 
 
 _CLOSED = PAID | {PaymentStatus.CANCELLED}

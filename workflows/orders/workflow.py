@@ -274,7 +274,7 @@ class OrderWorkflow:
     def _may_hold(self, hold: Hold) -> None:
         held = [run for id, run in self._fulfilments.items() if hold.concerns(id)]
         left = bool(held) and all(run.left for run in held)
-        if self._desk.cancel_wished or left or self._journal.status in ENDED:
+        if self._desk.cancel_wished or self._desk.expired or left or self._journal.status in ENDED:
             raise ApplicationError("Nothing is left to do that a hold could stop.", type="too_late")
         if hold.fulfilment_id is not None and not held:
             raise ApplicationError("The order has no such fulfilment yet.", type="too_early")
@@ -380,7 +380,7 @@ class OrderWorkflow:
         self._rerouting.stock_arrived()
 
     def _too_late(self) -> ApplicationError:
-        status = self._journal.status.replace("_", " ")
+        status = "expired" if self._desk.expired else self._journal.status.replace("_", " ")
         return ApplicationError(f"The order is {status}: it can no longer be cancelled.", type="too_late")
 
     def _answer(self) -> Answer:
