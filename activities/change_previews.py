@@ -49,7 +49,9 @@ async def preview(connection: AsyncConnection, order: Row[Any], edits: Edits, *,
     else:
         effects = await _routed(connection, order, facts, effects)
         effects, _ = await with_added(connection, order.id, effects, at=facts.basis.at)
-    digest = body_hash(EFFECTS.dump_python(effects, mode="json"))[:12]
+    # What is on a shelf moves with every other order, and the warehouse has said what it found: that binds nobody.
+    bound = effects if effects.parcel is None else replace(effects, parcel=replace(effects.parcel, shelves=()))
+    digest = body_hash(EFFECTS.dump_python(bound, mode="json"))[:12]
     return replace(facts.basis, effects=digest), effects
 
 
