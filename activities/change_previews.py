@@ -11,19 +11,20 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities import routing
+from activities.parcel_previews import parcel_preview
 from activities.refund_grants import refundable
-from activities.rejections import narrowed, set_apart
+from activities.rejections import set_apart
+from activities.rerouting import routing_of
 from activities.versions import content_of
 from db import holds, ledger, orders, payments, refunds, rejections, versions
 from db import stock as stock_records
-from domain.changes.effects import Effects, Facts, Released, effects_of, rerouted, said, units_of
+from domain.changes.effects import Effects, Facts, effects_of, rerouted, said, units_of
 from domain.changes.money import Paid
 from domain.changes.wish import Basis, Content, Edits, Share, Stage
 from domain.errors import Conflict, NotInStock, OrderMoved
-from domain.orders import Line, OrderStatus, body_hash
+from domain.orders import OrderStatus, body_hash
 from domain.payments import PaymentStatus
 from domain.refunds import GrantStatus
-from domain.rejections import bars
 from domain.routing.decision import Decision, decide
 from domain.shipments import LEFT, FulfilmentStatus
 from domain.stock import Allocation, ReservationStatus
@@ -34,16 +35,23 @@ EFFECTS: TypeAdapter[Effects] = TypeAdapter(Effects)
 async def preview(connection: AsyncConnection, order: Row[Any], edits: Edits, *, at: datetime) -> tuple[Basis, Effects]:
     """What a change would do ``at`` that moment, and what that rests on. Raises what `effects_of` raises."""
     facts = await facts_of(connection, order, at=at.replace(microsecond=0))
-    effects = effects_of(edits, facts)
+    if edits.parcel is not None:
+        effects = await parcel_preview(connection, order, edits.parcel, facts)
+    else:
+        effects = effects_of(edits, facts)
     if order.credit and effects.money.credited:
         raise Conflict("A claim or an exchange has settled what this order comes to: it cannot be made to cost less.")
-    if facts.status is OrderStatus.AWAITING_PAYMENT:
+    if edits.parcel is not None:
+        pass
+    elif facts.status is OrderStatus.AWAITING_PAYMENT:
         held = await _held(connection, order.id)
         effects, _ = await with_held(connection, order.id, effects, own=held, at=facts.basis.at)
     else:
         effects = await _routed(connection, order, facts, effects)
         effects, _ = await with_added(connection, order.id, effects, at=facts.basis.at)
-    digest = body_hash(EFFECTS.dump_python(effects, mode="json"))[:12]
+    # What is on a shelf moves with every other order, and the warehouse has said what it found: that binds nobody.
+    bound = effects if effects.parcel is None else replace(effects, parcel=replace(effects.parcel, shelves=()))
+    digest = body_hash(EFFECTS.dump_python(bound, mode="json"))[:12]
     return replace(facts.basis, effects=digest), effects
 
 
@@ -167,31 +175,6 @@ async def _not_its_own(connection: AsyncConnection, order_id: str) -> tuple[int,
     return sum(row.captured for row in others), sum(row.refunded for row in others)
 
 
-async def routing_of(
-    connection: AsyncConnection,
-    order_id: str,
-    after: Content,
-    ships: Sequence[Allocation],
-    *,
-    own: Sequence[Allocation | Released],
-    at: datetime,
-    round: int = 1,
-) -> tuple[routing.Prepared, dict[tuple[str, str], int]]:
-    """What routing the units of ``ships`` anew needs to know, and what it may choose from: ``own`` units among it."""
-    prices = {line.number: 0 if line.parts else line.unit_price for line in after.lines}
-    wanted: dict[tuple[int, str], int] = {}
-    for a in ships:
-        wanted[a.line, a.sku] = wanted.get((a.line, a.sku), 0) + a.quantity
-    lines = tuple(Line(line, sku, quantity, prices[line]) for (line, sku), quantity in sorted(wanted.items()))
-    request = routing.Request(order_id, round, lines, after.shipping_address, at, part=True)
-    prepared = await routing.prepare(connection, request)
-    barred = bars(await rejections.in_force(connection, order_id))
-    units = await stock_records.available(connection, {line.sku for line in lines})
-    for mine in own:
-        units[mine.sku, mine.warehouse] = units.get((mine.sku, mine.warehouse), 0) + mine.quantity
-    return narrowed(prepared, lines, barred, round), units
-
-
 async def _routed(connection: AsyncConnection, order: Row[Any], facts: Facts, effects: Effects) -> Effects:
     """The same, with where routing would ship it from.
 
@@ -223,9 +206,9 @@ def _share(rows: list[Row[Any]]) -> Share:
     first = rows[0]
     ships = tuple(Allocation(row.line, row.sku, row.warehouse, row.quantity) for row in rows)
     if first.status in LEFT:
-        return Share(first.id, first.number, Stage.LEFT, ships)
+        return Share(first.id, first.number, Stage.LEFT, ships, first.portal)
     stage = Stage.LABELLED if first.status == FulfilmentStatus.LABELLED else Stage.PLANNED
-    return Share(first.id, first.number, stage, ships)
+    return Share(first.id, first.number, stage, ships, first.portal)
 
 
 def effects_json(effects: Effects) -> dict[str, Any]:

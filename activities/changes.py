@@ -17,21 +17,19 @@ from activities.awaited_changes import (
     Withdraw,
     as_awaited,
     awaited_of,
-    hold_anew,
     hold_units,
-    make_firm,
     withdraw,
 )
-from activities.change_previews import EFFECTS, as_previewed, effects_json, routing_of, with_added
+from activities.change_previews import EFFECTS, as_previewed, effects_json, with_added
+from activities.change_units import move_units
 from activities.orders import order_line, revision_of
+from activities.parcel_changes import rerouted_by
 from activities.refund_grants import grant
-from activities.rejections import hold, standing
+from activities.rejections import standing
 from activities.versions import first_version, version_json
-from db import awaited_changes, catalogue, ledger, orders, payments, shipments, versions
-from db import rejections as rejection_records
+from db import awaited_changes, catalogue, ledger, orders, payments, versions
 from db import stock as stock_records
 from db.base import Database
-from db.stock import Change
 from domain.bundles import Part, units_in
 from domain.changes.awaited import AwaitedChange
 from domain.changes.effects import Effects, said
@@ -41,8 +39,9 @@ from domain.ledger import EntryKind, LedgerEntry
 from domain.money import Money
 from domain.orders import Address, Line, Revision
 from domain.refunds import RefundRequest
+from domain.rejections import Rerouted
 from domain.shipments import FulfilmentStatus
-from domain.stock import LIVE, Allocation, MovementKind, Plan, PlannedFulfilment, ReservationStatus
+from domain.stock import LIVE, Allocation, Plan, PlannedFulfilment
 
 _ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
 _PLANNED = FulfilmentStatus.PLANNED
@@ -76,7 +75,8 @@ class Refused:
 class Changed:
     """What the order is now. ``staying`` is what each fulfilment still ships that was changed; ``new`` ship instead.
 
-    ``plan`` is what is held for it now, where it is not paid yet and its units have become others.
+    ``plan`` is what is held for it now, where it is not paid yet and its units have become others. ``rerouted`` is what
+    has no place since a parcel ships short. ``tells`` says whether the customer has another order than before.
     """
 
     revision: Revision
@@ -84,6 +84,8 @@ class Changed:
     staying: dict[str, tuple[Allocation, ...]] = field(default_factory=dict)
     new: tuple[PlannedFulfilment, ...] = ()
     plan: Plan | None = None
+    rerouted: Rerouted | None = None
+    tells: bool = True
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,9 @@ class Changes:
                 if order is None:
                     raise NotFound("order", step.order_id)
                 made = await versions.find_change(connection, step.change.id)
-                if made is None:
+                if made is None or step.change.edits.parcel is not None:
                     await lock_levels(connection, order, step.change)
+                if made is None:
                     await _make(connection, order, step)
                     made = await versions.find_change(connection, step.change.id)
                 return await _changed(connection, made, step)
@@ -201,10 +204,19 @@ async def _changed(connection: AsyncConnection, made: Row[Any] | None, step: App
     if made is None or order is None:
         raise LookupError("a change that was made and is not on record")
     effects = EFFECTS.validate_python(made.effects)
-    ships = await standing(connection, order.id) if effects.reserved or effects.added else ()
-    new = tuple(fulfilment for fulfilment in ships if fulfilment.id not in step.known)
+    parcel = effects.parcel
+    ships = effects.reserved or effects.added or (parcel is not None and parcel.divided)
+    found = await standing(connection, order.id) if ships else ()
+    new = tuple(fulfilment for fulfilment in found if fulfilment.id not in step.known)
     plan = await _plan(connection, effects) if effects.held else None
-    return Changed(await revision_of(connection, order), said(effects), dict(effects.staying), new, plan)
+    rerouted = await rerouted_by(connection, order, step.change, step.known)
+    revision = await revision_of(connection, order)
+    return Changed(revision, said(effects), dict(effects.staying), new, plan, rerouted, _tells(effects))
+
+
+def _tells(effects: Effects) -> bool:
+    """Whether the customer has another order since: of parcels and where they ship from he need not know."""
+    return effects.parcel is None or bool(effects.lines)
 
 
 async def _plan(connection: AsyncConnection, effects: Effects) -> Plan:
@@ -235,72 +247,13 @@ async def _make(connection: AsyncConnection, order: Row[Any], step: ApplyChange)
     if not set(effects.stops) <= set(step.stopped):
         raise OrderMoved("A parcel that the change is about is not standing still.")
     before = await orders.lines(connection, order.id)
-    elsewhere = await _elsewhere(connection, order, change, effects) if effects.reserved else None
-    # Before anything is given back: what the preview has not seen must not be chosen from.
-    more = None
-    if effects.added and not step.awaited:
-        _, more = await with_added(connection, order.id, effects, at=change.basis.at)
-    await _give_back(connection, order, change, effects)
-    if elsewhere is not None:
-        await _reserve(connection, effects.reserved, *elsewhere)
-    if effects.held:
-        await hold_anew(connection, order, change, effects, at=step.at)
-    if step.awaited:
-        await make_firm(connection, order, change, effects, at=step.at)
-    elif more is not None:
-        await _reserve(connection, effects.added, more, dict(more.scene.available))
+    await move_units(connection, order, step.change, effects, at=step.at, awaited=step.awaited)
     await _rewrite(connection, order, effects)
     await _settle(connection, order, change, effects)
     await _keep(connection, order, before, step, effects)
-    entry = {"key": f"changed:{change.id}", "at": step.at, "kind": "changed", "actor": change.by}
+    kind = "changed" if _tells(effects) else "parcel_changed"
+    entry = {"key": f"changed:{change.id}", "at": step.at, "kind": kind, "actor": change.by}
     await orders.add_entries(connection, order.id, [{**entry, "text": said(effects)}])
-
-
-async def _give_back(connection: AsyncConnection, order: Row[Any], change: OrderChange, effects: Effects) -> None:
-    """Units that are not shipped any more go back, and each parcel that is changed is packed and labelled anew."""
-    await stock_records.attribute(connection, order.id)
-    live = await stock_records.reservations(connection, order.id, statuses=LIVE, lock=True)
-    rows = {(row.fulfilment_id, row.line, row.sku): row for row in live}
-    moves = []
-    for gone in effects.stock:
-        row = rows[gone.fulfilment_id, gone.line, gone.sku]
-        key = f"change:{change.id}:{row.id}"
-        about: dict[str, Any] = {"cause": f"change:{change.id}", "actor": change.by, "reason": change.reason}
-        moves.append(Change(key, gone.sku, gone.warehouse, MovementKind.RELEASED, 0, -gone.quantity, **about))
-        if gone.quantity == row.quantity:
-            await stock_records.turn(connection, [row.id], ReservationStatus.RELEASED)
-        else:
-            await stock_records.shrink(connection, row.id, row.quantity - gone.quantity)
-    await stock_records.move(connection, moves)
-    await shipments.empty(connection, [id for id, kept in effects.staying.items() if not kept])
-    for id, kept in effects.staying.items():
-        if kept:
-            units = {(a.line, a.sku): a.quantity for a in kept}
-            await rejection_records.take_out(connection, id, units, status=_PLANNED)
-
-
-async def _elsewhere(
-    connection: AsyncConnection, order: Row[Any], change: OrderChange, effects: Effects
-) -> tuple[routing.Prepared, dict[tuple[str, str], int]]:
-    """What routing anew needs to know, read before the units are given back, as the preview has read it."""
-    round = await rejection_records.next_round(connection, order.id, anew=True)
-    at = change.basis.at
-    return await routing_of(
-        connection, order.id, effects.after, effects.reserved, own=effects.stock, at=at, round=round
-    )
-
-
-async def _reserve(
-    connection: AsyncConnection,
-    wanted: Sequence[Allocation],
-    prepared: routing.Prepared,
-    units: dict[tuple[str, str], int],
-) -> None:
-    """Take the units from where routing chooses now, in fulfilments of their own."""
-    decision = await routing.route_order(connection, prepared, available=units)
-    if tuple(decision.allocations) != tuple(wanted):
-        raise OrderMoved("Routing chooses otherwise now.")
-    await hold(connection, prepared, decision.allocations, decision.sentences)
 
 
 async def _rewrite(connection: AsyncConnection, order: Row[Any], effects: Effects) -> None:
@@ -313,7 +266,8 @@ async def _rewrite(connection: AsyncConnection, order: Row[Any], effects: Effect
         "total": after.total,
         "promised_current": effects.promised_after,  # as it was shown, whatever routing has noted on the way here
     }
-    if effects.promised_after != effects.promised_before:  # the customer is told anew, as the change is his wish
+    # The customer is told anew, as the change is his wish; what is done with a parcel is not.
+    if effects.promised_after != effects.promised_before and effects.parcel is None:
         values["promised_first"] = effects.promised_after
     known = {line.number for line in effects.before.lines}
     stay = [_line_row(line) for line in after.lines if line.number in known]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +26,7 @@ from domain.rejections import (
     Rejection,
     Reroute,
     Rerouted,
+    backordered,
     barred_from,
     bars,
     counted_skus,
@@ -58,11 +60,11 @@ class Rejections:
         All of it or nothing: units are never counted away and still promised, nor released and not looked for anew.
         """
         async with self._database.transaction() as connection:
-            prepared = await self._locked(connection, step.reroute, step.rejection.fulfilment_id)
+            prepared = await _locked(connection, step.reroute, step.rejection.fulfilment_id)
             new = await records.find(connection, step.rejection.id) is None
             if new:
-                await _give_back(connection, step)
-            rerouted = await _place(connection, step.reroute, prepared, anew=new)
+                await give_up(connection, step)
+            rerouted = await place(connection, step.reroute, prepared, anew=new)
             ships = await standing(connection, step.reroute.order_id)
         mine = (f.allocations for f in ships if f.id == step.rejection.fulfilment_id)
         return replace(rerouted, staying=next(mine, ()))
@@ -71,21 +73,27 @@ class Rejections:
     async def reroute(self, step: Reroute) -> Rerouted:
         """Look for places for the units of a paid order that have none."""
         async with self._database.transaction() as connection:
-            prepared = await self._locked(connection, step, None)
+            prepared = await _locked(connection, step, None)
             if step.despite:
                 await records.lift(connection, step.order_id, at=step.at)
-            return await _place(connection, step, prepared, anew=False)
+            return await place(connection, step, prepared, anew=False)
 
-    async def _locked(self, connection: AsyncConnection, step: Reroute, fulfilment_id: str | None) -> routing.Prepared:
-        """What routing needs to know, with every level of the order's SKUs locked: one rejection of it at a time."""
-        request = routing.Request(step.order_id, 1, step.lines, step.address, step.at, part=True)
-        prepared = await routing.prepare(connection, request)
-        places = {place.warehouse for place in prepared.scene.places}
-        if fulfilment_id is not None:  # its warehouse may have been closed meanwhile
-            fulfilment = await shipment_records.find_fulfilment(connection, fulfilment_id)
-            places |= {fulfilment.warehouse} if fulfilment is not None else set()
-        await stock_records.lock(connection, [(sku, place) for sku in units_of(step.lines) for place in places])
-        return prepared
+
+async def _locked(connection: AsyncConnection, step: Reroute, fulfilment_id: str | None) -> routing.Prepared:
+    """What routing needs to know, with every level of the order's SKUs locked: one rejection of it at a time."""
+    prepared = await prepare(connection, step)
+    places = {place.warehouse for place in prepared.scene.places}
+    if fulfilment_id is not None:  # its warehouse may have been closed meanwhile
+        fulfilment = await shipment_records.find_fulfilment(connection, fulfilment_id)
+        places |= {fulfilment.warehouse} if fulfilment is not None else set()
+    await stock_records.lock(connection, [(sku, place) for sku in units_of(step.lines) for place in places])
+    return prepared
+
+
+async def prepare(connection: AsyncConnection, step: Reroute) -> routing.Prepared:
+    """What routing needs to know of an order of which a part is routed again."""
+    request = routing.Request(step.order_id, 1, step.lines, step.address, step.at, part=True)
+    return await routing.prepare(connection, request)
 
 
 async def taken_up(connection: AsyncConnection, order_id: str) -> Plan | None:
@@ -98,7 +106,11 @@ async def taken_up(connection: AsyncConnection, order_id: str) -> Plan | None:
     return Plan(tuple(a for f in ships for a in f.allocations), (), (), standing=ships)
 
 
-async def _give_back(connection: AsyncConnection, step: Reject) -> None:
+async def give_up(connection: AsyncConnection, step: Reject) -> None:
+    """Take the rejected units out of their fulfilment and put the shelf right, on record with the reason.
+
+    Whoever calls has locked the levels.
+    """
     rejection, order_id = step.rejection, step.reroute.order_id
     await stock_records.attribute(connection, order_id)
     live = await stock_records.reservations(connection, order_id, statuses=LIVE, lock=True)
@@ -127,6 +139,7 @@ async def _give_back(connection: AsyncConnection, step: Reject) -> None:
             "fulfilment_id": rejection.fulfilment_id,
             "warehouse": warehouse,
             "reason": rejection.reason.value,
+            "rest": rejection.rest.value,
             "note": rejection.note,
             "actor": rejection.by,
             "body_hash": rejection.body_hash,
@@ -179,52 +192,82 @@ async def _movements(
     return changes
 
 
-async def _place(connection: AsyncConnection, step: Reroute, prepared: routing.Prepared, *, anew: bool) -> Rerouted:
-    rows = await stock_records.reservations(connection, step.order_id, statuses=_PLACED)
-    placed: dict[tuple[int, str], int] = {}
-    for row in rows:
-        placed[row.line, row.sku] = placed.get((row.line, row.sku), 0) + row.quantity
-    rest = unplaced(step.lines, placed)
-    barred = bars(await records.in_force(connection, step.order_id))
-    explanation: tuple[str, ...] = ()
-    shortages: tuple[Shortage, ...] = ()
-    refused: tuple[str, ...] = ()
-    if rest:
-        units = await stock_records.available(connection, {line.sku for line in rest})
-        first = await records.next_round(connection, step.order_id, anew=anew)
-        await _queue(connection, step.order_id, rest, barred, QueueName.ROUTING)
-        mine = await set_apart(connection, step.order_id, prepared, units)
-        explanation, shortages = await _route(connection, prepared, rest, barred, mine, first)
-        short = {shortage.sku for shortage in shortages}
-        refused = tuple(sorted({b.warehouse for b in barred if b.sku in short and units.get((b.sku, b.warehouse), 0)}))
-        waits = [line for line in rest if line.sku in short]
-        placed_now = [(line.number, line.sku) for line in rest if line.sku not in short]
-        await queue_records.leave(connection, step.order_id, units=placed_now)
-        if waits and not refused:
-            await _queue(connection, step.order_id, waits, barred, QueueName.UNFILLABLE)
-    else:
+async def place(connection: AsyncConnection, step: Reroute, prepared: routing.Prepared, *, anew: bool) -> Rerouted:
+    """Reserve whatever units of an order have no place, where it may go; what nobody has waits in a queue.
+
+    Whoever calls has locked the levels. ``anew``: not the last look at the same once more.
+    """
+    rest = await unplaced_of(connection, step.order_id, step.lines)
+    if not rest:
         await queue_records.leave(connection, step.order_id)
-    unknown = tuple(f for f in await standing(connection, step.order_id) if f.id not in step.known)
-    return Rerouted(unknown, shortages, explanation, refused)
+        return Rerouted(await _unknown(connection, step), (), ())
+    rejected = await records.in_force(connection, step.order_id)
+    barred = bars(rejected, [one.warehouse for one in prepared.scene.places])
+    units = await stock_records.available(connection, {line.sku for line in rest})
+    first = await records.next_round(connection, step.order_id, anew=anew)
+    await _queue(connection, step.order_id, rest, barred, QueueName.ROUTING)
+    mine = await set_apart(connection, step.order_id, prepared, units)
+    explanation, shortages = await _route(connection, prepared, rest, barred, mine, first)
+    short = {shortage.sku for shortage in shortages}
+    waiting_at = {sku: at for sku, at in backordered(rejected).items() if sku in short}
+    others = [b for b in barred if b.sku in short and b.sku not in waiting_at]
+    refused = tuple(sorted({b.warehouse for b in others if units.get((b.sku, b.warehouse), 0)}))
+    placed_now = [(line.number, line.sku) for line in rest if line.sku not in short]
+    await queue_records.leave(connection, step.order_id, units=placed_now)
+    promised = [line for line in rest if line.sku in waiting_at]
+    await _queue(connection, step.order_id, promised, barred, QueueName.BACKORDER, at=waiting_at)
+    waits = [line for line in rest if line.sku in short and line.sku not in waiting_at]
+    if not refused:
+        await _queue(connection, step.order_id, waits, barred, QueueName.UNFILLABLE)
+    return Rerouted(await _unknown(connection, step), shortages, explanation, refused, backordered=waiting_at)
+
+
+async def unplaced_of(
+    connection: AsyncConnection, order_id: str, lines: Sequence[Line], *, without: Sequence[Allocation] = ()
+) -> tuple[Line, ...]:
+    """What of an order no fulfilment ships, as lines of single SKUs; as if ``without`` were not shipped either."""
+    placed: dict[tuple[int, str], int] = {}
+    for row in await stock_records.reservations(connection, order_id, statuses=_PLACED):
+        placed[row.line, row.sku] = placed.get((row.line, row.sku), 0) + row.quantity
+    for gone in without:
+        placed[gone.line, gone.sku] -= gone.quantity
+    return unplaced(lines, placed)
+
+
+async def _unknown(connection: AsyncConnection, step: Reroute) -> tuple[PlannedFulfilment, ...]:
+    return tuple(f for f in await standing(connection, step.order_id) if f.id not in step.known)
 
 
 async def _queue(
-    connection: AsyncConnection, order_id: str, rest: Sequence[Line], barred: Sequence[Bar], queue: QueueName
+    connection: AsyncConnection,
+    order_id: str,
+    rest: Sequence[Line],
+    barred: Sequence[Bar],
+    queue: QueueName,
+    *,
+    at: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Let units without a place wait for one, before all that were promised later."""
+    if not rest:
+        return
     by_sku: dict[str, list[str]] = {}
     for bar in barred:
         by_sku.setdefault(bar.sku, []).append(bar.warehouse)
     why = "; ".join(f"{bar.warehouse}: {bar.why}" for bar in barred)
     reason = f"rejected ({why})" if why else "rejected"
-    await stock_queues.wait_elsewhere(connection, order_id, rest, barred=by_sku, queue=queue, reason=reason)
+    await stock_queues.wait_elsewhere(connection, order_id, rest, barred=by_sku, queue=queue, reason=reason, at=at)
 
 
 async def set_apart(
-    connection: AsyncConnection, order_id: str, prepared: routing.Prepared, units: Mapping[tuple[str, str], int]
+    connection: AsyncConnection,
+    order_id: str,
+    prepared: routing.Prepared,
+    units: Mapping[tuple[str, str], int],
+    *,
+    since: datetime | None = None,
 ) -> Mapping[tuple[str, str], int]:
-    """What is left of ``units`` for an order when older promises are kept."""
-    before = await queue_records.before(connection, order_id, {sku for sku, _ in units})
+    """What is left of ``units`` for an order when older promises are kept; it was promised its own ``since`` then."""
+    before = await queue_records.before(connection, order_id, {sku for sku, _ in units}, since=since)
     left, _ = set_aside(units, before.claims, sparing={place.warehouse for place in prepared.scene.places})
     return left
 
@@ -238,7 +281,7 @@ async def _route(
     first: int,
 ) -> tuple[tuple[str, ...], tuple[Shortage, ...]]:
     """Place what can be placed, in one round, and keep in another why the rest cannot."""
-    lacking = _decided(prepared, rest, barred, units)
+    lacking = lacking_of(prepared, rest, barred, units)
     waits = [line for line in rest if line.sku in lacking]
     goes = [line for line in rest if line.sku not in lacking]
     sentences: list[str] = []
@@ -256,7 +299,7 @@ async def _route(
     return tuple(sentences), tuple(shortages)
 
 
-def _decided(
+def lacking_of(
     prepared: routing.Prepared, lines: Sequence[Line], barred: Sequence[Bar], units: Mapping[tuple[str, str], int]
 ) -> set[str]:
     """The SKUs of which there is not enough."""

@@ -114,8 +114,11 @@ async def wait_elsewhere(
     barred: Mapping[str, Sequence[str]],
     queue: QueueName,
     reason: str,
+    at: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Put units of single SKUs that a warehouse was to ship, and cannot, into a queue; ``barred`` may not ship a SKU.
+
+    ``at`` are those that shall, as soon as they can.
 
     They were promised when they were reserved, and keep that place: the claim counts from the order's own moment, and
     goes before all that were promised later. `db.stock_queues.leave` takes them out again. To be repeated freely.
@@ -132,7 +135,7 @@ async def wait_elsewhere(
             "missing": line.quantity,
             "queue": queue.value,
             "promised": True,
-            "warehouse": next(reversed(barred.get(line.sku, ())), None),
+            "warehouse": next(reversed((at or {}).get(line.sku) or barred.get(line.sku, ())), None),
             "barred": sorted(barred.get(line.sku, ())),
             "since": order.placed_at,
             "reason": reason,

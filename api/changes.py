@@ -106,7 +106,7 @@ async def change(
     async with wired.database.reading() as connection:
         row = await _find(connection, order)
         change_id = derived_id(row.id, f"change:{idempotency_key or content}")
-        made = await _known(connection, change_id)
+        made = await known(connection, change_id)
         if made is None:
             wish = OrderChange(
                 id=change_id,
@@ -118,9 +118,9 @@ async def change(
                 payment=_source(body, wired),
                 pay_until=_pay_until(body, wired),
             )
-            await _check(connection, row, wish, wired)
+            await check(connection, row, wish, wired)
     if made is None:
-        made = await _make(wired, row, wish)
+        made = await make(wired, row, wish)
     if made.body_hash != content:
         raise KeyReused("The key was used for another change before.", field="Idempotency-Key")
     async with wired.database.reading() as connection:
@@ -130,7 +130,7 @@ async def change(
     return JSONResponse(_awaiting_out(made, now).model_dump(mode="json"), status_code=202)
 
 
-async def _known(connection: AsyncConnection, change_id: str) -> Row[Any] | None:
+async def known(connection: AsyncConnection, change_id: str) -> Row[Any] | None:
     """A change that was made, or waits for its payment. Raises ChangeWithdrawn for one whose payment did not come."""
     made = await versions.find_change(connection, change_id)
     if made is not None:
@@ -175,7 +175,7 @@ async def _check_alone(connection: AsyncConnection, row: Row[Any]) -> None:
         raise ChangeAwaited(f"Another change of the order waits until {until} for the customer to pay {asked}.")
 
 
-async def _check(connection: AsyncConnection, row: Row[Any], wish: OrderChange, wired: Services) -> None:
+async def check(connection: AsyncConnection, row: Row[Any], wish: OrderChange, wired: Services) -> None:
     """What can be known before the order itself is asked: with the fields at fault, and with who changed it since."""
     if row.closed_at is not None:
         raise TooLate(f"Order {row.number} is closed ({row.status}): it can no longer be changed.")
@@ -186,7 +186,8 @@ async def _check(connection: AsyncConnection, row: Row[Any], wish: OrderChange, 
     await check_payment(connection, wish, effects)
 
 
-async def _make(wired: Services, row: Row[Any], wish: OrderChange) -> Row[Any]:
+async def make(wired: Services, row: Row[Any], wish: OrderChange) -> Row[Any]:
+    """Have the order make a change: the version that it has made, or what waits for its payment."""
     # A refusal is kept under its key: the same wish with a newer preview is another question.
     key = f"change:{wish.id}:{wish.body_hash[:12]}"
     try:
@@ -194,7 +195,7 @@ async def _make(wired: Services, row: Row[Any], wish: OrderChange) -> Row[Any]:
     except NotFound as error:
         raise not_running(row.number) from error
     async with wired.database.reading() as connection:
-        made = await _known(connection, wish.id)
+        made = await known(connection, wish.id)
     if made is None:
         raise Unavailable("The order has taken the change, and its record is not there yet.")
     return made
@@ -239,10 +240,11 @@ async def _find(connection: AsyncConnection, order: str) -> Row[Any]:
 
 
 def _effects(effects: Effects) -> dict[str, Any]:
-    return EffectsOut.model_validate(_told(effects)).model_dump()
+    return EffectsOut.model_validate(told(effects)).model_dump()
 
 
-def _told(effects: Effects) -> dict[str, Any]:
+def told(effects: Effects) -> dict[str, Any]:
+    """Effects as schemas read them."""
     return {**vars(effects), "said": said(effects)}
 
 

@@ -35,7 +35,7 @@ _TOKEN_LENGTH = 200
 _NOT_FOR_CUSTOMERS = frozenset(
     {
         *("exception", "resolved", "held", "release_agreed", "released"),
-        *("reserved", "rejected", "rejection_refused", "rerouted", "label_voided"),
+        *("reserved", "rejected", "rejection_refused", "rerouted", "label_voided", "parcel_changed"),
         *("ordered", "order_withdrawn", "document"),
     }
 )

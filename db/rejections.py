@@ -14,14 +14,14 @@ from db.orders import Order
 from db.routing import RoutingDecision
 from db.shipments import Fulfilment, FulfilmentLine
 from db.statements import Record, Statement, one_of
-from domain.rejections import RejectionReason
+from domain.rejections import Rejected, RejectionReason, Rest
 from domain.shipments import FulfilmentStatus
 
 
 class RejectionRecord(Base):
     """A warehouse rejected a fulfilment or a part of it. ``round`` is that of the routing which followed.
 
-    Until it is lifted, its warehouse may not ship the rejected SKUs of the order.
+    Until it is lifted, its warehouse may not ship the rejected SKUs of the order, or nobody else may.
     """
 
     __tablename__ = "rejections"
@@ -40,6 +40,8 @@ class RejectionRecord(Base):
     body_hash: Mapped[str]
     round: Mapped[int]
     at: Mapped[datetime]
+    rest: Mapped[str] = mapped_column(server_default=text("'reroute'"))
+    """what became of the units, where a person decided that"""
     lifted_at: Mapped[datetime | None]
     """when a person decided to look again, also in this warehouse"""
 
@@ -88,15 +90,16 @@ async def changed_since(connection: AsyncConnection, order_id: str) -> bool:
     return (await connection.execute(query)).first() is not None
 
 
-async def in_force(connection: AsyncConnection, order_id: str) -> list[tuple[str, str, RejectionReason]]:
-    """Warehouse, SKU and reason of every rejection of an order that bars, oldest first."""
+async def in_force(connection: AsyncConnection, order_id: str) -> list[Rejected]:
+    """Every rejection of a SKU of an order that still counts, oldest first."""
     query = (
-        select(RejectionRecord.warehouse, RejectionLine.sku, RejectionRecord.reason)
+        select(RejectionRecord.warehouse, RejectionLine.sku, RejectionRecord.reason, RejectionRecord.rest)
         .join(RejectionLine, RejectionLine.rejection_id == RejectionRecord.id)
         .where(RejectionRecord.order_id == order_id, RejectionRecord.lifted_at.is_(None))
         .order_by(RejectionRecord.at, RejectionRecord.id, RejectionLine.line)
     )
-    return [(row.warehouse, row.sku, RejectionReason(row.reason)) for row in await connection.execute(query)]
+    rows = await connection.execute(query)
+    return [Rejected(row.warehouse, row.sku, RejectionReason(row.reason), Rest(row.rest)) for row in rows]
 
 
 async def lift(connection: AsyncConnection, order_id: str, *, at: datetime) -> None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.orders import ENTRIES, entry_columns
 from db.routing import KEPT, Kept
 from db.statements import Statement
-from db.stock import MOVED, Change, change_columns
+from db.stock import MOVED, Change, Reservation, change_columns
 from domain.stock import Allocation, ReservationStatus
 
 
@@ -56,3 +56,9 @@ async def hold(
     }
     given = {**reservations, **change_columns(changes), **vars(kept), **entry_columns([entry])}
     await _HOLD.rows(connection, **given)
+
+
+async def assign(connection: AsyncConnection, reservation_id: str, fulfilment_id: str) -> None:
+    """Let another fulfilment ship what a reservation holds."""
+    mine = Reservation.id == reservation_id
+    await connection.execute(update(Reservation).where(mine).values(fulfilment_id=fulfilment_id))

@@ -92,7 +92,7 @@ class Before:
 _BEFORE = Statement(
     text("""
 WITH mine AS (SELECT * FROM stock_waits WHERE order_id = CAST(:order_id AS text)),
-place AS (SELECT min(since) AS since FROM mine WHERE promised),
+place AS (SELECT coalesce(min(since), CAST(:since AS timestamptz)) AS since FROM mine WHERE promised),
 waits AS (
     SELECT NULL AS order_id, w.sku, w.barred, sum(w.units)::bigint AS units, true AS promised,
         NULL::timestamptz AS expected_at, NULL AS queue
@@ -135,9 +135,14 @@ WHERE promised AND sku = ANY(CAST(:skus AS text[])) GROUP BY sku, barred
 """)
 
 
-async def before(connection: AsyncConnection, order_id: str, skus: Collection[str]) -> Before:
-    """What goes before an order that wants ``skus``: all claims to them, or those older than its own."""
-    rows = await _BEFORE.rows(connection, order_id=order_id, skus=sorted(skus))
+async def before(
+    connection: AsyncConnection, order_id: str, skus: Collection[str], *, since: datetime | None = None
+) -> Before:
+    """What goes before an order that wants ``skus``: all claims to them, or those older than its own.
+
+    ``since`` is when it was promised what it does not wait for yet.
+    """
+    rows = await _BEFORE.rows(connection, order_id=order_id, skus=sorted(skus), since=since)
     claims = tuple(_claim(row) for row in rows if row.sku is not None and row.order_id is None)
     return Before(claims, tuple(row for row in rows if row.order_id is not None), rows[0].reserved)
 

@@ -1,11 +1,12 @@
 """Rejections: what a warehouse says it cannot ship, what that tells of its stock, and where the order may go then."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from domain.orders import Address, Line
+from domain.picking import goods, meant, misfit, picked, without
 from domain.stock import Allocation, MovementKind, PlannedFulfilment, Shortage
 from domain.stock_entries import Change, Level
 
@@ -17,6 +18,17 @@ class RejectionReason(StrEnum):
     DAMAGED = "damaged"
     MISMATCH = "mismatch"
     TOO_BUSY = "too_busy"
+
+
+class Rest(StrEnum):
+    """What becomes of units that a warehouse does not ship, though they were to go out from it."""
+
+    REROUTE = "reroute"
+    """another warehouse ships them; its own may not, for good"""
+    BACKORDER = "backorder"
+    """they wait until it has some again"""
+    DROP = "drop"
+    """they are taken off the order"""
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,8 @@ class RejectedLine:
 class Rejection:
     """Somebody in a warehouse rejects a fulfilment: ``lines`` of it, or all if there are none.
 
+    ``rest`` is what becomes of them, where a person has decided that.
+
     ``id`` is made from the caller's key, so that a repetition is the same rejection; ``body_hash`` is of what was sent.
     """
 
@@ -46,6 +60,17 @@ class Rejection:
     lines: tuple[RejectedLine, ...] = ()
     note: str = ""
     body_hash: str = ""
+    rest: Rest = Rest.REROUTE
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A SKU of an order that ``warehouse`` did not ship, as it still counts."""
+
+    warehouse: str
+    sku: str
+    reason: RejectionReason
+    rest: Rest = Rest.REROUTE
 
 
 @dataclass(frozen=True)
@@ -87,7 +112,8 @@ class Rerouted:
     """What came of it: fulfilments that the workflow does not know, what no place has, and why, in sentences.
 
     ``refused_by`` are the warehouses that are barred from what is short, although they may have units of it.
-    ``staying`` is what the rejected fulfilment still ships.
+    ``staying`` is what the rejected fulfilment still ships. ``backordered`` are the SKUs among what is short that wait,
+    as somebody has decided, for stock at these warehouses alone.
     """
 
     fulfilments: tuple[PlannedFulfilment, ...]
@@ -95,57 +121,43 @@ class Rerouted:
     explanation: tuple[str, ...]
     refused_by: tuple[str, ...] = ()
     staying: tuple[Allocation, ...] = ()
+    backordered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def fault(rejection: Rejection, allocations: Sequence[Allocation]) -> tuple[str, str] | None:
     """What of a rejection does not fit what the fulfilment ships: a field of the request, and why; None if all fits."""
     if rejection.reason is RejectionReason.MISMATCH and not rejection.lines:
         return "lines", "A mismatch needs lines: say for each what was counted."
-    given: set[tuple[int, str]] = set()
+    wrong = misfit(rejection.lines, allocations)
+    return _miscount(rejection, allocations) if wrong is None else wrong
+
+
+def _miscount(rejection: Rejection, allocations: Sequence[Allocation]) -> tuple[str, str] | None:
     counts: dict[str, int] = {}
     kept = kept_units(rejection, allocations)
     for index, line in enumerate(rejection.lines):
-        field = f"lines[{index}]"
-        meant = [a for a in allocations if _means(line, a)]
-        if not meant:
-            return f"{field}.line", f"Line {line.line} is not in this fulfilment."
-        if len(meant) > 1:
-            return f"{field}.sku", f"Line {line.line} is a bundle: say which of {', '.join(a.sku for a in meant)}."
-        (here,) = meant
-        if (here.line, here.sku) in given:
-            return f"{field}.line", f"Line {line.line} is given twice."
-        given.add((here.line, here.sku))
-        if line.quantity > here.quantity:
-            return f"{field}.quantity", f"The fulfilment ships {here.quantity} of line {line.line} only."
+        field = f"lines[{index}].counted"
+        (here,) = meant(line, allocations)
         if (line.counted is None) is (rejection.reason is RejectionReason.MISMATCH):
-            return f"{field}.counted", "A count belongs to a mismatch, and a mismatch needs one."
+            return field, "A count belongs to a mismatch, and a mismatch needs one."
         if line.counted is not None and counts.setdefault(here.sku, line.counted) != line.counted:
-            return f"{field}.counted", f"Another line has another count of {here.sku}."
+            return field, f"Another line has another count of {here.sku}."
         staying = kept.get(here.sku, 0)
         if line.counted is not None and line.counted < staying:
-            return f"{field}.counted", f"{staying} units stay in the fulfilment: there cannot be fewer."
+            return field, f"{staying} units stay in the fulfilment: there cannot be fewer."
     return None
-
-
-def _means(line: RejectedLine, allocation: Allocation) -> bool:
-    return line.line == allocation.line and line.sku in {None, allocation.sku}
 
 
 def given_back(rejection: Rejection, allocations: Sequence[Allocation]) -> tuple[Allocation, ...]:
     """The units that a rejection takes out of what a fulfilment ships."""
     if not rejection.lines:
         return tuple(allocations)
-    found = ((a, next((line for line in rejection.lines if _means(line, a)), None)) for a in allocations)
-    return tuple(
-        Allocation(a.line, a.sku, a.warehouse, min(a.quantity, line.quantity)) for a, line in found if line is not None
-    )
+    return picked(rejection.lines, allocations)
 
 
 def staying(rejection: Rejection, allocations: Sequence[Allocation]) -> tuple[Allocation, ...]:
     """What the fulfilment still ships."""
-    gone = {(a.line, a.sku): a.quantity for a in given_back(rejection, allocations)}
-    kept = ((a, a.quantity - gone.get((a.line, a.sku), 0)) for a in allocations)
-    return tuple(Allocation(a.line, a.sku, a.warehouse, units) for a, units in kept if units > 0)
+    return without(allocations, given_back(rejection, allocations))
 
 
 def counted_skus(rejection: Rejection, rejected: Sequence[Allocation]) -> dict[str, int]:
@@ -154,7 +166,7 @@ def counted_skus(rejection: Rejection, rejected: Sequence[Allocation]) -> dict[s
         a.sku: line.counted
         for line in rejection.lines
         for a in rejected
-        if line.counted is not None and _means(line, a)
+        if line.counted is not None and meant(line, [a])
     }
 
 
@@ -183,10 +195,28 @@ def shelf_change(
     return None
 
 
-def bars(rejected: Iterable[tuple[str, str, RejectionReason]]) -> tuple[Bar, ...]:
-    """Which warehouse may not ship which SKU any more, from (warehouse, SKU, reason), the latest last."""
-    found = {(warehouse, sku): Bar(warehouse, sku, f"it {_WHY[reason]} {sku}") for warehouse, sku, reason in rejected}
+def bars(rejected: Sequence[Rejected], places: Iterable[str] = ()) -> tuple[Bar, ...]:
+    """Which warehouse, of ``places`` too, may not ship which SKU any more, from what was rejected, the latest last."""
+    found = {
+        (one.warehouse, one.sku): Bar(one.warehouse, one.sku, f"it {_WHY[one.reason]} {one.sku}")
+        for one in rejected
+        if one.rest is not Rest.BACKORDER
+    }
+    for sku, at in backordered(rejected).items():
+        why = f"{sku} is backordered at {' and '.join(at)}"
+        found |= {(place, sku): Bar(place, sku, why) for place in places if place not in at}
+        for place in at:
+            found.pop((place, sku), None)
     return tuple(found.values())
+
+
+def backordered(rejected: Sequence[Rejected]) -> dict[str, tuple[str, ...]]:
+    """By SKU the only warehouses that may ship it, since it waits for stock there; the latest word of each counts."""
+    words: dict[str, dict[str, Rest]] = {}
+    for one in rejected:
+        words.setdefault(one.sku, {})[one.warehouse] = one.rest
+    found = {sku: tuple(w for w, rest in of.items() if rest is Rest.BACKORDER) for sku, of in words.items()}
+    return {sku: at for sku, at in found.items() if at}
 
 
 def barred_from(bars: Sequence[Bar], skus: Iterable[str]) -> tuple[dict[str, str], dict[tuple[str, str], str]]:
@@ -203,8 +233,7 @@ def barred_from(bars: Sequence[Bar], skus: Iterable[str]) -> tuple[dict[str, str
 
 def said(rejection: Rejection, number: int, warehouse: str, rejected: Sequence[Allocation], kept: bool) -> str:
     """The line of the timeline."""
-    goods = ", ".join(f"{a.quantity} × {a.sku}" for a in rejected)
-    what = f"{goods} of parcel {number}" if kept else f"parcel {number} ({goods})"
+    what = f"{goods(rejected)} of parcel {number}" if kept else f"parcel {number} ({goods(rejected)})"
     note = f": {rejection.note}" if rejection.note else "."
     return f"Warehouse {warehouse} rejected {what}, {_SAID[rejection.reason]}{note}"
 

@@ -12,9 +12,9 @@ from domain.changes.wish import Edits, LineEdit, NewLine
 from domain.orders import OrderStatus, PaymentSource
 from domain.shipments import SERVICE_DAYS
 
-_PREVIEWED = "1.1la.0.0.0.1714642561.5b1e0c9a7d42"
+PREVIEWED = "1.1la.0.0.0.1714642561.5b1e0c9a7d42"
 _WISH: dict[str, Any] = {"lines": [{"line": 1, "quantity": 1}], "reason": "Ticket 5121: one is enough."}
-_EFFECTS: dict[str, Any] = {
+EFFECTS: dict[str, Any] = {
     "said": "The order was changed: 1 × MUG-01 less. It comes to 22.90 USD now.",
     "lines": [
         {
@@ -55,11 +55,11 @@ _EFFECTS: dict[str, Any] = {
     "routed_to": ["EDI"],
 }
 _MORE: dict[str, Any] = {
-    **_EFFECTS,
+    **EFFECTS,
     "said": "The order was changed: 1 × MUG-01 more. It comes to 58.90 USD now.",
-    "lines": [{**_EFFECTS["lines"][0], "quantity_after": 3, "total_after": 5400}],
+    "lines": [{**EFFECTS["lines"][0], "quantity_after": 3, "total_after": 5400}],
     "money": {
-        **_EFFECTS["money"],
+        **EFFECTS["money"],
         "total_after": 5890,
         "credited": 0,
         "capture_less": 0,
@@ -185,7 +185,7 @@ class PreviewChange(Input):
 class ChangeOrder(PreviewChange):
     """The same as was previewed, with the ``version`` that the preview has answered."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{**_WISH, "version": _PREVIEWED}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_WISH, "version": PREVIEWED}]})
 
     version: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
         description="What the preview rests on. If any of that has moved, nothing is changed."
@@ -270,7 +270,7 @@ class PreviewOut(EffectsOut):
                     **_MORE,
                     "order_id": ORDER_ID,
                     "order_number": "WB-100001",
-                    "version": _PREVIEWED,
+                    "version": PREVIEWED,
                     "paid_by": "method",
                     "pay_until": "2024-05-03T09:36:11Z",
                 }
@@ -321,7 +321,7 @@ class ChangeOut(EffectsOut):
         json_schema_extra={
             "examples": [
                 {
-                    **_EFFECTS,
+                    **EFFECTS,
                     "id": "0d9c8b7a-6f5e-5d4c-8b3a-2f1e0d9c8b7a",
                     "order_id": ORDER_ID,
                     "order_number": "WB-100001",

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from api.schemas.base import MAX_QUANTITY, Input, Note, Output, Quantity, Word
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
 from domain.orders import OrderStatus
-from domain.rejections import RejectedLine, RejectionReason
+from domain.rejections import RejectedLine, RejectionReason, Rest
 
 MAX_LINES = 500
 
@@ -22,6 +22,7 @@ _REJECTION: dict[str, Any] = {
     "note": "Four of them are here, of another colour.",
     "actor": "api:edison floor",
     "lines": [{"line": 1, "sku": "COF-KETTLE-09", "quantity": 1, "counted": 4}],
+    "rest": "reroute",
     "round": 2,
     "at": "2024-05-02T10:02:41.300000Z",
 }
@@ -84,6 +85,7 @@ class RejectionOut(Output):
     note: str
     actor: str
     lines: list[RejectedLineOut]
+    rest: Rest = Field(description="What became of the units: all but `reroute` was decided by a person.")
     round: int
     at: datetime
 

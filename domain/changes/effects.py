@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from domain.changes.money import MoneyEffect, Paid, money_effect
+from domain.changes.parcel import ParcelEffect
 from domain.changes.wish import Basis, Content, Edits, LineEdit, Share, Stage
 from domain.errors import Conflict, InvalidChange, RefundTooLarge, TooEarly, TooLate
 from domain.money import Money
@@ -110,6 +111,8 @@ class Effects:
     """where all of it is held afterwards, if it is not paid yet and its units become others"""
     staying: Mapping[str, tuple[Allocation, ...]] = field(default_factory=dict)
     """what each of ``stops`` ships afterwards"""
+    parcel: ParcelEffect | None = None
+    """what is done with one parcel, where the change is about that alone"""
 
     @property
     def more(self) -> dict[tuple[int, str], int]:
@@ -170,6 +173,8 @@ def rerouted(effects: Effects, facts: Facts, reserved: Sequence[Allocation], pro
 
 def said(effects: Effects) -> str:
     """The line of the timeline. The address, which is personal, is not quoted."""
+    if effects.parcel is not None:
+        return effects.parcel.said
     before, after, parts = effects.before, effects.after, []
     for line in effects.lines:
         more = line.quantity_after - line.quantity_before

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from domain.bundles import Part
+from domain.changes.parcel import ParcelEdit
 from domain.errors import InvalidChange
 from domain.money import Money
 from domain.orders import Address, Line, PaymentSource
@@ -53,13 +54,14 @@ class NewLine:
 
 @dataclass(frozen=True)
 class Edits:
-    """What somebody wishes changed; what is None, or no line, stays."""
+    """What somebody wishes changed; what is None, or no line, stays. ``parcel`` comes alone."""
 
     lines: tuple[LineEdit, ...] = ()
     shipping_address: Address | None = None
     shipping_service: str | None = None
     shipping_charge: int | None = None
     add: tuple[NewLine, ...] = ()
+    parcel: ParcelEdit | None = None
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,17 @@ class Content:
 
 @dataclass(frozen=True)
 class Share:
-    """One fulfilment that ships something: ``number`` is for people."""
+    """One fulfilment that ships something: ``number`` is for people.
+
+    ``portal`` is its supplier's, ``held`` says whether a hold stands on it alone.
+    """
 
     fulfilment_id: str
     number: int
     stage: Stage
     allocations: tuple[Allocation, ...]
+    portal: str | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True)

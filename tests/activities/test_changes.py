@@ -123,8 +123,10 @@ async def reserved(world: World) -> dict[tuple[str, str], int]:
 
 async def whole(world: World) -> list[Any]:
     """Everything that a change may touch."""
-    tables = ("orders", "order_lines", "order_versions", "ledger", "refunds", "reservations", "movements", "timeline")
-    return [await world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]  # noqa: S608 - of constants
+    tables = ["orders", "order_lines", "order_versions", "ledger", "refunds", "reservations", "movements", "timeline"]
+    tables += ["fulfilments", "fulfilment_lines", "stock_levels", "stock_waits", "rejections", "rejection_lines"]
+    rows = ", ".join(f"(SELECT jsonb_agg(t ORDER BY t::text) FROM {table} t)" for table in tables)  # noqa: S608
+    return await world.rows(f"SELECT {rows}")
 
 
 async def check_books(world: World, oid: str, effects: Effects, before: dict[tuple[str, str], int]) -> None:
@@ -154,6 +156,8 @@ async def check_books(world: World, oid: str, effects: Effects, before: dict[tup
     found: dict[tuple[int, str], int] = {}
     for a in (a for f in ships for a in f.allocations):
         found[a.line, a.sku] = found.get((a.line, a.sku), 0) + a.quantity
+    for one in effects.parcel.waiting if effects.parcel is not None else ():
+        found[one.line, one.sku] = found.get((one.line, one.sku), 0) + one.quantity
     assert found == wanted
 
 

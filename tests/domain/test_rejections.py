@@ -5,6 +5,7 @@ import pytest
 from domain.bundles import Part
 from domain.orders import Address, Line
 from domain.rejections import (
+    Rejected,
     RejectedLine,
     Rejection,
     RejectionReason,
@@ -92,7 +93,8 @@ def test_no_more_units_are_damaged_than_the_books_have_whole() -> None:
 
 
 def test_a_warehouse_is_barred_from_the_skus_that_it_rejected_and_from_no_others() -> None:
-    barred = bars([("EDI", "MUG", R.NOT_FOUND), ("EDI", "BAG", R.TOO_BUSY), ("RNO", "MUG", R.DAMAGED)])
+    told = (("EDI", "MUG", R.NOT_FOUND), ("EDI", "BAG", R.TOO_BUSY), ("RNO", "MUG", R.DAMAGED))
+    barred = bars([Rejected(*one) for one in told])
     whole, some = barred_from(barred, ["MUG", "BAG"])
     assert whole == {"EDI": "it did not find MUG and it was too busy for BAG"}
     assert some == {("MUG", "RNO"): "it found only damaged MUG"}

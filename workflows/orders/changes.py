@@ -10,7 +10,8 @@ from temporalio import workflow
 from activities.changes import ApplyChange, Changed, OpenChange, Refused
 from activities.changes import Changes as ChangeRecords
 from domain.changes.awaited import AwaitedChange
-from domain.changes.effects import Effects, Facts, effects_of
+from domain.changes.effects import Effects, Facts
+from domain.changes.parcel_effects import effects_of_edits
 from domain.changes.wish import Basis, Content, OrderChange, Share, Stage
 from domain.errors import WaybillError
 from domain.orders import Line, OrderStatus
@@ -62,6 +63,10 @@ class Run(Protocol):
     @property
     def planned(self) -> PlannedFulfilment:
         """What it ships."""
+
+    @property
+    def held(self) -> bool:
+        """Whether a hold stands on it alone."""
 
     @property
     def rejection(self) -> Standing:
@@ -290,6 +295,8 @@ class ChangeRun:
         moved = "" if awaited else self._moved(change)
         if moved:
             raise ChangeRefused("order_moved", moved)
+        if change.edits.parcel is not None:
+            self._effects_now(change)  # a hold may have been placed meanwhile
 
     def _check_cancel(self) -> None:
         if self._desk.cancel_wished:
@@ -323,12 +330,13 @@ class ChangeRun:
             request.currency,
         )
         shares = tuple(
-            Share(id, run.planned.number, _stage(run), run.planned.allocations) for id, run in self._runs().items()
+            Share(id, run.planned.number, _stage(run), run.planned.allocations, run.planned.portal, run.held)
+            for id, run in self._runs().items()
         )
         now = Basis(basis.version, self._parcels(), basis.captured, basis.refunded, basis.credited, basis.at)
         paid = self._payment.paid()
         facts = Facts(self._journal.status, content, now, shares, refundable=content.total, payments=paid)
-        return effects_of(change.edits, facts)
+        return effects_of_edits(change.edits, facts)
 
 
 def _priced(content: Content) -> tuple[tuple[Line, ...], int]:

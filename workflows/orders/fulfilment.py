@@ -79,6 +79,11 @@ class FulfilmentRun(ABC):
         """What it ships."""
         return self.rejection.planned
 
+    @property
+    def held(self) -> bool:
+        """Whether a hold stands on it alone, and not on the whole order."""
+        return any(hold.fulfilment_id for hold in self._holds.over(self.planned.id))
+
     @abstractmethod
     async def run(self) -> None:
         """From the order to the door. Ends early, between two steps, when the order is to be cancelled."""

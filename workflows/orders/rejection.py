@@ -1,13 +1,18 @@
 """A fulfilment that its warehouse rejects, and the units that then need another place."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 from temporalio import workflow
 
+from activities.changes import Changed
 from activities.rejections import Rejections
+from domain.changes.wish import OrderChange
 from domain.exceptions import Action, ExceptionKind
+from domain.promises import promised_to
 from domain.rejections import Reject, Rejection, Reroute, Rerouted, fault
 from domain.stock import Allocation, PlannedFulfilment, Shortage
 from domain.waiting import Party
@@ -17,6 +22,8 @@ from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.recall import Recall
 from workflows.orders.reservation import LOOK_EVERY
 from workflows.orders.steps import keep_record
+
+_BACKORDER = "backorder"
 
 
 class RejectionRefused(Exception):
@@ -43,6 +50,7 @@ class Rerouting:
         self._begin = begin
         self._short: tuple[Shortage, ...] = ()
         self._refused_by: tuple[str, ...] = ()
+        self._backordered: Mapping[str, tuple[str, ...]] = {}
         self._arrived = False
         self._one = asyncio.Lock()
         """held while the record is asked, so that no older answer comes after a newer one"""
@@ -66,6 +74,16 @@ class Rerouting:
             self._take(rerouted)
         return rerouted.staying
 
+    async def change(self, changes: ChangeRun, change: OrderChange) -> Changed:
+        """Make a change; if it is of one parcel, wait for what has no place since. Raises ChangeRefused."""
+        if change.edits.parcel is None:
+            return await changes.change(change, known=self._known())
+        async with self._one:
+            changed = await changes.change(change, known=self._known())
+            if changed.rerouted is not None:
+                self._take(changed.rerouted)
+        return changed
+
     async def look(self, *, despite: bool = False) -> None:
         """Look once for places for what has none; ``despite`` rejections, if a person has decided so."""
         self._arrived = False
@@ -77,9 +95,33 @@ class Rerouting:
         """Until everything has a place. Ends early when the order is to be cancelled."""
         try:
             while self._short:
-                await self._ask()
+                until = promised_to(self._journal.order)
+                if (
+                    until is not None
+                    and workflow.now() < until
+                    and all(s.sku in self._backordered for s in self._short)
+                ):
+                    await self._await_backorder(until)
+                else:
+                    await self._ask()
         except OrderStopped:
             pass  # the order's own coroutine sees the same wish once all fulfilments stand still
+        self._journal.no_longer_waits(_BACKORDER)
+
+    async def _await_backorder(self, until: datetime) -> None:
+        """Wait, as somebody has decided, for stock to come in where the units were missing; then look again."""
+        short = self._short
+        missing = ", ".join(f"{s.missing} of {s.sku} at {' and '.join(self._backordered[s.sku])}" for s in short)
+        what, then = f"stock of what is backordered to come in: {missing}", "an operator decides"
+        self._journal.wait_for(what, Party.WAREHOUSE, until=until, then=then, part=_BACKORDER)
+        await self._journal.publish()
+        over = lambda: self._arrived or self._short != short or self._desk.cancel_wished  # noqa: E731
+        with suppress(TimeoutError):  # no news came: look all the same
+            patience = min(LOOK_EVERY, until - workflow.now())
+            await workflow.wait_condition(over, timeout=patience, timeout_summary="Look for backordered units")
+        self._desk.check()
+        if self._short == short:
+            await self.look()
 
     async def _ask(self) -> None:
         """Ask a person, unless stock comes in that is enough, or changes at least what is missing.
@@ -92,7 +134,7 @@ class Rerouting:
             await self.look()
             return self._short != short
 
-        reason = _reason(short, self._refused_by)
+        reason = _reason(short, self._refused_by, self._backordered)
         again = LookAgain(settled, news=lambda: self._arrived, every=LOOK_EVERY)
         decided = await self._desk.ask(
             ExceptionKind.OUT_OF_STOCK, reason, until=lambda: self._short != short, again=again
@@ -113,6 +155,7 @@ class Rerouting:
 
     def _take(self, rerouted: Rerouted) -> None:
         self._short, self._refused_by = rerouted.shortages, rerouted.refused_by
+        self._backordered = rerouted.backordered
         for sentence in rerouted.explanation:
             self._journal.show(sentence)
         self._begin(rerouted.fulfilments)
@@ -194,8 +237,12 @@ class RejectionRun:
         return True
 
 
-def _reason(short: Sequence[Shortage], refused_by: Sequence[str]) -> str:
+def _reason(short: Sequence[Shortage], refused_by: Sequence[str], backordered: Mapping[str, tuple[str, ...]]) -> str:
     missing = ", ".join(f"{s.missing} of {s.sku}" for s in short)
+    places = sorted({place for s in short for place in backordered.get(s.sku, ())})
+    if places:
+        receipt = f"A receipt of stock at {' and '.join(places)} moves it on"
+        return f"Backordered units are not there: {missing} missing. {receipt}; retry looks again now, everywhere."
     reason = (
         f"A warehouse rejected it, and no other has it: {missing} missing. A receipt of stock elsewhere moves it on"
     )

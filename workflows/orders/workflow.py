@@ -137,12 +137,10 @@ class OrderWorkflow:
         self._journal.no_longer_waits()
 
     def _add(self, planned: PlannedFulfilment) -> None:
-        kind = ParcelRun if planned.portal is None else PortalRun
-        self._fulfilments[planned.id] = kind(planned, self._team)
+        self._fulfilments[planned.id] = (ParcelRun if planned.portal is None else PortalRun)(planned, self._team)
 
     def _warehouses(self) -> list[str]:
-        ships = (run.planned.warehouse for run in self._shipping().values())
-        return list(dict.fromkeys(ships))
+        return list(dict.fromkeys(run.planned.warehouse for run in self._shipping().values()))
 
     def _shipping(self) -> dict[str, FulfilmentRun]:
         return {id: run for id, run in self._fulfilments.items() if not run.rejection.done}
@@ -312,16 +310,16 @@ class OrderWorkflow:
                 awaited = await self._difference.open(change)
                 self._runs.append(asyncio.create_task(self._see_through(awaited)))
                 return self._answer()
-            changed = await self._changes.change(change, known=self._known())
+            changed = await self._rerouting.change(self._changes, change)
         except ChangeRefused as refused:
             await self._journal.publish()
             raise ApplicationError(str(refused), type=refused.kind) from None
         self._begin(changed.new)  # before those that ship nothing any more are known to have ended
-        if self._rerouting.waits:
+        if self._rerouting.waits and changed.rerouted is None:
             await self._rerouting.look()
         if self._journal.status is OrderStatus.PARTLY_SHIPPED and self._everything_left():
             self._journal.move_to(OrderStatus.SHIPPED)
-        if workflow.patched("customer-told-of-change"):
+        if workflow.patched("customer-told-of-change") and changed.tells:
             self._tell(NoticeKind.CHANGED, change.id)
         await self._journal.publish()
         return self._answer()
