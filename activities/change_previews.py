@@ -109,16 +109,19 @@ async def _find_units(
 async def as_previewed(connection: AsyncConnection, order: Row[Any], edits: Edits, basis: Basis) -> Effects:
     """What a preview has shown, if it still is so. Raises OrderMoved with what moved, or what `effects_of` raises."""
     if order.version != basis.version:
-        since = [row for row in await versions.of_order(connection, order.id) if row.number > basis.version]
-        told = [f"{row.made_by}: {said(EFFECTS.validate_python(row.effects))}" for row in since]
-        raise OrderMoved(
-            " ".join([f"It has version {order.version} now, and the preview is of {basis.version}.", *told])
-        )
+        raise OrderMoved(await changed_since(connection, order, basis))
     now, effects = await preview(connection, order, edits, at=basis.at)
     moved = basis.moved(now, order.currency)
     if moved:
         raise OrderMoved(" ".join(moved))
     return effects
+
+
+async def changed_since(connection: AsyncConnection, order: Row[Any], basis: Basis) -> str:
+    """Who has changed the order since a preview, and how."""
+    since = [row for row in await versions.of_order(connection, order.id) if row.number > basis.version]
+    told = [f"{row.made_by}: {said(EFFECTS.validate_python(row.effects))}" for row in since]
+    return " ".join([f"It has version {order.version} now, and the preview is of {basis.version}.", *told])
 
 
 async def facts_of(connection: AsyncConnection, order: Row[Any], *, at: datetime) -> Facts:
@@ -224,7 +227,8 @@ def _share(rows: list[Row[Any]]) -> Share:
     ships = tuple(Allocation(row.line, row.sku, row.warehouse, row.quantity) for row in rows)
     if first.status in LEFT:
         return Share(first.id, first.number, Stage.LEFT, ships)
-    stage = Stage.LABELLED if first.status == FulfilmentStatus.LABELLED else Stage.PLANNED
+    booked = first.status in {FulfilmentStatus.LABELLED, FulfilmentStatus.ORDERED}
+    stage = Stage.LABELLED if booked else Stage.PLANNED
     return Share(first.id, first.number, stage, ships)
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 
 from api import (
+    cancellations,
     catalogue,
     changes,
     claims,
@@ -52,6 +53,7 @@ MAX_AT_ONCE = 200
 _ROUTERS = (
     webhooks.router,
     orders.router,
+    cancellations.router,
     changes.router,
     ledger.router,
     money_checks.router,

@@ -11,9 +11,10 @@ from activities.changes import ApplyChange, Changed, OpenChange, Refused
 from activities.changes import Changes as ChangeRecords
 from domain.changes.awaited import AwaitedChange
 from domain.changes.effects import Effects, Facts, effects_of
-from domain.changes.wish import Basis, Content, OrderChange, Share, Stage
+from domain.changes.wish import Basis, Content, OrderChange, Share, Stage, basis_of
 from domain.errors import WaybillError
 from domain.orders import Line, OrderStatus
+from domain.previews import Shown
 from domain.promises import promised_to
 from domain.stock import PlannedFulfilment
 from domain.waiting import Party
@@ -138,7 +139,7 @@ class ChangeRun:
             return "order_moved", "A parcel of the order is being handed over at this moment."
         if any(run.rejection.wished for run in self._runs().values()):
             return "order_moved", "A warehouse is rejecting a parcel of the order at this moment."
-        moved = self._moved(change)
+        moved = self._moved(change.basis)
         if moved:
             return "order_moved", moved
         try:
@@ -285,7 +286,7 @@ class ChangeRun:
     def _check(self, change: OrderChange, *, awaited: bool = False) -> None:
         """Whether what was waited for has made it another order."""
         self._check_cancel()
-        moved = "" if awaited else self._moved(change)
+        moved = "" if awaited else self._moved(change.basis)
         if moved:
             raise ChangeRefused("order_moved", moved)
 
@@ -293,8 +294,15 @@ class ChangeRun:
         if self._desk.cancel_wished:
             raise ChangeRefused("too_late", "The order is being cancelled.")
 
-    def _moved(self, change: OrderChange) -> str:
-        basis, order = change.basis, self._journal.order
+    def moved_since(self, shown: Shown) -> str:
+        """What is different from what somebody was shown, in sentences; nothing if it still is so."""
+        moved = shown.moved or self._moved(basis_of(shown.version))
+        if not moved and shown.status != self._journal.status:
+            return f"The order is {self._journal.status.replace('_', ' ')} now."
+        return moved
+
+    def _moved(self, basis: Basis) -> str:
+        order = self._journal.order
         taken = order.to_pay.minor if self._payment.taken else 0
         now = replace(
             basis,

@@ -1,7 +1,9 @@
-"""Why a parcel may not be handed over, rejected or ordered elsewhere, as far as the order's workflow knows."""
+"""Why people's wishes about an order or a parcel of it are refused, as far as the order's workflow knows."""
 
+from domain.orders import CancelRequest, OrderStatus
 from domain.portals import TakeOver
 from domain.rejections import Rejection
+from workflows.orders.changes import ChangeRun
 from workflows.orders.desk import Desk
 from workflows.orders.fulfilment import FulfilmentRun
 from workflows.orders.holds import Holds, listed
@@ -10,6 +12,20 @@ from workflows.orders.portal import PortalRun
 
 Refused = tuple[str, str]
 """the kind of error, and a sentence"""
+
+
+def cancel_refused(request: CancelRequest, desk: Desk, changes: ChangeRun, status: OrderStatus) -> Refused | None:
+    """Why the order cannot be cancelled so; None if it can. Wishing it twice is one wish, unless it was previewed."""
+    if desk.changing:
+        return "conflict", "The order is being changed at this very moment. Repeat it."
+    if not desk.cancel_wished and not desk.cancellable:
+        return "too_late", f"The order is {status.replace('_', ' ')}: it can no longer be cancelled."
+    if request.shown is None:
+        return None
+    if desk.cancel_wished:
+        return "order_moved", f"{desk.cancelled_by} has cancelled the order meanwhile."
+    moved = changes.moved_since(request.shown)
+    return ("order_moved", moved) if moved else None
 
 
 def hand_over_refused(run: FulfilmentRun | None, desk: Desk, holds: Holds, payment: PaymentRun) -> Refused | None:

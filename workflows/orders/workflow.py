@@ -34,7 +34,7 @@ from workflows.orders.payment import PaymentRun
 from workflows.orders.portal import PortalRun, TakeOverRefused
 from workflows.orders.portal_calls import PortalCalls
 from workflows.orders.recall import Recall
-from workflows.orders.refusals import hand_over_refused, rejection_refused, take_over_refused
+from workflows.orders.refusals import cancel_refused, hand_over_refused, rejection_refused, take_over_refused
 from workflows.orders.rejection import RejectionRefused, Rerouting
 from workflows.orders.reservation import ReservationRun, fulfilments_of
 
@@ -244,10 +244,7 @@ class OrderWorkflow:
 
     @cancel.validator
     def _may_cancel(self, request: CancelRequest) -> None:
-        if self._desk.changing:
-            raise ApplicationError("The order is being changed at this very moment. Repeat it.", type="conflict")
-        if not self._desk.cancel_wished and not self._desk.cancellable:
-            raise self._too_late()
+        _refuse(cancel_refused(request, self._desk, self._changes, self._journal.status))
 
     @workflow.update
     async def hand_over(self, request: HandOver) -> Answer:
@@ -357,8 +354,9 @@ class OrderWorkflow:
     @resolve.validator
     def _may_resolve(self, resolution: Resolution) -> None:
         _refuse(_conflict(self._journal.refusal(resolution)))
-        if resolution.action is Action.CANCEL and not self._desk.cancel_wished and not self._desk.cancellable:
-            raise self._too_late()
+        if resolution.action is Action.CANCEL:
+            wish = CancelRequest(by=resolution.by)
+            _refuse(cancel_refused(wish, self._desk, self._changes, self._journal.status))
 
     @workflow.signal
     def wake(self, wake: Wake) -> None:
@@ -378,10 +376,6 @@ class OrderWorkflow:
         """Units of one of the order's SKUs have come in."""
         self._reservation.stock_arrived()
         self._rerouting.stock_arrived()
-
-    def _too_late(self) -> ApplicationError:
-        status = self._journal.status.replace("_", " ")
-        return ApplicationError(f"The order is {status}: it can no longer be cancelled.", type="too_late")
 
     def _answer(self) -> Answer:
         return Answer(self._journal.status, self._journal.waiting.sentence)
