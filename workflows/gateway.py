@@ -173,7 +173,7 @@ class OrderGateway:
         return Ended(order_id, described.run_id, str(described.status.name).lower())
 
     async def cancel(self, order_id: str, request: CancelRequest, *, key: str) -> Answer:
-        """Wish an order cancelled. Raises TooLate, NotFound, Unavailable."""
+        """Wish an order cancelled. Raises TooLate, OrderMoved or another Conflict, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.cancel, request, key)
 
     async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
@@ -197,11 +197,11 @@ class OrderGateway:
         return await self._update(order_id, OrderWorkflow.resolve, resolution, key)
 
     async def hold(self, order_id: str, hold: Hold, *, key: str) -> Answer:
-        """Hold an order. Raises TooLate, TooEarly, NotFound, Unavailable."""
+        """Hold an order. Raises TooLate, TooEarly, OrderMoved, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.hold, hold, key)
 
     async def release(self, order_id: str, release: ReleaseHold, *, key: str) -> Answer:
-        """Agree to a hold's release. Raises Conflict, NotFound, Unavailable."""
+        """Agree to a hold's release. Raises OrderMoved or another Conflict, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.release, release, key)
 
     async def wake(self, order_id: str, wake: Wake) -> bool:

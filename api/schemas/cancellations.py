@@ -1,14 +1,12 @@
 """Cancelling an order: the wish, and what it would do."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import Input, Note, Output
+from api.schemas.base import Input, Note, Output, Version
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
 from domain.cancellations import ParcelEnd
-
-Version = Annotated[str, Field(min_length=1, max_length=2000)]
 
 _PREVIEWED = "1.1la.0.0.0.1714642561.status~5b1e0c9a-payments~7d420c9a"
 _WISH: dict[str, Any] = {"reason": "The customer changed her mind.", "tell_customer": True}

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator
 
-from api.schemas.base import MAX_AMOUNT, MAX_QUANTITY, Amount, Input, Instant, Note, Output
+from api.schemas.base import MAX_AMOUNT, MAX_QUANTITY, Amount, Input, Instant, Note, Output, Version
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
 from api.schemas.orders import AddressIn, LineIn, PaymentIn
 from domain.changes.wish import Edits, LineEdit, NewLine
@@ -187,9 +187,7 @@ class ChangeOrder(PreviewChange):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{**_WISH, "version": _PREVIEWED}]})
 
-    version: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
-        description="What the preview rests on. If any of that has moved, nothing is changed."
-    )
+    version: Version = Field(description="What the preview rests on. If any of that has moved, nothing is changed.")
 
 
 class LineEffectOut(Output):

@@ -1,7 +1,11 @@
 """Why people's wishes about an order or a parcel of it are refused, as far as the order's workflow knows."""
 
-from domain.orders import CancelRequest, OrderStatus
+from collections.abc import Mapping
+
+from domain.holds import Hold, ReleaseHold
+from domain.orders import ENDED, CancelRequest, OrderStatus
 from domain.portals import TakeOver
+from domain.previews import Shown
 from domain.rejections import Rejection
 from workflows.orders.changes import ChangeRun
 from workflows.orders.desk import Desk
@@ -25,6 +29,34 @@ def cancel_refused(request: CancelRequest, desk: Desk, changes: ChangeRun, statu
     if desk.cancel_wished:
         return "order_moved", f"{desk.cancelled_by} has cancelled the order meanwhile."
     moved = changes.moved_since(request.shown)
+    return ("order_moved", moved) if moved else None
+
+
+def hold_refused(
+    hold: Hold, runs: Mapping[str, FulfilmentRun], desk: Desk, changes: ChangeRun, holds: Holds, status: OrderStatus
+) -> Refused | None:
+    """Why a hold cannot be placed; None if it can."""
+    held = [run for id, run in runs.items() if hold.concerns(id)]
+    left = bool(held) and all(run.left for run in held)
+    if desk.cancel_wished or left or status in ENDED:
+        return "too_late", "Nothing is left to do that a hold could stop."
+    if hold.fulfilment_id is not None and not held:
+        return "too_early", "The order has no such fulfilment yet."
+    return _moved(hold.shown, changes, holds)
+
+
+def release_refused(release: ReleaseHold, changes: ChangeRun, holds: Holds) -> Refused | None:
+    """Why nobody can agree to a release so; None if he can."""
+    refusal = holds.refusal(release)
+    return _moved(release.shown, changes, holds) if refusal is None else ("conflict", refusal)
+
+
+def _moved(shown: Shown | None, changes: ChangeRun, holds: Holds) -> Refused | None:
+    if shown is None:
+        return None
+    moved = changes.moved_since(shown)
+    if not moved and shown.holds != holds.marks:
+        moved = "Somebody else has placed a hold meanwhile, or agreed to the release of one."
     return ("order_moved", moved) if moved else None
 
 

@@ -15,7 +15,7 @@ from domain.exceptions import Action, Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import EventTopic, Wake
 from domain.notifications import NoticeKind
-from domain.orders import ENDED, Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder
+from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder
 from domain.portals import TakeOver
 from domain.rejections import Rejection
 from domain.stock import Plan, PlannedFulfilment
@@ -34,7 +34,14 @@ from workflows.orders.payment import PaymentRun
 from workflows.orders.portal import PortalRun, TakeOverRefused
 from workflows.orders.portal_calls import PortalCalls
 from workflows.orders.recall import Recall
-from workflows.orders.refusals import cancel_refused, hand_over_refused, rejection_refused, take_over_refused
+from workflows.orders.refusals import (
+    cancel_refused,
+    hand_over_refused,
+    hold_refused,
+    rejection_refused,
+    release_refused,
+    take_over_refused,
+)
 from workflows.orders.rejection import RejectionRefused, Rerouting
 from workflows.orders.reservation import ReservationRun, fulfilments_of
 
@@ -269,12 +276,8 @@ class OrderWorkflow:
 
     @hold.validator
     def _may_hold(self, hold: Hold) -> None:
-        held = [run for id, run in self._fulfilments.items() if hold.concerns(id)]
-        left = bool(held) and all(run.left for run in held)
-        if self._desk.cancel_wished or left or self._journal.status in ENDED:
-            raise ApplicationError("Nothing is left to do that a hold could stop.", type="too_late")
-        if hold.fulfilment_id is not None and not held:
-            raise ApplicationError("The order has no such fulfilment yet.", type="too_early")
+        runs, status = self._fulfilments, self._journal.status
+        _refuse(hold_refused(hold, runs, self._desk, self._changes, self._holds, status))
 
     @workflow.update
     async def release(self, release: ReleaseHold) -> Answer:
@@ -285,7 +288,7 @@ class OrderWorkflow:
 
     @release.validator
     def _may_release(self, release: ReleaseHold) -> None:
-        _refuse(_conflict(self._holds.refusal(release)))
+        _refuse(release_refused(release, self._changes, self._holds))
 
     @workflow.update
     async def reject(self, rejection: Rejection) -> Answer:
