@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 
 from api import (
+    awaited_changes,
     cancellations,
     catalogue,
     changes,
@@ -55,6 +56,7 @@ _ROUTERS = (
     orders.router,
     cancellations.router,
     changes.router,
+    awaited_changes.router,
     ledger.router,
     money_checks.router,
     refunds.router,

@@ -24,6 +24,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.failures import BUSY
+from domain.changes.awaited import WithdrawChange
 from domain.changes.wish import OrderChange
 from domain.errors import (
     ChangeAwaited,
@@ -187,6 +188,10 @@ class OrderGateway:
     async def change(self, order_id: str, change: OrderChange, *, key: str) -> Answer:
         """Change what was placed. Raises OrderMoved or another Conflict, InvalidChange, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.change, change, key)
+
+    async def withdraw_change(self, order_id: str, wish: WithdrawChange, *, key: str) -> Answer:
+        """Withdraw a change that waits for its payment. Raises TooLate, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.withdraw_change, wish, key)
 
     async def take_over(self, order_id: str, wish: TakeOver, *, key: str) -> Answer:
         """Enter what a person has ordered with a supplier. Raises Conflict, NotFound, Unavailable."""

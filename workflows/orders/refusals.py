@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from domain.exceptions import Action, Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.orders import ENDED, CancelRequest, OrderStatus
 from domain.portals import TakeOver
@@ -11,6 +12,7 @@ from workflows.orders.changes import ChangeRun
 from workflows.orders.desk import Desk
 from workflows.orders.fulfilment import FulfilmentRun
 from workflows.orders.holds import Holds, listed
+from workflows.orders.journal import Journal
 from workflows.orders.payment import PaymentRun
 from workflows.orders.portal import PortalRun
 
@@ -30,6 +32,16 @@ def cancel_refused(request: CancelRequest, desk: Desk, changes: ChangeRun, statu
         return "order_moved", f"{desk.cancelled_by} has cancelled the order meanwhile."
     moved = changes.moved_since(request.shown)
     return ("order_moved", moved) if moved else None
+
+
+def resolution_refused(resolution: Resolution, journal: Journal, desk: Desk, changes: ChangeRun) -> Refused | None:
+    """Why an exception cannot be decided so; None if it can."""
+    refusal = journal.refusal(resolution)
+    if refusal is not None:
+        return "conflict", refusal
+    if resolution.action is not Action.CANCEL:
+        return None
+    return cancel_refused(CancelRequest(by=resolution.by), desk, changes, journal.status)
 
 
 def hold_refused(
