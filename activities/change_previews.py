@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities import routing
 from activities.refund_grants import refundable
 from activities.rejections import narrowed, set_apart
+from activities.stock_queues import held_back
 from activities.versions import content_of
 from db import holds, ledger, orders, payments, refunds, rejections, versions
 from db import stock as stock_records
@@ -40,6 +41,8 @@ async def preview(connection: AsyncConnection, order: Row[Any], edits: Edits, *,
     if facts.status is OrderStatus.AWAITING_PAYMENT:
         held = await _held(connection, order.id)
         effects, _ = await with_held(connection, order.id, effects, own=held, at=facts.basis.at)
+    elif facts.status is OrderStatus.AWAITING_STOCK:
+        effects = await _with_reach(connection, order.id, effects, at=facts.basis.at)
     else:
         effects = await _routed(connection, order, facts, effects)
         effects, _ = await with_added(connection, order.id, effects, at=facts.basis.at)
@@ -75,6 +78,18 @@ async def with_held(
         return effects, None
     prepared, decision = await _find_units(connection, order_id, effects.after, after, own=own, at=at)
     return replace(effects, held=decision.allocations), prepared
+
+
+async def _with_reach(connection: AsyncConnection, order_id: str, effects: Effects, *, at: datetime) -> Effects:
+    """The same for an order that waits for stock, with where it can be held from; nothing if it waits on."""
+    after = units_of(effects.after)
+    if after == units_of(effects.before):
+        return effects
+    try:
+        prepared, decision = await _find_units(connection, order_id, effects.after, after, own=(), at=at)
+    except NotInStock:
+        return effects
+    return effects if held_back(prepared) else replace(effects, reach=decision.allocations)
 
 
 async def _held(connection: AsyncConnection, order_id: str) -> list[Allocation]:

@@ -27,19 +27,19 @@ from activities.orders import order_line, revision_of
 from activities.refund_grants import grant
 from activities.rejections import hold, standing
 from activities.versions import first_version, version_json
-from db import awaited_changes, catalogue, ledger, orders, payments, shipments, versions
+from db import awaited_changes, catalogue, ledger, orders, payments, shipments, stock_queues, versions
 from db import rejections as rejection_records
 from db import stock as stock_records
 from db.base import Database
 from db.stock import Change
 from domain.bundles import Part, units_in
 from domain.changes.awaited import AwaitedChange
-from domain.changes.effects import Effects, said
+from domain.changes.effects import Effects, said, units_of
 from domain.changes.wish import OrderChange
 from domain.errors import ChangeAwaited, InvalidChange, NotFound, OrderMoved, PaymentMissing, WaybillError
 from domain.ledger import EntryKind, LedgerEntry
 from domain.money import Money
-from domain.orders import Address, Line, Revision
+from domain.orders import Address, Line, OrderStatus, Revision
 from domain.refunds import RefundRequest
 from domain.shipments import FulfilmentStatus
 from domain.stock import LIVE, Allocation, MovementKind, Plan, PlannedFulfilment, ReservationStatus
@@ -249,6 +249,8 @@ async def _make(connection: AsyncConnection, order: Row[Any], step: ApplyChange)
         await make_firm(connection, order, change, effects, at=step.at)
     elif more is not None:
         await _reserve(connection, effects.added, more, dict(more.scene.available))
+    if order.status == OrderStatus.AWAITING_STOCK:
+        await stock_queues.shrink(connection, order.id, units_of(effects.after))
     await _rewrite(connection, order, effects)
     await _settle(connection, order, change, effects)
     await _keep(connection, order, before, step, effects)

@@ -48,6 +48,7 @@ _EFFECTS: dict[str, Any] = {
     ],
     "reserved": [],
     "added": [],
+    "reach": [],
     "labels": [{"fulfilment_id": FULFILMENT_ID, "parcel": 1, "replaced": True}],
     "promised_before": "2024-05-10T09:14:05Z",
     "promised_after": "2024-05-10T09:14:05Z",
@@ -251,6 +252,9 @@ class EffectsOut(Output):
     stock: list[ReleasedOut]
     reserved: list[ReservedOut]
     added: list[ReservedOut] = Field(description="Units that it gets besides, and where they ship from.")
+    reach: list[ReservedOut] = Field(
+        description="Where all of it can be held as soon as it is changed, if it waits for stock now."
+    )
     labels: list[LabelEffectOut]
     promised_before: datetime | None
     promised_after: datetime | None

@@ -214,16 +214,21 @@ class ChangeRun:
             self._check_cancel()
             changed = await self._apply(change, turn, known)
             self._take_over(changed, turn)
-            if self._journal.status is OrderStatus.AWAITING_PAYMENT and _priced(effects.before) != _priced(
-                effects.after
-            ):
-                self._payment.replan(changed.plan)
+            if _priced(effects.before) != _priced(effects.after):
+                self._follow(changed)
             if effects.before.shipping_address != effects.after.shipping_address and self._journal.status in _VERIFIED:
                 await self._verify(change.id)
             return changed
         finally:
             self._journal.let_go(_STEP)
             self._turn = None
+
+    def _follow(self, changed: Changed) -> None:
+        """Lines or prices are others: an order that is not paid is reserved, and paid, as it is now."""
+        if self._journal.status is OrderStatus.AWAITING_STOCK:
+            self._payment.reserve_anew()
+        elif self._journal.status is OrderStatus.AWAITING_PAYMENT:
+            self._payment.replan(changed.plan)
 
     async def _halt(self, turn: _Turn) -> None:
         """Wait until every parcel that is concerned stands between two steps, or has gone too far."""
