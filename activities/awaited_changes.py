@@ -35,12 +35,17 @@ SLACK = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Withdraw:
-    """Withdraw a change that was not paid. ``why`` is fit for customers and operators."""
+    """Withdraw a change that was not paid. ``why`` is fit for customers and operators; ``note`` is for operators.
+
+    ``by`` is who withdraws it.
+    """
 
     order_id: str
     change_id: str
     why: str
     at: datetime
+    by: str = "waybill"
+    note: str = ""
 
 
 def awaited_of(row: Row[Any]) -> AwaitedChange:
@@ -138,12 +143,13 @@ async def make_firm(
 
 async def withdraw(connection: AsyncConnection, step: Withdraw) -> None:
     """Give back what was held for a change, and say why it is not made; harmless to repeat. The order is locked."""
-    if not await records.end(connection, step.change_id, AwaitedStatus.WITHDRAWN, at=step.at, why=step.why):
+    why = f"{step.why} {step.note}".strip()
+    if not await records.end(connection, step.change_id, AwaitedStatus.WITHDRAWN, at=step.at, why=why):
         return
     rows = await _held(connection, step.order_id, step.change_id)
     await give_back(connection, rows, reason="the change was withdrawn")
     text = f"The change was withdrawn, and the order stays as it was. {step.why}"
-    entry = Entry(f"withdrawn:{step.change_id}", step.at, "change_withdrawn", text)
+    entry = Entry(f"withdrawn:{step.change_id}", step.at, "change_withdrawn", text, step.by)
     await orders.add_entries(connection, step.order_id, [vars(entry)])
 
 

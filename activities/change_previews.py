@@ -15,6 +15,7 @@ from activities.parcel_previews import parcel_preview
 from activities.refund_grants import refundable
 from activities.rejections import set_apart
 from activities.rerouting import routing_of
+from activities.stock_queues import held_back
 from activities.versions import content_of
 from db import holds, ledger, orders, payments, refunds, rejections, versions
 from db import stock as stock_records
@@ -46,6 +47,8 @@ async def preview(connection: AsyncConnection, order: Row[Any], edits: Edits, *,
     elif facts.status is OrderStatus.AWAITING_PAYMENT:
         held = await _held(connection, order.id)
         effects, _ = await with_held(connection, order.id, effects, own=held, at=facts.basis.at)
+    elif facts.status is OrderStatus.AWAITING_STOCK:
+        effects = await _with_reach(connection, order.id, effects, at=facts.basis.at)
     else:
         effects = await _routed(connection, order, facts, effects)
         effects, _ = await with_added(connection, order.id, effects, at=facts.basis.at)
@@ -85,6 +88,18 @@ async def with_held(
     return replace(effects, held=decision.allocations), prepared
 
 
+async def _with_reach(connection: AsyncConnection, order_id: str, effects: Effects, *, at: datetime) -> Effects:
+    """The same for an order that waits for stock, with where it can be held from; nothing if it waits on."""
+    after = units_of(effects.after)
+    if after == units_of(effects.before):
+        return effects
+    try:
+        prepared, decision = await _find_units(connection, order_id, effects.after, after, own=(), at=at)
+    except NotInStock:
+        return effects
+    return effects if held_back(prepared) else replace(effects, reach=decision.allocations)
+
+
 async def _held(connection: AsyncConnection, order_id: str) -> list[Allocation]:
     rows = await stock_records.reservations(connection, order_id, statuses=(ReservationStatus.HELD,))
     return [Allocation(row.line, row.sku, row.warehouse, row.quantity) for row in rows]
@@ -117,16 +132,19 @@ async def _find_units(
 async def as_previewed(connection: AsyncConnection, order: Row[Any], edits: Edits, basis: Basis) -> Effects:
     """What a preview has shown, if it still is so. Raises OrderMoved with what moved, or what `effects_of` raises."""
     if order.version != basis.version:
-        since = [row for row in await versions.of_order(connection, order.id) if row.number > basis.version]
-        told = [f"{row.made_by}: {said(EFFECTS.validate_python(row.effects))}" for row in since]
-        raise OrderMoved(
-            " ".join([f"It has version {order.version} now, and the preview is of {basis.version}.", *told])
-        )
+        raise OrderMoved(await changed_since(connection, order, basis))
     now, effects = await preview(connection, order, edits, at=basis.at)
     moved = basis.moved(now, order.currency)
     if moved:
         raise OrderMoved(" ".join(moved))
     return effects
+
+
+async def changed_since(connection: AsyncConnection, order: Row[Any], basis: Basis) -> str:
+    """Who has changed the order since a preview, and how."""
+    since = [row for row in await versions.of_order(connection, order.id) if row.number > basis.version]
+    told = [f"{row.made_by}: {said(EFFECTS.validate_python(row.effects))}" for row in since]
+    return " ".join([f"It has version {order.version} now, and the preview is of {basis.version}.", *told])
 
 
 async def facts_of(connection: AsyncConnection, order: Row[Any], *, at: datetime) -> Facts:
@@ -207,7 +225,8 @@ def _share(rows: list[Row[Any]]) -> Share:
     ships = tuple(Allocation(row.line, row.sku, row.warehouse, row.quantity) for row in rows)
     if first.status in LEFT:
         return Share(first.id, first.number, Stage.LEFT, ships, first.portal)
-    stage = Stage.LABELLED if first.status == FulfilmentStatus.LABELLED else Stage.PLANNED
+    booked = first.status in {FulfilmentStatus.LABELLED, FulfilmentStatus.ORDERED}
+    stage = Stage.LABELLED if booked else Stage.PLANNED
     return Share(first.id, first.number, stage, ships, first.portal)
 
 

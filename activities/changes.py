@@ -27,17 +27,17 @@ from activities.parcel_changes import rerouted_by
 from activities.refund_grants import grant
 from activities.rejections import standing
 from activities.versions import first_version, version_json
-from db import awaited_changes, catalogue, ledger, orders, payments, versions
+from db import awaited_changes, catalogue, ledger, orders, payments, stock_queues, versions
 from db import stock as stock_records
 from db.base import Database
 from domain.bundles import Part, units_in
 from domain.changes.awaited import AwaitedChange
-from domain.changes.effects import Effects, said
+from domain.changes.effects import Effects, said, units_of
 from domain.changes.wish import OrderChange
 from domain.errors import ChangeAwaited, InvalidChange, NotFound, OrderMoved, PaymentMissing, WaybillError
 from domain.ledger import EntryKind, LedgerEntry
 from domain.money import Money
-from domain.orders import Address, Line, Revision
+from domain.orders import Address, Line, OrderStatus, Revision
 from domain.refunds import RefundRequest
 from domain.rejections import Rerouted
 from domain.shipments import FulfilmentStatus
@@ -248,6 +248,8 @@ async def _make(connection: AsyncConnection, order: Row[Any], step: ApplyChange)
         raise OrderMoved("A parcel that the change is about is not standing still.")
     before = await orders.lines(connection, order.id)
     await move_units(connection, order, step.change, effects, at=step.at, awaited=step.awaited)
+    if order.status == OrderStatus.AWAITING_STOCK:
+        await stock_queues.shrink(connection, order.id, units_of(effects.after))
     await _rewrite(connection, order, effects)
     await _settle(connection, order, change, effects)
     await _keep(connection, order, before, step, effects)

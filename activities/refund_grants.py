@@ -1,6 +1,6 @@
 """What people decide about refunds: to grant one, to have it paid, to take it back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -232,11 +232,19 @@ async def rest_for_unwinding(
         for row in await records.of_order(connection, order_id):
             if row.status == GrantStatus.GRANTED:
                 await withdraw(connection, row.id, actor="waybill")
-    paying = await records.pending(connection, [payment_id], statuses={GrantStatus.PAYING})
-    now = await ledger.balance_now(connection, order_id)
-    others = sum(row.refunded for row in rows if row.id != payment_id)
+    return min(wanted, await left_of(connection, payment, rows))
+
+
+async def left_of(connection: AsyncConnection, payment: Row[Any], rows: Sequence[Row[Any]]) -> int:
+    """What of a payment was captured and is neither given back nor being paid back, in minor units.
+
+    ``rows`` are all payments of its order.
+    """
+    paying = await records.pending(connection, [payment.id], statuses={GrantStatus.PAYING})
+    now = await ledger.balance_now(connection, payment.order_id)
+    others = sum(row.refunded for row in rows if row.id != payment.id)
     back = max(now.refunded - others, payment.refunded)
-    return max(0, min(wanted, int(payment.captured - back) - paying))
+    return max(0, int(payment.captured - back) - paying)
 
 
 def failure_id(row: Row[Any]) -> str:

@@ -69,6 +69,10 @@ class Release:
     reason: str
 
 
+class _ChangedMeanwhile(Exception):
+    """The order was changed while its stock was being locked: what is wanted is to be read again."""
+
+
 class StockKeeper:
     """Reserves and releases units for orders."""
 
@@ -81,6 +85,7 @@ class StockKeeper:
 
         Levels are locked before they are read, in one fixed order for every caller: two orders for the last unit see
         each other, and neither deadlocks. An order that gets nothing waits in a queue, from the same moment on.
+        What counts is what the order is by its record: a change may have made it another one than the workflow knows.
         """
         for _ in range(_MOST_LOOKS):
             prepared, shelf, plan = await self._try(request)
@@ -92,23 +97,29 @@ class StockKeeper:
         async with self._database.transaction() as connection:
             wish = routing.Request(request.order_id, request.round, request.lines, request.address, request.at)
             prepared = await routing.prepare(connection, wish)
+            revision = None
+            if prepared.version != request.version and (
+                order := await order_records.find(connection, request.order_id)
+            ):
+                revision = await revision_of(connection, order)
+                now = revision.request
+                wish = replace(wish, lines=now.lines, address=now.shipping_address)
+                prepared = await routing.prepare(connection, wish)
             prepared = await stock_queues.with_terms(connection, prepared)
-            keys = [(sku, place.warehouse) for sku in units_of(request.lines) for place in prepared.scene.places]
+            keys = [(sku, place.warehouse) for sku in units_of(wish.lines) for place in prepared.scene.places]
             levels = await stock_records.lock(connection, keys)
             # Only under the locks: an attempt given up for lost may still be at work, and would be passed unseen.
             units = {(level.sku, level.warehouse): level.available for level in levels}
             shelf = await stock_queues.look(connection, prepared, units)
+            if shelf.before.version != prepared.version:
+                raise _ChangedMeanwhile(request.order_id)
             plan = await self._made_before(connection, request) if shelf.before.reserved else None
             if plan is None:
                 plan = await self._take(connection, request, prepared, shelf)
                 plan = replace(plan, portals=prepared.portals(plan.warehouses))
             if plan.allocations and request.then is not None:
                 await write(connection, request.then)
-            if prepared.version != request.version and (
-                order := await order_records.find(connection, request.order_id)
-            ):
-                plan = replace(plan, revision=await revision_of(connection, order))
-            return prepared, shelf, plan
+            return prepared, shelf, plan if revision is None else replace(plan, revision=revision)
 
     async def _take(self, connection: AsyncConnection, request: Reserve, prepared: Prepared, shelf: Shelf) -> Plan:
         """Hold the units, or put the order into a queue."""

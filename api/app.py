@@ -7,6 +7,8 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 
 from api import (
+    awaited_changes,
+    cancellations,
     catalogue,
     changes,
     claims,
@@ -53,7 +55,9 @@ MAX_AT_ONCE = 200
 _ROUTERS = (
     webhooks.router,
     orders.router,
+    cancellations.router,
     changes.router,
+    awaited_changes.router,
     ledger.router,
     money_checks.router,
     refunds.router,

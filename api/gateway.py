@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from domain.changes.awaited import WithdrawChange
 from domain.changes.wish import OrderChange
 from domain.claims import ClaimApproval, ClaimWish, OpenClaim
 from domain.claims import Standing as ClaimStanding
@@ -42,6 +43,9 @@ class OrderGateway(Protocol):
 
     async def change(self, order_id: str, change: OrderChange, *, key: str) -> Answer:
         """Change what was placed, as a preview has shown it."""
+
+    async def withdraw_change(self, order_id: str, wish: WithdrawChange, *, key: str) -> Answer:
+        """Withdraw a change that waits for its payment. Raises TooLate, NotFound, Unavailable."""
 
     async def take_over(self, order_id: str, wish: TakeOver, *, key: str) -> Answer:
         """Note that a person has ordered a fulfilment with its supplier."""

@@ -1,30 +1,27 @@
-"""Orders: place, read, list, cancel; the packing slip."""
+"""Orders: place, read, list; the packing slip."""
 
 import asyncio
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from sqlalchemy import Row
 
-from activities.orders import placed_order
 from api.acceptance import accept
 from api.auth import ReadsOrders, WritesOrders
 from api.context import concerns
 from api.describing import answers, problems
-from api.errors import not_running
 from api.headers import IdempotencyKey
 from api.packing import order_slips
 from api.paging import DEFAULT_LIMIT, Cursor, CursorText, Limit, page_of
 from api.schemas.base import Instant, Reference, Text, Word
-from api.schemas.orders import CancelIn, PlaceOrder
-from api.schemas.views import AcceptedOut, AnswerOut, OrderListOut, OrderOut
-from api.services import Services, Wired
-from api.viewing import WAITING, accepted_out, order_out, summary_out
-from db import order_lists, order_view, orders, shipments
+from api.schemas.orders import PlaceOrder
+from api.schemas.views import AcceptedOut, OrderListOut, OrderOut
+from api.services import Wired
+from api.viewing import accepted_out, order_out, summary_out
+from db import order_lists, order_view
 from db.order_lists import Due, OrderFilter
-from domain.errors import NotFound, TooLate
-from domain.orders import Answer, CancelRequest, OrderStatus
+from domain.errors import NotFound
+from domain.orders import OrderStatus
 from domain.promises import Standing
 from templates.slips import packing_slips
 
@@ -95,65 +92,6 @@ async def show(order: OrderKey, caller: ReadsOrders, wired: Wired) -> OrderOut:
         raise NotFound("order", order)
     concerns(view.order.id, view.order.number)
     return order_out(view, wired.links, wired.now())
-
-
-@router.post(
-    "/{order}/cancel", response_model=AnswerOut, summary="Cancel an order", responses=problems(404, 409, body=True)
-)
-async def cancel(
-    order: OrderKey,
-    caller: WritesOrders,
-    wired: Wired,
-    body: CancelIn | None = None,
-    idempotency_key: IdempotencyKey = None,
-) -> AnswerOut:
-    """Cancel the whole order, as long as nothing was handed over. Labels, payment and stock are given back."""
-    row = await _find(wired, order)
-    wish = CancelRequest(by=caller.actor, reason=body.reason if body else "")
-    key = "cancel" if idempotency_key is None else f"cancel:{idempotency_key}"
-    answer = await _cancel(wired, row, wish, key)
-    return AnswerOut(order_id=row.id, status=answer.status, waiting=answer.waiting)
-
-
-async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str) -> Answer:
-    if row.closed_at is not None:
-        return closed_answer(row, OrderStatus.CANCELLED, "be cancelled")
-    async with wired.database.reading() as connection:
-        parcels = await shipments.fulfilments(connection, row.id)
-    if any(parcel.handed_over_at for parcel in parcels):
-        # A workflow that was reset or taken up again knows of it only after its first step.
-        raise TooLate(f"Order {row.number} has left, in whole or in part: it can no longer be cancelled.")
-    try:
-        return await wired.gateway.cancel(row.id, wish, key=key)
-    except NotFound:
-        # Either it was accepted while Temporal was away and has not started yet, or it has ended just now.
-        row = await _find(wired, row.id)
-        if row.closed_at is not None:
-            return closed_answer(row, OrderStatus.CANCELLED, "be cancelled")
-    async with wired.database.reading() as connection:
-        placed = await placed_order(connection, row, wired.policy)
-    await wired.gateway.start(placed)
-    try:
-        return await wired.gateway.cancel(row.id, wish, key=key)
-    except NotFound as error:
-        raise not_running(row.number) from error
-
-
-def closed_answer(row: Row[Any], wanted: OrderStatus, what: str) -> Answer:
-    """How a closed order stands. Raises TooLate unless it ended as ``wanted``."""
-    waiting = WAITING.validate_python(row.waiting).sentence
-    if row.status != wanted:
-        raise TooLate(f"Order {row.number} is closed ({row.status}) and can no longer {what}.")
-    return Answer(wanted, waiting)
-
-
-async def _find(wired: Services, order: str) -> Row[Any]:
-    async with wired.database.reading() as connection:
-        row = await orders.find(connection, order)
-    if row is None:
-        raise NotFound("order", order)
-    concerns(row.id, row.number)
-    return row
 
 
 @router.get(

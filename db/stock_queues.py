@@ -1,6 +1,6 @@
 """The queues of orders that wait for units: who waits for what, whose turn it is, and which queues to look at."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Row,
     String,
+    bindparam,
     case,
     delete,
     func,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     select,
     text,
     tuple_,
+    update,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -76,12 +78,13 @@ class QueueCall(Base):
 class Before:
     """What goes before an order: the claims of promises older than its own, and what it waits for itself.
 
-    ``reserved`` says whether it has ever been given units.
+    ``reserved`` says whether it has ever been given units, ``version`` which one of the order's is on record.
     """
 
     claims: tuple[Claim, ...]
     mine: tuple[Record, ...]
     reserved: bool
+    version: int | None = None
 
     @property
     def promised(self) -> bool:
@@ -103,8 +106,9 @@ waits AS (
     UNION ALL
     SELECT order_id, sku, barred, units, promised, expected_at, queue FROM mine
 )
-SELECT order_.reserved, waits.* FROM (
-    SELECT EXISTS (SELECT FROM reservations WHERE order_id = CAST(:order_id AS text)) AS reserved) order_
+SELECT order_.reserved, order_.version, waits.* FROM (
+    SELECT EXISTS (SELECT FROM reservations WHERE order_id = CAST(:order_id AS text)) AS reserved,
+        (SELECT o.version FROM orders o WHERE o.id = CAST(:order_id AS text)) AS version) order_
 LEFT JOIN waits ON true
 """)
 )
@@ -144,7 +148,8 @@ async def before(
     """
     rows = await _BEFORE.rows(connection, order_id=order_id, skus=sorted(skus), since=since)
     claims = tuple(_claim(row) for row in rows if row.sku is not None and row.order_id is None)
-    return Before(claims, tuple(row for row in rows if row.order_id is not None), rows[0].reserved)
+    mine = tuple(row for row in rows if row.order_id is not None)
+    return Before(claims, mine, rows[0].reserved, rows[0].version)
 
 
 async def claims(connection: AsyncConnection, skus: Collection[str]) -> tuple[Claim, ...]:
@@ -193,6 +198,19 @@ async def leave(
         mine &= tuple_(Wait.line, Wait.sku).in_(list(units))
     gone = list(await connection.execute(delete(Wait).where(mine).returning(Wait.sku, Wait.promised)))
     await call(connection, {row.sku for row in gone if row.promised})
+
+
+async def shrink(connection: AsyncConnection, order_id: str, units: Mapping[tuple[int, str], int]) -> None:
+    """Let an order wait for no more than ``units``, by line and SKU. What it was promised beyond, others may have."""
+    rows = [row for row in await of_order(connection, order_id) if row.units > units.get((row.line, row.sku), 0)]
+    await leave(connection, order_id, units=[(row.line, row.sku) for row in rows if not units.get((row.line, row.sku))])
+    kept = [{"this_line": row.line, "this_sku": row.sku, "left": units.get((row.line, row.sku), 0)} for row in rows]
+    kept = [row for row in kept if row["left"]]
+    if kept:
+        mine = Wait.order_id == order_id, Wait.line == bindparam("this_line"), Wait.sku == bindparam("this_sku")
+        fewer = {"units": bindparam("left"), "missing": func.least(Wait.missing, bindparam("left"))}
+        await connection.execute(update(Wait).where(*mine).values(fewer), kept)
+        await call(connection, {row.sku for row in rows if row.promised})
 
 
 async def call(connection: AsyncConnection, skus: Iterable[str]) -> None:

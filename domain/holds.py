@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from domain.previews import Shown
+
 
 class HoldReason(StrEnum):
     """Why an order, or one fulfilment of it, is held."""
@@ -29,7 +31,8 @@ class Hold:
     """One hold of an order, or of the fulfilment that it names.
 
     ``by`` names the credential, person or rule that placed it, ``note`` is free text. It releases itself at ``until``.
-    ``approvals`` is how many different people must agree to its release, ``approved_by`` who has.
+    ``approvals`` is how many different people must agree to its release, ``approved_by`` who has. ``shown`` is what
+    whoever places it was shown before, if he was; then it is placed only if that is so still.
     """
 
     id: str
@@ -41,6 +44,7 @@ class Hold:
     until: datetime | None = None
     approvals: int = 1
     approved_by: tuple[str, ...] = ()
+    shown: Shown | None = None
 
     def concerns(self, fulfilment_id: str) -> bool:
         """Whether it stops this fulfilment."""
@@ -51,6 +55,11 @@ class Hold:
         return self.until is None or now < self.until
 
     @property
+    def mark(self) -> str:
+        """Its id with the number of those who agree to its release: another one when somebody agrees."""
+        return f"{self.id}:{len(self.approved_by)}"
+
+    @property
     def words(self) -> str:
         """The hold as people name it: `fraud hold (note)`."""
         return f"{self.reason} hold" + (f" ({self.note})" if self.note else "")
@@ -58,8 +67,9 @@ class Hold:
 
 @dataclass(frozen=True)
 class ReleaseHold:
-    """Somebody agrees to let a hold go."""
+    """Somebody agrees to let a hold go; only if all is as he was ``shown``, if he was."""
 
     hold_id: str
     by: str
     note: str = ""
+    shown: Shown | None = None

@@ -17,6 +17,9 @@ class NoticeKind(StrEnum):
     CHANGE_TO_PAY = "change_to_pay"
     """a change costs more, and the customer has something to do to pay that"""
     CHANGE_WITHDRAWN = "change_withdrawn"
+    """it was not paid, or could not be made any more"""
+    CHANGE_CALLED_OFF = "change_called_off"
+    """somebody has withdrawn it"""
     RETURN_REQUESTED = "return_requested"
     RETURN_APPROVED = "return_approved"
     RETURN_REFUSED = "return_refused"
@@ -42,7 +45,7 @@ ABOUT_EXCHANGES = frozenset(kind for kind in NoticeKind if kind.value.startswith
 ABOUT_CASES = ABOUT_RETURNS | ABOUT_CLAIMS | ABOUT_EXCHANGES
 
 
-ABOUT_DIFFERENCES = frozenset({NoticeKind.CHANGE_TO_PAY, NoticeKind.CHANGE_WITHDRAWN})
+ABOUT_DIFFERENCES = frozenset({NoticeKind.CHANGE_TO_PAY, NoticeKind.CHANGE_WITHDRAWN, NoticeKind.CHANGE_CALLED_OFF})
 """Those about a change that costs more; its id is the subject."""
 
 

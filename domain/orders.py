@@ -14,6 +14,7 @@ from domain.errors import WrongTotal
 from domain.exceptions import Resolution
 from domain.holds import Hold
 from domain.money import Money, check_currency
+from domain.previews import Shown
 
 OrderId = NewType("OrderId", str)
 FulfilmentId = NewType("FulfilmentId", str)
@@ -238,10 +239,12 @@ class Revision:
 
 @dataclass(frozen=True)
 class CancelRequest:
-    """Somebody wishes the order cancelled."""
+    """Somebody wishes the order cancelled; only if it still is what he was ``shown``, if he was."""
 
     by: str
     reason: str = ""
+    tell_customer: bool = True
+    shown: Shown | None = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.failures import BUSY
+from domain.changes.awaited import WithdrawChange
 from domain.changes.wish import OrderChange
 from domain.errors import (
     ChangeAwaited,
@@ -173,7 +174,7 @@ class OrderGateway:
         return Ended(order_id, described.run_id, str(described.status.name).lower())
 
     async def cancel(self, order_id: str, request: CancelRequest, *, key: str) -> Answer:
-        """Wish an order cancelled. Raises TooLate, NotFound, Unavailable."""
+        """Wish an order cancelled. Raises TooLate, OrderMoved or another Conflict, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.cancel, request, key)
 
     async def hand_over(self, order_id: str, request: HandOver, *, key: str) -> Answer:
@@ -188,6 +189,10 @@ class OrderGateway:
         """Change what was placed. Raises OrderMoved or another Conflict, InvalidChange, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.change, change, key)
 
+    async def withdraw_change(self, order_id: str, wish: WithdrawChange, *, key: str) -> Answer:
+        """Withdraw a change that waits for its payment. Raises TooLate, NotFound, Unavailable."""
+        return await self._update(order_id, OrderWorkflow.withdraw_change, wish, key)
+
     async def take_over(self, order_id: str, wish: TakeOver, *, key: str) -> Answer:
         """Enter what a person has ordered with a supplier. Raises Conflict, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.take_over, wish, key)
@@ -197,11 +202,11 @@ class OrderGateway:
         return await self._update(order_id, OrderWorkflow.resolve, resolution, key)
 
     async def hold(self, order_id: str, hold: Hold, *, key: str) -> Answer:
-        """Hold an order. Raises TooLate, TooEarly, NotFound, Unavailable."""
+        """Hold an order. Raises TooLate, TooEarly, OrderMoved, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.hold, hold, key)
 
     async def release(self, order_id: str, release: ReleaseHold, *, key: str) -> Answer:
-        """Agree to a hold's release. Raises Conflict, NotFound, Unavailable."""
+        """Agree to a hold's release. Raises OrderMoved or another Conflict, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.release, release, key)
 
     async def wake(self, order_id: str, wake: Wake) -> bool:

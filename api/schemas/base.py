@@ -50,4 +50,6 @@ Currency = Annotated[str, Field(min_length=3, max_length=3)]
 Amount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)]
 """Money in minor units; its currency is beside it."""
 Quantity = Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY)]
+Version = Annotated[str, Field(min_length=1, max_length=2000)]
+"""What a preview has answered, to be handed back."""
 Instant = Annotated[datetime, AfterValidator(in_utc)]

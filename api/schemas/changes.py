@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator
 
-from api.schemas.base import MAX_AMOUNT, MAX_QUANTITY, Amount, Input, Instant, Note, Output
+from api.schemas.base import MAX_AMOUNT, MAX_QUANTITY, Amount, Input, Instant, Note, Output, Version
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
 from api.schemas.orders import AddressIn, LineIn, PaymentIn
 from domain.changes.wish import Edits, LineEdit, NewLine
@@ -48,6 +48,7 @@ EFFECTS: dict[str, Any] = {
     ],
     "reserved": [],
     "added": [],
+    "reach": [],
     "labels": [{"fulfilment_id": FULFILMENT_ID, "parcel": 1, "replaced": True}],
     "promised_before": "2024-05-10T09:14:05Z",
     "promised_after": "2024-05-10T09:14:05Z",
@@ -187,9 +188,7 @@ class ChangeOrder(PreviewChange):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{**_WISH, "version": PREVIEWED}]})
 
-    version: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
-        description="What the preview rests on. If any of that has moved, nothing is changed."
-    )
+    version: Version = Field(description="What the preview rests on. If any of that has moved, nothing is changed.")
 
 
 class LineEffectOut(Output):
@@ -253,6 +252,9 @@ class EffectsOut(Output):
     stock: list[ReleasedOut]
     reserved: list[ReservedOut]
     added: list[ReservedOut] = Field(description="Units that it gets besides, and where they ship from.")
+    reach: list[ReservedOut] = Field(
+        description="Where all of it can be held as soon as it is changed, if it waits for stock now."
+    )
     labels: list[LabelEffectOut]
     promised_before: datetime | None
     promised_after: datetime | None

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import Amount, Currency, Input, Instant, Note, Output, Quantity, Word
+from api.schemas.base import Amount, Currency, Input, Instant, Note, Output, Quantity, Version, Word
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
 from domain.hold_rules import HoldRule, HoldRuleKind
 from domain.holds import HoldReason, HoldStatus
+from domain.standstills import Step
 
 MOST_RULES = 50
 A_YEAR_OF_HOURS = 366 * 24
@@ -28,6 +29,9 @@ _HOLD: dict[str, Any] = {
     "approved": [],
     "released_at": None,
 }
+_PREVIEWED = "1.1la.0.0.0.1714642561.holds~5b1e0c9a-status~7d420c9a"
+_WISH: dict[str, Any] = {"reason": "address", "note": "The customer is asked for the house number."}
+_RELEASE: dict[str, Any] = {"note": "The customer has confirmed the address."}
 _RULES: dict[str, Any] = {
     "rules": [
         {"kind": "total_over", "reason": "fraud", "amount": 100000, "currency": "USD", "two_people_above": 500000},
@@ -50,12 +54,10 @@ _IN_FORCE: dict[str, Any] = {
 }
 
 
-class HoldIn(Input):
+class PreviewHold(Input):
     """Stop an order, or one fulfilment of it, before its next irrevocable step."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"reason": "address", "note": "The customer is asked for the house number."}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_WISH]})
 
     reason: HoldReason
     note: Note = ""
@@ -65,12 +67,79 @@ class HoldIn(Input):
     until: Instant | None = Field(None, description="When it releases itself; never, if it is not given.")
 
 
-class ReleaseIn(Input):
-    """Why a hold is let go."""
+class HoldIn(PreviewHold):
+    """The same; with the ``version`` that a preview has answered only if that still holds."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "The customer has confirmed the address."}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_WISH, "version": _PREVIEWED}]})
+
+    version: Version | None = Field(
+        None, description="What the preview rests on. If any of that has moved, nothing is held."
+    )
+
+
+class ReleaseIn(Input):
+    """Why a hold is let go; with the ``version`` that a preview has answered only if that still holds."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_RELEASE, "version": _PREVIEWED}]})
 
     note: Note = ""
+    version: Version | None = Field(
+        None, description="What the preview rests on. If any of that has moved, nothing is released."
+    )
+
+
+class ParcelStopOut(Output):
+    """A parcel and its next step; no parcel where none is planned yet."""
+
+    fulfilment_id: str | None
+    parcel: int | None
+    next: Step = Field(description="What comes next; a `delivery` is stopped by no hold.")
+    stopped_before: bool
+    stopped_after: bool
+    held_by: list[str] = Field(description="The ids of other holds that stop it afterwards.")
+
+
+class StandstillOut(Output):
+    """What placing or releasing a hold would do now. Nothing has changed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "order_id": ORDER_ID,
+                    "order_number": "WB-100001",
+                    "version": _PREVIEWED,
+                    "said": "It stops the hand-over of parcel 1.",
+                    "parcels": [
+                        {
+                            "fulfilment_id": FULFILMENT_ID,
+                            "parcel": 1,
+                            "next": "hand_over",
+                            "stopped_before": False,
+                            "stopped_after": True,
+                            "held_by": [],
+                        }
+                    ],
+                    "goes_on": [],
+                    "approvals_missing": 0,
+                    "promised_at": "2024-05-10T09:14:05Z",
+                    "late": False,
+                    "money_held_until": "2024-05-09T09:14:05Z",
+                }
+            ]
+        }
+    )
+
+    order_id: str
+    order_number: str
+    version: str = Field(description="To be sent with the same body to have it so, and not otherwise.")
+    said: str = Field(description="In a sentence.")
+    parcels: list[ParcelStopOut]
+    goes_on: list[str] = Field(description="What of the order no hold stops: `stock`, `payment`.")
+    approvals_missing: int = Field(description="How many more people must agree before anything goes on.")
+    promised_at: datetime | None = Field(description="When it should be at the door.")
+    late: bool = Field(description="Whether that is past.")
+    money_held_until: datetime | None = Field(description="When the first hold on its money ends by itself.")
 
 
 class ApprovalOut(Output):

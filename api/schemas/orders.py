@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from api.schemas.base import MAX_AMOUNT, Amount, Currency, Email, Input, Note, Quantity, Reference, Text, Word
+from api.schemas.base import MAX_AMOUNT, Amount, Currency, Email, Input, Quantity, Reference, Text, Word
 from api.schemas.countries import COUNTRIES
 from domain.orders import Address, Customer, Line, OrderRequest, PaymentSource
 from domain.shipments import SERVICE_DAYS
@@ -151,11 +151,3 @@ class PlaceOrder(Input):
             payment=PaymentSource(self.payment.provider, method=self.payment.method, intent=self.payment.intent),
             billing_country=self.billing_country,
         )
-
-
-class CancelIn(Input):
-    """Why the order is cancelled."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "The customer changed her mind."}]})
-
-    reason: Note = ""

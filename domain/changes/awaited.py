@@ -18,6 +18,15 @@ class AwaitedStatus(StrEnum):
 
 
 @dataclass(frozen=True)
+class WithdrawChange:
+    """Somebody withdraws a change that waits for its payment. Customers are not told who, nor for which ``reason``."""
+
+    change_id: str
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class AwaitedChange:
     """A change that is made once ``asked`` is authorised by ``source``, and withdrawn at ``until`` if it is not."""
 

@@ -109,6 +109,8 @@ class Effects:
     """units that the order gets besides, each warehouse's in a parcel of their own"""
     held: tuple[Allocation, ...] = ()
     """where all of it is held afterwards, if it is not paid yet and its units become others"""
+    reach: tuple[Allocation, ...] = ()
+    """where all of it can be held as soon as it is changed, if it waits for stock; nothing if it waits on"""
     staying: Mapping[str, tuple[Allocation, ...]] = field(default_factory=dict)
     """what each of ``stops`` ships afterwards"""
     parcel: ParcelEffect | None = None
@@ -255,9 +257,11 @@ def _check(before: Content, after: Content, facts: Facts) -> None:
         raise TooLate("Something of the order has left: neither address nor service can be changed any more.")
     if (before.lines, before.shipping_charge) == (after.lines, after.shipping_charge):
         return
-    if facts.status in BEFORE_PACKING - {OrderStatus.AWAITING_PAYMENT}:
-        raise TooEarly(f"The order is {stage}: its lines can be changed once its units are reserved.")
-    if facts.status is OrderStatus.AWAITING_PAYMENT and facts.basis.captured:
+    if facts.status is OrderStatus.ACCEPTED:
+        raise TooEarly("The order is being reserved: its lines can be changed in a moment.")
+    if facts.status is OrderStatus.AWAITING_STOCK and more_units(before, after):
+        raise TooEarly("The order waits for stock: units can be taken out of it, and more added once it is reserved.")
+    if facts.status in BEFORE_PACKING and facts.basis.captured:
         raise TooEarly("The order's payment is being looked at: its lines can be changed after that.")
     if facts.status is OrderStatus.SHIPPED and more_units(before, after):
         raise TooLate("Everything of the order has left: place another order for more.")

@@ -17,6 +17,7 @@ from api.metrics import WebMetrics
 from api.services import Services
 from db import catalogue, identity
 from db.base import Database
+from domain.changes.awaited import WithdrawChange
 from domain.changes.wish import OrderChange
 from domain.errors import WaybillError
 from domain.exceptions import Resolution
@@ -91,6 +92,9 @@ class FakeGateway:
         if self.changes is not None:
             await self.changes(order_id, change)
         return answer
+
+    async def withdraw_change(self, order_id: str, wish: WithdrawChange, *, key: str) -> Answer:
+        return self._answer(order_id, wish, key, OrderStatus.FULFILLING)
 
     async def take_over(self, order_id: str, wish: TakeOver, *, key: str) -> Answer:
         return self._answer(order_id, wish, key, OrderStatus.FULFILLING)

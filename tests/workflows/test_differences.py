@@ -117,6 +117,44 @@ async def test_what_is_not_paid_in_time_is_withdrawn_and_the_order_goes_on(house
     await agrees(house, order)
 
 
+async def withdraw(house: House, order: str, change: str, **body: Any) -> httpx2.Response:
+    """Somebody at the desk withdraws a change that waits; the answer."""
+    return await house.http.post(f"/v1/orders/{order}/changes/{change}/withdraw", json=body)
+
+
+@pytest.mark.parametrize("capture", ["manual", pytest.param("automatic", marks=pytest.mark.fuzz)])
+async def test_a_change_is_called_off_in_the_second_in_which_it_is_paid(house: House, capture: str) -> None:
+    await house.stripe(webhooks={"lost_rate": 1})
+    intent = await house.shop_makes_intent(1200, method="pm_card_authenticationRequired", capture=capture)
+    order, change = await with_a_jug(house, {"provider": "stripe", "intent": intent})
+    await house.until(order, waiting="confirm the payment with the bank")
+    await house.plays(f"stripe/payment_intents/{intent}/complete_action", succeed=True)
+    answers = [await withdraw(house, order, change, reason="ticket 8") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
+    told = answers[0].json()
+    assert (told["status"], told["why"], told["order_status"]) == (
+        "withdrawn",
+        "It was called off. ticket 8",
+        "fulfilling",
+    )
+    assert await house.given_back() == (0 if capture == "manual" else 1200)
+    assert (await house.stock("JUG", at="WEST"), (await house.record(order)).version) == ((1, 0), 1)
+    assert not [line for line in await house.timeline(order) if "ticket 8" in line]
+    await house.until(order, waiting="the hand-over")
+    await house.hand_over(order)
+    assert await house.charges(order) == ([2900] if capture == "manual" else [1200, 2900])
+    assert "change_called_off" in await house.mails(order)
+    await agrees(house, order)
+
+
+async def test_a_change_that_is_made_cannot_be_called_off(house: House) -> None:
+    order, change = await with_a_jug(house, CARD)
+    await ends(house, order, change, "applied")
+    late = await withdraw(house, order, change)
+    assert (late.status_code, late.json()["code"]) == (409, "too_late")
+    assert (await withdraw(house, order, str(uuid.uuid4()))).status_code == 404
+
+
 @pytest.mark.fuzz
 async def test_a_declined_difference_is_withdrawn_at_once(house: House) -> None:
     order, change = await with_a_jug(house, {"provider": "stripe", "method": "pm_card_chargeDeclined"})

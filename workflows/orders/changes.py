@@ -12,9 +12,10 @@ from activities.changes import Changes as ChangeRecords
 from domain.changes.awaited import AwaitedChange
 from domain.changes.effects import Effects, Facts
 from domain.changes.parcel_effects import effects_of_edits
-from domain.changes.wish import Basis, Content, OrderChange, Share, Stage
+from domain.changes.wish import Basis, Content, OrderChange, Share, Stage, basis_of
 from domain.errors import WaybillError
 from domain.orders import Line, OrderStatus
+from domain.previews import Shown
 from domain.promises import promised_to
 from domain.stock import PlannedFulfilment
 from domain.waiting import Party
@@ -145,7 +146,7 @@ class ChangeRun:
             return "order_moved", "A parcel of the order is being handed over at this moment."
         if any(run.rejection.wished for run in self._runs().values()):
             return "order_moved", "A warehouse is rejecting a parcel of the order at this moment."
-        moved = self._moved(change)
+        moved = self._moved(change.basis)
         if moved:
             return "order_moved", moved
         try:
@@ -220,16 +221,21 @@ class ChangeRun:
             self._check_cancel()
             changed = await self._apply(change, turn, known)
             self._take_over(changed, turn)
-            if self._journal.status is OrderStatus.AWAITING_PAYMENT and _priced(effects.before) != _priced(
-                effects.after
-            ):
-                self._payment.replan(changed.plan)
+            if _priced(effects.before) != _priced(effects.after):
+                self._follow(changed)
             if effects.before.shipping_address != effects.after.shipping_address and self._journal.status in _VERIFIED:
                 await self._verify(change.id)
             return changed
         finally:
             self._journal.let_go(_STEP)
             self._turn = None
+
+    def _follow(self, changed: Changed) -> None:
+        """Lines or prices are others: an order that is not paid is reserved, and paid, as it is now."""
+        if self._journal.status is OrderStatus.AWAITING_STOCK:
+            self._payment.reserve_anew()
+        elif self._journal.status is OrderStatus.AWAITING_PAYMENT:
+            self._payment.replan(changed.plan)
 
     async def _halt(self, turn: _Turn) -> None:
         """Wait until every parcel that is concerned stands between two steps, or has gone too far."""
@@ -292,7 +298,7 @@ class ChangeRun:
     def _check(self, change: OrderChange, *, awaited: bool = False) -> None:
         """Whether what was waited for has made it another order."""
         self._check_cancel()
-        moved = "" if awaited else self._moved(change)
+        moved = "" if awaited else self._moved(change.basis)
         if moved:
             raise ChangeRefused("order_moved", moved)
         if change.edits.parcel is not None:
@@ -302,8 +308,15 @@ class ChangeRun:
         if self._desk.cancel_wished:
             raise ChangeRefused("too_late", "The order is being cancelled.")
 
-    def _moved(self, change: OrderChange) -> str:
-        basis, order = change.basis, self._journal.order
+    def moved_since(self, shown: Shown) -> str:
+        """What is different from what somebody was shown, in sentences; nothing if it still is so."""
+        moved = shown.moved or self._moved(basis_of(shown.version))
+        if not moved and shown.status != self._journal.status:
+            return f"The order is {self._journal.status.replace('_', ' ')} now."
+        return moved
+
+    def _moved(self, basis: Basis) -> str:
+        order = self._journal.order
         taken = order.to_pay.minor if self._payment.taken else 0
         now = replace(
             basis,

@@ -17,11 +17,12 @@ Result = TypeVar("Result")
 class OrderStopped(Exception):
     """The order goes no further: it is cancelled by somebody, or expired. Raised at safe points only."""
 
-    def __init__(self, ends_as: OrderStatus, *, by: str, reason: str) -> None:
+    def __init__(self, ends_as: OrderStatus, *, by: str, reason: str, tell_customer: bool = True) -> None:
         super().__init__(reason)
         self.ends_as = ends_as
         self.by = by
         self.reason = reason
+        self.tell_customer = tell_customer
 
 
 class HandOverRefused(Exception):
@@ -48,6 +49,11 @@ class Desk:
         return self._cancel is not None
 
     @property
+    def cancelled_by(self) -> str:
+        """Whose wish to cancel it was that counts."""
+        return "" if self._cancel is None else self._cancel.by
+
+    @property
     def cancellable(self) -> bool:
         """Whether the whole order may still be cancelled."""
         open_still = self._journal.status in CANCELLABLE and not self._has_left and not self.expired
@@ -71,7 +77,8 @@ class Desk:
         """A safe point: raise OrderStopped if the order is to be cancelled."""
         if self._cancel is not None:
             reason = f"Cancelled by {self._cancel.by}" + (f": {self._cancel.reason}" if self._cancel.reason else ".")
-            raise OrderStopped(OrderStatus.CANCELLED, by=self._cancel.by, reason=reason)
+            tell = self._cancel.tell_customer
+            raise OrderStopped(OrderStatus.CANCELLED, by=self._cancel.by, reason=reason, tell_customer=tell)
 
     def expire(self) -> Never:
         """The order is not paid in time: raise OrderStopped. A wish to cancel that was accepted by now is heeded."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from temporalio import workflow
 
 from activities.awaited_changes import Withdraw
 from activities.changes import Changed, Changes
-from domain.changes.awaited import AwaitedChange
+from domain.changes.awaited import AwaitedChange, WithdrawChange
 from domain.changes.wish import OrderChange
 from domain.notifications import NoticeKind
 from domain.payments import PaymentStatus
@@ -44,6 +45,22 @@ class DifferenceRun:
         self._changes = changes
         self._make = make
         self._tell = tell
+        self._called_off: WithdrawChange | None = None
+        self._paid = False
+
+    def refusal(self, wish: WithdrawChange) -> tuple[str, str] | None:
+        """Why a change cannot be withdrawn any more, as the kind of error and a sentence; None if it can."""
+        awaits = self._changes.awaits
+        if awaits is None or awaits.change.id != wish.change_id:
+            return "too_late", "The change does not wait any more: it was made, or withdrawn."
+        if self._paid:
+            return "too_late", "The change is paid, and being made at this moment."
+        return None
+
+    async def call_off(self, wish: WithdrawChange) -> None:
+        """Withdraw the change that waits, and wait until money and units are given back."""
+        self._called_off = self._called_off or wish
+        await workflow.wait_condition(lambda: self._changes.awaits is None)
 
     async def open(self, change: OrderChange) -> AwaitedChange:
         """Have a change wait for its payment. Raises ChangeRefused."""
@@ -70,6 +87,7 @@ class DifferenceRun:
         one.awaited = (awaited.source, awaited.asked)
         why = await self._pay(one, awaited)
         if why is None:
+            self._paid = True
             self._say(awaited, paid=True)
             try:
                 await self._make(change)
@@ -77,7 +95,8 @@ class DifferenceRun:
                 why = str(refused)
         if why is not None:
             await self._withdraw(one, awaited, why)
-        self._changes.awaits = None
+        self._changes.awaits = self._called_off = None
+        self._paid = False
         self._journal.no_longer_waits(_PART)
 
     async def _pay(self, one: OnePayment, awaited: AwaitedChange) -> str | None:
@@ -92,17 +111,24 @@ class DifferenceRun:
                 self._tell(NoticeKind.CHANGE_TO_PAY, awaited.change.id)
                 told = True
             await self._wait(one, awaited)
-        if why is None or self._desk.cancel_wished:
+        if why is None or self._given_up:
             return why
         # Closed first: the customer may have paid in the same second, and what is then true counts.
         await one.void(what="Closing the payment for a change", summary="Close the payment for a change")
-        return None if one.captured and one.difference() is None else why
+        return None if one.captured and one.difference() is None and self._called_off is None else why
+
+    @property
+    def _given_up(self) -> bool:
+        """Whether nobody wants it any more, paid or not."""
+        return self._desk.cancel_wished or self._called_off is not None
 
     def _end(self, one: OnePayment, awaited: AwaitedChange) -> str | None:
         """Why it waits no longer; None if it is paid, or still may be."""
         state = one.known()
         if self._desk.cancel_wished:
             return "The order is being cancelled."
+        if self._called_off is not None:
+            return "It was called off."
         if one.secured:
             return one.difference()
         if state.status is PaymentStatus.CANCELLED:
@@ -124,22 +150,26 @@ class DifferenceRun:
         patience = min(self._journal.order.policy.check_payment_every, awaited.until - workflow.now())
         with suppress(TimeoutError):  # no event came: ask all the same
             await workflow.wait_condition(
-                lambda: self._payment.news_of_difference or self._desk.cancel_wished,
+                lambda: self._payment.news_of_difference or self._given_up,
                 timeout=patience,
                 timeout_summary="Deadline of a change's payment",
             )
         self._payment.news_of_difference = False
-        if not self._desk.cancel_wished:
+        if not self._given_up:
             await one.glance()
 
     async def _withdraw(self, one: OnePayment, awaited: AwaitedChange, why: str) -> None:
         """Give the money back first: until the record says that the change is withdrawn, somebody still owes that."""
         await one.take_back()
         step = Withdraw(self._journal.order.id, awaited.change.id, why, workflow.now())
+        notice, off = NoticeKind.CHANGE_WITHDRAWN, self._called_off
+        if off is not None:
+            step = replace(step, by=off.by, note=off.reason)
+            notice = NoticeKind.CHANGE_CALLED_OFF
         await keep_record(Changes.withdraw, step, summary="Give back what was held for the change")
         self._journal.show(f"The change was withdrawn. {why}")
         if not self._desk.cancel_wished:  # he is told that all of it is cancelled
-            self._tell(NoticeKind.CHANGE_WITHDRAWN, awaited.change.id)
+            self._tell(notice, awaited.change.id)
 
     def _say(self, awaited: AwaitedChange, *, paid: bool = False) -> None:
         if paid:

@@ -71,7 +71,8 @@ class Ending:
         await self._payment.take_back()
         release = Release(self._journal.order.id, "the order expired" if expired else "the order was cancelled")
         await keep_record(StockKeeper.release, release, summary="Give the units back to stock")
-        await self._end(stopped.ends_as, NoticeKind.EXPIRED if expired else NoticeKind.CANCELLED)
+        notice = NoticeKind.EXPIRED if expired else NoticeKind.CANCELLED
+        await self._end(stopped.ends_as, notice if stopped.tell_customer else None)
 
 
 _ENDS = {

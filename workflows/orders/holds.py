@@ -27,6 +27,12 @@ class Holds:
         for hold in journal.order.holds:
             journal.show(f"Held: {hold.words}.")
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The marks of those that stand now."""
+        now = workflow.now()
+        return tuple(sorted(hold.mark for hold in self._standing.values() if hold.stands(now)))
+
     def over(self, fulfilment_id: str) -> list[Hold]:
         """The holds that stop a fulfilment now, oldest first."""
         now = workflow.now()
@@ -70,7 +76,7 @@ class Holds:
         """Hold the order, or a fulfilment of it. Placing the same hold twice is placing it once."""
         if hold.id in self._standing:
             return
-        self._standing[hold.id] = hold
+        self._standing[hold.id] = hold = replace(hold, shown=None)
         self._journal.held(hold)
 
     def agree(self, release: ReleaseHold) -> None:

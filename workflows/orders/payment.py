@@ -128,6 +128,11 @@ class PaymentRun:
         self._plan = plan or self._plan
         self._follows = self.news = True
 
+    def reserve_anew(self) -> None:
+        """The order was changed while it waits for stock: what is left of it may be there, and is paid then."""
+        self._follows = True
+        self._reservation.stock_arrived()
+
     def told_of_dispute(self, disputed: bool) -> bool:
         """What has begun goes on; nothing more leaves before a person has decided. Whether that is news."""
         if disputed is self.disputed:

@@ -1,15 +1,76 @@
-"""Why a parcel may not be handed over, rejected or ordered elsewhere, as far as the order's workflow knows."""
+"""Why people's wishes about an order or a parcel of it are refused, as far as the order's workflow knows."""
 
+from collections.abc import Mapping
+
+from domain.exceptions import Action, Resolution
+from domain.holds import Hold, ReleaseHold
+from domain.orders import ENDED, CancelRequest, OrderStatus
 from domain.portals import TakeOver
+from domain.previews import Shown
 from domain.rejections import Rejection
+from workflows.orders.changes import ChangeRun
 from workflows.orders.desk import Desk
 from workflows.orders.fulfilment import FulfilmentRun
 from workflows.orders.holds import Holds, listed
+from workflows.orders.journal import Journal
 from workflows.orders.payment import PaymentRun
 from workflows.orders.portal import PortalRun
 
 Refused = tuple[str, str]
 """the kind of error, and a sentence"""
+
+
+def cancel_refused(request: CancelRequest, desk: Desk, changes: ChangeRun, status: OrderStatus) -> Refused | None:
+    """Why the order cannot be cancelled so; None if it can. Wishing it twice is one wish, unless it was previewed."""
+    if desk.changing:
+        return "conflict", "The order is being changed at this very moment. Repeat it."
+    if not desk.cancel_wished and not desk.cancellable:
+        now = "expired" if desk.expired else status.replace("_", " ")
+        return "too_late", f"The order is {now}: it can no longer be cancelled."
+    if request.shown is None:
+        return None
+    if desk.cancel_wished:
+        return "order_moved", f"{desk.cancelled_by} has cancelled the order meanwhile."
+    moved = changes.moved_since(request.shown)
+    return ("order_moved", moved) if moved else None
+
+
+def resolution_refused(resolution: Resolution, journal: Journal, desk: Desk, changes: ChangeRun) -> Refused | None:
+    """Why an exception cannot be decided so; None if it can."""
+    refusal = journal.refusal(resolution)
+    if refusal is not None:
+        return "conflict", refusal
+    if resolution.action is not Action.CANCEL:
+        return None
+    return cancel_refused(CancelRequest(by=resolution.by), desk, changes, journal.status)
+
+
+def hold_refused(
+    hold: Hold, runs: Mapping[str, FulfilmentRun], desk: Desk, changes: ChangeRun, holds: Holds, status: OrderStatus
+) -> Refused | None:
+    """Why a hold cannot be placed; None if it can."""
+    held = [run for id, run in runs.items() if hold.concerns(id)]
+    left = bool(held) and all(run.left for run in held)
+    if desk.cancel_wished or desk.expired or left or status in ENDED:
+        return "too_late", "Nothing is left to do that a hold could stop."
+    if hold.fulfilment_id is not None and not held:
+        return "too_early", "The order has no such fulfilment yet."
+    return _moved(hold.shown, changes, holds)
+
+
+def release_refused(release: ReleaseHold, changes: ChangeRun, holds: Holds) -> Refused | None:
+    """Why nobody can agree to a release so; None if he can."""
+    refusal = holds.refusal(release)
+    return _moved(release.shown, changes, holds) if refusal is None else ("conflict", refusal)
+
+
+def _moved(shown: Shown | None, changes: ChangeRun, holds: Holds) -> Refused | None:
+    if shown is None:
+        return None
+    moved = changes.moved_since(shown)
+    if not moved and shown.holds != holds.marks:
+        moved = "Somebody else has placed a hold meanwhile, or agreed to the release of one."
+    return ("order_moved", moved) if moved else None
 
 
 def hand_over_refused(run: FulfilmentRun | None, desk: Desk, holds: Holds, payment: PaymentRun) -> Refused | None:

@@ -60,7 +60,7 @@ class ReservationRun:
         self._plan = Plan((), (), ())
 
     def stock_arrived(self) -> None:
-        """Units of one of the order's SKUs have come in."""
+        """Units of one of the order's SKUs have come in, or it wants fewer of them."""
         self._arrived = True
 
     async def reserve(self) -> Plan:

@@ -9,17 +9,17 @@ from temporalio.exceptions import ApplicationError
 
 from activities.changes import Changed
 from activities.notifications import Notice
-from domain.changes.awaited import AwaitedChange
+from domain.changes.awaited import AwaitedChange, WithdrawChange
 from domain.changes.wish import OrderChange
 from domain.exceptions import Action, Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.inbox import EventTopic, Wake
 from domain.notifications import NoticeKind
-from domain.orders import ENDED, Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder
+from domain.orders import Answer, CancelRequest, HandOver, OrderStatus, PlacedOrder
 from domain.portals import TakeOver
 from domain.rejections import Rejection
 from domain.stock import Plan, PlannedFulfilment
-from workflows.orders import attributes
+from workflows.orders import attributes, refusals
 from workflows.orders.changes import ChangeRefused, ChangeRun
 from workflows.orders.desk import Desk, HandOverRefused, OrderStopped
 from workflows.orders.difference import DifferenceRun
@@ -34,7 +34,6 @@ from workflows.orders.payment import PaymentRun
 from workflows.orders.portal import PortalRun, TakeOverRefused
 from workflows.orders.portal_calls import PortalCalls
 from workflows.orders.recall import Recall
-from workflows.orders.refusals import hand_over_refused, rejection_refused, take_over_refused
 from workflows.orders.rejection import RejectionRefused, Rerouting
 from workflows.orders.reservation import ReservationRun, fulfilments_of
 
@@ -50,9 +49,9 @@ class OrderResult:
 class OrderWorkflow:
     """One order as one durable workflow.
 
-    Updates: `cancel`, `change`, `hand_over`, `hold`, `reject`, `release`, `resolve`. Signals: `wake` (a provider's
-    event may end a wait) and `stock_arrived`. Temporal's own cancellation is taken as a wish to cancel, like any other;
-    it never tears a step apart.
+    Updates: `cancel`, `change`, `hand_over`, `hold`, `reject`, `release`, `resolve`, `take_over`, `withdraw_change`.
+    Signals: `wake` (a provider's event may end a wait) and `stock_arrived`. Temporal's own cancellation is taken as a
+    wish to cancel, like any other; it never tears a step apart.
     """
 
     @workflow.init
@@ -242,10 +241,7 @@ class OrderWorkflow:
 
     @cancel.validator
     def _may_cancel(self, request: CancelRequest) -> None:
-        if self._desk.changing:
-            raise ApplicationError("The order is being changed at this very moment. Repeat it.", type="conflict")
-        if not self._desk.cancel_wished and not self._desk.cancellable:
-            raise self._too_late()
+        _refuse(refusals.cancel_refused(request, self._desk, self._changes, self._journal.status))
 
     @workflow.update
     async def hand_over(self, request: HandOver) -> Answer:
@@ -259,7 +255,7 @@ class OrderWorkflow:
     @hand_over.validator
     def _may_hand_over(self, request: HandOver) -> None:
         run = self._fulfilments.get(request.fulfilment_id)
-        _refuse(hand_over_refused(run, self._desk, self._holds, self._payment))
+        _refuse(refusals.hand_over_refused(run, self._desk, self._holds, self._payment))
 
     @workflow.update
     async def hold(self, hold: Hold) -> Answer:
@@ -270,12 +266,8 @@ class OrderWorkflow:
 
     @hold.validator
     def _may_hold(self, hold: Hold) -> None:
-        held = [run for id, run in self._fulfilments.items() if hold.concerns(id)]
-        left = bool(held) and all(run.left for run in held)
-        if self._desk.cancel_wished or self._desk.expired or left or self._journal.status in ENDED:
-            raise ApplicationError("Nothing is left to do that a hold could stop.", type="too_late")
-        if hold.fulfilment_id is not None and not held:
-            raise ApplicationError("The order has no such fulfilment yet.", type="too_early")
+        runs, status = self._fulfilments, self._journal.status
+        _refuse(refusals.hold_refused(hold, runs, self._desk, self._changes, self._holds, status))
 
     @workflow.update
     async def release(self, release: ReleaseHold) -> Answer:
@@ -286,7 +278,7 @@ class OrderWorkflow:
 
     @release.validator
     def _may_release(self, release: ReleaseHold) -> None:
-        _refuse(_conflict(self._holds.refusal(release)))
+        _refuse(refusals.release_refused(release, self._changes, self._holds))
 
     @workflow.update
     async def reject(self, rejection: Rejection) -> Answer:
@@ -300,7 +292,7 @@ class OrderWorkflow:
     @reject.validator
     def _may_reject(self, rejection: Rejection) -> None:
         of = rejection.fulfilment_id
-        _refuse(rejection_refused(rejection, self._fulfilments.get(of), self._desk, of in self._rejected))
+        _refuse(refusals.rejection_refused(rejection, self._fulfilments.get(of), self._desk, of in self._rejected))
 
     @workflow.update
     async def change(self, change: OrderChange) -> Answer:
@@ -329,6 +321,16 @@ class OrderWorkflow:
         _refuse(self._changes.refusal(change))
 
     @workflow.update
+    async def withdraw_change(self, wish: WithdrawChange) -> Answer:
+        """Withdraw a change that waits for its payment: the money is given back, then the units."""
+        await self._difference.call_off(wish)
+        return self._answer()
+
+    @withdraw_change.validator
+    def _may_withdraw_change(self, wish: WithdrawChange) -> None:
+        _refuse(self._difference.refusal(wish))
+
+    @workflow.update
     async def take_over(self, wish: TakeOver) -> Answer:
         """Note that a person has ordered a fulfilment with its supplier, and under which number."""
         run = self._fulfilments[wish.fulfilment_id]
@@ -341,7 +343,7 @@ class OrderWorkflow:
 
     @take_over.validator
     def _may_take_over(self, wish: TakeOver) -> None:
-        _refuse(take_over_refused(wish, self._fulfilments.get(wish.fulfilment_id), self._desk))
+        _refuse(refusals.take_over_refused(wish, self._fulfilments.get(wish.fulfilment_id), self._desk))
 
     @workflow.update
     async def resolve(self, resolution: Resolution) -> Answer:
@@ -354,9 +356,7 @@ class OrderWorkflow:
 
     @resolve.validator
     def _may_resolve(self, resolution: Resolution) -> None:
-        _refuse(_conflict(self._journal.refusal(resolution)))
-        if resolution.action is Action.CANCEL and not self._desk.cancel_wished and not self._desk.cancellable:
-            raise self._too_late()
+        _refuse(refusals.resolution_refused(resolution, self._journal, self._desk, self._changes))
 
     @workflow.signal
     def wake(self, wake: Wake) -> None:
@@ -377,10 +377,6 @@ class OrderWorkflow:
         self._reservation.stock_arrived()
         self._rerouting.stock_arrived()
 
-    def _too_late(self) -> ApplicationError:
-        status = "expired" if self._desk.expired else self._journal.status.replace("_", " ")
-        return ApplicationError(f"The order is {status}: it can no longer be cancelled.", type="too_late")
-
     def _answer(self) -> Answer:
         return Answer(self._journal.status, self._journal.waiting.sentence)
 
@@ -388,10 +384,6 @@ class OrderWorkflow:
 def _refuse(refused: tuple[str, str] | None) -> None:
     if refused is not None:
         raise ApplicationError(refused[1], type=refused[0])
-
-
-def _conflict(why: str | None) -> tuple[str, str] | None:
-    return None if why is None else ("conflict", why)
 
 
 def _failed(task: asyncio.Task[None]) -> bool:

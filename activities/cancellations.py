@@ -1,0 +1,135 @@
+"""What cancelling an order would do, by what the database knows at this moment."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities import previews
+from activities.change_previews import facts_of
+from activities.refund_grants import left_of
+from db import awaited_changes, payments, portals, shipments
+from db import stock as stock_records
+from domain.cancellations import Cancellation, ParcelBack, ParcelEnd, PaymentEnd, UnitsBack
+from domain.changes.wish import Basis, Stage, basis_of
+from domain.errors import TooLate
+from domain.notifications import NoticeKind
+from domain.orders import CANCELLABLE, OrderStatus
+from domain.payments import PaymentStatus
+from domain.portals import PortalStage
+from domain.previews import Shown
+from domain.shipments import GIVEN_BACK, SCANNED, UNSENT, TrackingStatus
+from domain.stock import LIVE
+
+_CANCELLATION: TypeAdapter[Cancellation] = TypeAdapter(Cancellation)
+_ORDERED = frozenset({PortalStage.SUBMITTING, PortalStage.PLACED, PortalStage.DIFFERS})
+_WORDS = {
+    "status": "The order has come further.",
+    "payments": "Other money would be released or given back now.",
+    "stock": "Other units would be given back now.",
+    "parcels": "Other labels or orders with suppliers would be given back now.",
+    "change": "A change that waited for its payment has come or gone.",
+    "mail": "The body is another than was previewed.",
+}
+
+
+async def preview(
+    connection: AsyncConnection, order: Row[Any], *, tell_customer: bool, at: datetime
+) -> tuple[Basis, Cancellation]:
+    """What cancelling does ``at`` that moment, and what that rests on. Raises TooLate where it cannot be done."""
+    basis = (await facts_of(connection, order, at=at.replace(microsecond=0))).basis
+    _check(order, basis)
+    found = await _cancellation(connection, order, tell_customer=tell_customer)
+    told = _CANCELLATION.dump_python(found, mode="json")
+    topics = {
+        "status": order.status,
+        "payments": told["payments"],
+        "stock": told["stock"],
+        "parcels": told["parcels"],
+        "change": told["withdrawn_change"],
+        "mail": told["mail"],
+    }
+    return replace(basis, effects=previews.digest(topics)), found
+
+
+async def as_shown(connection: AsyncConnection, order: Row[Any], version: str, *, tell_customer: bool) -> Shown:
+    """What a preview with this ``version`` is worth now. Raises InvalidChange for what none has given, and TooLate."""
+    before = basis_of(version)
+    now, _ = await preview(connection, order, tell_customer=tell_customer, at=before.at)
+    return await previews.shown(connection, order, before, now, _WORDS, version=version)
+
+
+def _check(order: Row[Any], basis: Basis) -> None:
+    stage = order.status.replace("_", " ")
+    if any(stage is Stage.LEFT for _, stage in basis.parcels):
+        raise TooLate(
+            f"Order {order.number} has left, in whole or in part: it can no longer be cancelled. Take what is still "
+            "here out of it by a change, and have the rest returned."
+        )
+    if OrderStatus(order.status) not in CANCELLABLE:
+        raise TooLate(f"Order {order.number} is {stage}: it can no longer be cancelled.")
+
+
+async def _cancellation(connection: AsyncConnection, order: Row[Any], *, tell_customer: bool) -> Cancellation:
+    rows = await payments.of_order(connection, order.id)
+    ends = tuple([await _payment(connection, row, rows) for row in rows])
+    awaited = await awaited_changes.waiting(connection, order.id)
+    return Cancellation(
+        released=sum(end.released for end in ends),
+        refunded=sum(end.refunded for end in ends),
+        currency=order.currency,
+        payments=tuple(end for end in ends if end.released or end.refunded),
+        stock=await _stock(connection, order.id),
+        parcels=await _parcels(connection, order.id),
+        withdrawn_change=None if awaited is None else awaited.id,
+        mail=NoticeKind.CANCELLED.value if tell_customer else None,
+    )
+
+
+async def _payment(connection: AsyncConnection, row: Row[Any], rows: Sequence[Row[Any]]) -> PaymentEnd:
+    held = row.authorised if row.status == PaymentStatus.AUTHORISED else 0
+    taken = await left_of(connection, row, rows) if row.status == PaymentStatus.CAPTURED else 0
+    return PaymentEnd(row.change_id, held, taken)
+
+
+async def _stock(connection: AsyncConnection, order_id: str) -> tuple[UnitsBack, ...]:
+    """As the release gives them back; those that are held for a change that waits are among them."""
+    planned = [row for row in await shipments.fulfilments(connection, order_id) if row.status in UNSENT]
+    by_id = {row.id: row.number for row in planned}
+    by_place = {row.warehouse: row.number for row in planned}
+    rows = await stock_records.reservations(connection, order_id, statuses=LIVE, awaited=True)
+    found = (
+        UnitsBack(
+            by_id.get(row.fulfilment_id)
+            if row.fulfilment_id
+            else None
+            if row.change_id
+            else by_place.get(row.warehouse),
+            *(row.line, row.sku, row.warehouse, row.quantity),
+        )
+        for row in rows
+    )
+    return tuple(sorted(found, key=lambda back: (back.line, back.sku, back.warehouse, back.quantity)))
+
+
+async def _parcels(connection: AsyncConnection, order_id: str) -> tuple[ParcelBack, ...]:
+    numbers = {row.id: row.number for row in await shipments.fulfilments(connection, order_id)}
+    labelled = [
+        ParcelBack(
+            row.fulfilment_id,
+            numbers[row.fulfilment_id],
+            ParcelEnd.RECALLED if TrackingStatus(row.tracking_status) in SCANNED else ParcelEnd.LABEL_GIVEN_BACK,
+        )
+        for row in await shipments.parcels(connection, order_id)
+        if row.bought_at is not None and row.void_status not in GIVEN_BACK
+    ]
+    ordered = [
+        ParcelBack(row.fulfilment_id, row.fulfilment_number, ParcelEnd.ORDER_WITHDRAWN)
+        for row in await portals.of_order(connection, order_id)
+        if row.stage in _ORDERED
+    ]
+    return (*labelled, *ordered)

@@ -1,0 +1,128 @@
+"""Cancelling an order: previewed, then done as it was shown, or done outright."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import Row
+
+from activities.cancellations import as_shown, preview
+from activities.orders import placed_order
+from api.auth import ReadsOrders, WritesOrders
+from api.context import concerns
+from api.describing import problems
+from api.errors import not_running
+from api.headers import IdempotencyKey
+from api.orders import OrderKey
+from api.schemas.cancellations import CancelIn, CancellationOut, PreviewCancel
+from api.schemas.views import AnswerOut
+from api.services import Services, Wired
+from api.viewing import WAITING
+from db import orders, shipments
+from domain.errors import NotFound, OrderMoved, TooLate
+from domain.orders import Answer, CancelRequest, OrderStatus, body_hash
+from domain.previews import Shown
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
+
+
+@router.post(
+    "/{order}/cancel/preview",
+    response_model=CancellationOut,
+    summary="Preview a cancellation",
+    responses=problems(404, 409, body=True),
+)
+async def show(order: OrderKey, caller: ReadsOrders, wired: Wired, body: PreviewCancel | None = None) -> Any:
+    """What would become of money, stock, labels and parcels if the order were cancelled now. Nothing changes."""
+    wish = body or PreviewCancel()
+    row = await _find(wired, order)
+    async with wired.database.reading() as connection:
+        basis, found = await preview(connection, row, tell_customer=wish.tell_customer, at=wired.now())
+    here = {"order_id": row.id, "order_number": row.number, "version": basis.token}
+    return CancellationOut.model_validate({**vars(found), **here})
+
+
+@router.post(
+    "/{order}/cancel", response_model=AnswerOut, summary="Cancel an order", responses=problems(404, 409, body=True)
+)
+async def cancel(
+    order: OrderKey,
+    caller: WritesOrders,
+    wired: Wired,
+    body: CancelIn | None = None,
+    idempotency_key: IdempotencyKey = None,
+) -> AnswerOut:
+    """Cancel the whole order, as long as nothing was handed over. Labels, payment and stock are given back.
+
+    With the `version` of a preview it is refused if the order has moved since, and the answer says what has.
+    """
+    asked = body or CancelIn()
+    row = await _find(wired, order)
+    shown = await _shown(wired, row, asked)
+    wish = CancelRequest(by=caller.actor, reason=asked.reason, tell_customer=asked.tell_customer, shown=shown)
+    key = _key(idempotency_key, asked)
+    answer = await _cancel(wired, row, wish, key)
+    return AnswerOut(order_id=row.id, status=answer.status, waiting=answer.waiting)
+
+
+def _key(idempotency_key: str | None, asked: CancelIn) -> str:
+    # A refusal is kept under its key: the same wish with a newer preview is another question.
+    key = "cancel" if idempotency_key is None else f"cancel:{idempotency_key}"
+    return key if asked.version is None else f"{key}:{body_hash(asked.model_dump(mode='json'))[:12]}"
+
+
+async def _shown(wired: Services, row: Row[Any], asked: CancelIn) -> Shown | None:
+    """What the preview is worth by the record. That it has moved is the order's to say: it may know this very wish."""
+    if asked.version is None:
+        return None
+    if row.closed_at is not None:
+        return Shown(asked.version, "", row.status, ())
+    async with wired.database.reading() as connection:
+        try:
+            return await as_shown(connection, row, asked.version, tell_customer=asked.tell_customer)
+        except TooLate as error:
+            return Shown(asked.version, error.detail, row.status, ())
+
+
+async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str) -> Answer:
+    if row.closed_at is not None:
+        return await _closed(wired, row, wish)
+    async with wired.database.reading() as connection:
+        parcels = await shipments.fulfilments(connection, row.id)
+    if any(parcel.handed_over_at for parcel in parcels):
+        # A workflow that was reset or taken up again knows of it only after its first step.
+        raise TooLate(f"Order {row.number} has left, in whole or in part: it can no longer be cancelled.")
+    try:
+        return await wired.gateway.cancel(row.id, wish, key=key)
+    except NotFound:
+        # Either it was accepted while Temporal was away and has not started yet, or it has ended just now.
+        row = await _find(wired, row.id)
+        if row.closed_at is not None:
+            return await _closed(wired, row, wish)
+    async with wired.database.reading() as connection:
+        placed = await placed_order(connection, row, wired.policy)
+    await wired.gateway.start(placed)
+    try:
+        return await wired.gateway.cancel(row.id, wish, key=key)
+    except NotFound as error:
+        raise not_running(row.number) from error
+
+
+async def _closed(wired: Services, row: Row[Any], wish: CancelRequest) -> Answer:
+    """How a closed order stands. Raises TooLate unless it was cancelled, OrderMoved if another did so meanwhile."""
+    if row.status != OrderStatus.CANCELLED:
+        raise TooLate(f"Order {row.number} is closed ({row.status}) and can no longer be cancelled.")
+    if wish.shown is not None:
+        async with wired.database.reading() as connection:
+            by = next(entry.actor for entry in await orders.timeline(connection, row.id) if entry.kind == "stopped")
+        if by != wish.by:
+            raise OrderMoved(f"{by} has cancelled the order meanwhile.")
+    return Answer(OrderStatus.CANCELLED, WAITING.validate_python(row.waiting).sentence)
+
+
+async def _find(wired: Services, order: str) -> Row[Any]:
+    async with wired.database.reading() as connection:
+        row = await orders.find(connection, order)
+    if row is None:
+        raise NotFound("order", order)
+    concerns(row.id, row.number)
+    return row

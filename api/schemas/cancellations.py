@@ -1,0 +1,96 @@
+"""Cancelling an order: the wish, and what it would do."""
+
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from api.schemas.base import Input, Note, Output, Version
+from api.schemas.examples import FULFILMENT_ID, ORDER_ID
+from domain.cancellations import ParcelEnd
+
+_PREVIEWED = "1.1la.0.0.0.1714642561.status~5b1e0c9a-payments~7d420c9a"
+_WISH: dict[str, Any] = {"reason": "The customer changed her mind.", "tell_customer": True}
+
+
+class PreviewCancel(Input):
+    """Why the order is cancelled, and whether the customer is told."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_WISH]})
+
+    reason: Note = Field("", description="Why. Customers do not see it.")
+    tell_customer: bool = Field(True, strict=True, description="Whether the customer gets an e-mail about it.")
+
+
+class CancelIn(PreviewCancel):
+    """The same; with the ``version`` that a preview has answered only if that still holds."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_WISH, "version": _PREVIEWED}]})
+
+    version: Version | None = Field(
+        None, description="What the preview rests on. If any of that has moved, nothing is cancelled."
+    )
+
+
+class PaymentEndOut(Output):
+    """What becomes of a payment; ``change_id`` names the change that it pays for, null for the order's first one."""
+
+    change_id: str | None
+    released: int = Field(description="What of it was only held.")
+    refunded: int = Field(description="What of it was taken.")
+
+
+class UnitsBackOut(Output):
+    """Units that can be sold again; ``parcel`` is null where none is planned for them."""
+
+    parcel: int | None
+    line: int
+    sku: str
+    warehouse: str
+    quantity: int
+
+
+class ParcelBackOut(Output):
+    """A parcel that is not to travel."""
+
+    fulfilment_id: str
+    parcel: int
+    becomes: ParcelEnd = Field(
+        description="Its label is given back, or the order with its supplier is withdrawn; `recalled`: the carrier has "
+        "scanned it, and a person is asked to have it stopped."
+    )
+
+
+class CancellationOut(Output):
+    """What cancelling the order would do now, amounts in minor units of ``currency``. Nothing has changed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "order_id": ORDER_ID,
+                    "order_number": "WB-100001",
+                    "version": _PREVIEWED,
+                    "released": 4090,
+                    "refunded": 0,
+                    "currency": "USD",
+                    "payments": [{"change_id": None, "released": 4090, "refunded": 0}],
+                    "stock": [{"parcel": 1, "line": 1, "sku": "MUG-01", "warehouse": "EDI", "quantity": 2}],
+                    "parcels": [{"fulfilment_id": FULFILMENT_ID, "parcel": 1, "becomes": "label_given_back"}],
+                    "withdrawn_change": None,
+                    "mail": "cancelled",
+                }
+            ]
+        }
+    )
+
+    order_id: str
+    order_number: str
+    version: str = Field(description="To be sent with the same body to have it so, and not otherwise.")
+    released: int
+    refunded: int
+    currency: str
+    payments: list[PaymentEndOut]
+    stock: list[UnitsBackOut]
+    parcels: list[ParcelBackOut]
+    withdrawn_change: str | None = Field(description="A change that waits for its payment, which is given back.")
+    mail: str | None = Field(description="The kind of the e-mail that the customer gets; null if none.")

@@ -1,0 +1,109 @@
+"""Cancelling as a preview has shown it: what was shown is what is given back, or nothing is."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import httpx2
+from sqlalchemy import text
+
+from domain.exceptions import ExceptionKind
+from domain.orders import OrderStatus
+from tests.house import House
+from tests.workflows.test_changes import change, waits_for_the_carrier
+
+
+async def preview(house: House, order: str, **wish: Any) -> dict[str, Any]:
+    """What cancelling would do."""
+    response = await house.http.post(f"/v1/orders/{order}/cancel/preview", json=wish)
+    assert response.status_code == 200, response.text
+    told: dict[str, Any] = response.json()
+    return told
+
+
+async def cancel(house: House, order: str, version: str, *, key: str = "", **wish: Any) -> httpx2.Response:
+    """Have it so; the answer, whatever it is."""
+    headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+    return await house.http.post(f"/v1/orders/{order}/cancel", json={**wish, "version": version}, headers=headers)
+
+
+async def cancelled_as_shown(house: House, order: str, **wish: Any) -> dict[str, Any]:
+    """Preview and cancel: what was shown is what everybody's books say afterwards."""
+    shown = await preview(house, order, **wish)
+    intents = {intent["id"]: intent for intent in await house.intents(order)}
+    assert (await cancel(house, order, shown["version"], **wish)).status_code == 200
+    await house.closed(order, OrderStatus.CANCELLED)
+    refunds = await house.given_back()
+    released = sum(
+        intents[intent["id"]]["amount_capturable"]
+        for intent in await house.intents(order)
+        if intent["status"] == "canceled" and intent["id"] in intents
+    )
+    assert (shown["released"], shown["refunded"]) == (released, refunds)
+    async with house.database.reading() as connection:
+        moved = await released_units(connection, order)
+    assert sorted((u["sku"], u["warehouse"], u["quantity"]) for u in shown["stock"]) == moved
+    voided = sum(label["refund_status"] == "submitted" for label in await house.labels())
+    assert sum(parcel["becomes"] == "label_given_back" for parcel in shown["parcels"]) == voided
+    assert ("cancelled" in await house.mails(order)) is (shown["mail"] == "cancelled")
+    return shown
+
+
+async def released_units(connection: Any, order: str) -> list[tuple[str, str, int]]:
+    """What the stock ledger says was given back for an order."""
+    query = text("SELECT sku, warehouse, -reserved_change FROM movements WHERE kind = 'released' AND cause = :cause")
+    return sorted(tuple(row) for row in await connection.execute(query, {"cause": f"order:{order}"}))
+
+
+async def test_a_cancelled_order_gives_back_what_the_preview_has_shown(house: House) -> None:
+    await house.receive("MUG", 10)
+    order = await waits_for_the_carrier(house, {"MUG": 2})
+    shown = await cancelled_as_shown(house, order, reason="ticket 9")
+    assert (shown["released"], shown["refunded"], len(shown["parcels"])) == (2900, 0, 1)
+
+
+async def test_an_order_paid_before_it_was_placed_is_refunded_and_nobody_need_be_told(house: House) -> None:
+    await house.receive("MUG", 10)
+    intent = await house.shop_makes_intent(2900, capture="automatic")
+    order = await house.place({"MUG": 2}, method=None, intent=intent)
+    await house.labelled(order)
+    await house.until(order, waiting="the hand-over")
+    shown = await cancelled_as_shown(house, order, tell_customer=False)
+    assert (shown["released"], shown["refunded"], shown["mail"]) == (0, 2900, None)
+
+
+async def test_an_order_that_moved_since_its_preview_is_not_cancelled(house: House) -> None:
+    await house.receive("MUG", 10)
+    order = await house.place({"MUG": 3}, method="pm_card_authenticationRequired")
+    await house.until(order, waiting="confirm the payment with the bank")
+    early = await preview(house, order)
+    await house.authenticate(order)
+    await house.labelled(order)
+    await house.until(order, waiting="the hand-over")
+    refused = await cancel(house, order, early["version"])
+    assert (refused.status_code, refused.json()["code"]) == (409, "order_moved")
+    assert "Parcel 1 has a label now" in refused.json()["detail"]
+    shown = await preview(house, order)
+    await change(house, order, lines=[{"line": 1, "unit_price": 1000}])
+    refused = await cancel(house, order, shown["version"])
+    assert "another price for MUG" in refused.json()["detail"]
+    shown = await preview(house, order)
+    other = await cancel(house, order, shown["version"], tell_customer=False)
+    assert "another than was previewed" in other.json()["detail"]
+    assert (await house.record(order)).status == OrderStatus.FULFILLING
+
+
+async def test_of_two_who_cancel_as_shown_one_wins_and_its_repetition_gets_the_same_answer(house: House) -> None:
+    await house.receive("MUG", 10)
+    order = await waits_for_the_carrier(house)
+    shown = await preview(house, order)
+    await house.easypost(latency_ms=400)
+    answers = await asyncio.gather(*(cancel(house, order, shown["version"], key=key) for key in ("a", "b")))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    won, lost = sorted(answers, key=lambda answer: answer.status_code)
+    assert "has cancelled the order meanwhile" in lost.json()["detail"]
+    winner = "a" if answers[0] is won else "b"
+    assert (await cancel(house, order, shown["version"], key=winner)).status_code == 200
+    await house.closed(order, OrderStatus.CANCELLED)
+    assert (await cancel(house, order, shown["version"], key=winner)).status_code == 200
+    assert not [e for e in await house.exceptions(order) if e.kind == ExceptionKind.UNWIND_FAILED]
