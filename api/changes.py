@@ -125,7 +125,7 @@ async def change(
         raise KeyReused("The key was used for another change before.", field="Idempotency-Key")
     async with wired.database.reading() as connection:
         now = await _find(connection, row.id)
-    if "until" not in made._fields:
+    if "until" not in made._mapping:
         return _change_out(made, now)
     return JSONResponse(_awaiting_out(made, now).model_dump(mode="json"), status_code=202)
 

@@ -82,8 +82,9 @@ class Books:
 
     def new_id(self, prefix: str, *, hexadecimal: bool = False) -> str:
         """A fresh id such as ``pi_3f...``: 24 letters and digits, or 32 hex digits."""
-        token = secrets.token_hex(16) if hexadecimal else "".join(secrets.choice(_ALPHABET) for _ in range(24))
-        return f"{prefix}_{token}"
+        if hexadecimal:
+            return f"{prefix}_{secrets.token_hex(16)}"
+        return f"{prefix}_{''.join(_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(24))}"
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

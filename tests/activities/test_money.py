@@ -17,7 +17,7 @@ from tests.activities.days.shop import Shop
 from tests.sandbox.servers import RunningSandbox
 
 DAILY, LONG = (200, 5), (600, 20)
-"""how many days are lived to their end, and how many things happen in one; about half as many more are broken off"""
+"""how many days are lived to their end, and how many things happen in one, that it begins among them"""
 FAR = st.sampled_from(["delivered", "captured", "delivered", "authorised"])
 
 
@@ -58,6 +58,7 @@ def live(shop: Shop, days: int, steps: int) -> None:
             max_examples=days,
             stateful_step_count=steps,
             deadline=None,
+            print_blob=True,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),

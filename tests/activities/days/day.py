@@ -24,6 +24,7 @@ from domain.payments import PaymentState, PaymentStatus
 from domain.refunds import PENDING, GrantStatus
 from tests.activities.days.account import Account, look
 from tests.activities.days.books import Books
+from tests.activities.days.choosing import Choosing
 from tests.activities.days.shop import Shop
 from tests.activities.world import planned_of, reserve_for
 
@@ -64,6 +65,7 @@ class Day(RuleBasedStateMachine):
 
     def __init__(self, shop: Shop) -> None:
         super().__init__()
+        self._rules_strategy = Choosing(self)
         self.shop, self.do, self.world, self.database = shop, shop.do, shop.world, shop.database
         self.order = ""
         self.status = OrderStatus.FULFILLING

@@ -32,6 +32,7 @@ _DAYS = 10
 """days after which tables and the provider's books are emptied"""
 _EMPTY = "".join(f"DELETE FROM {table.name};" for table in reversed(Base.metadata.sorted_tables))  # noqa: S608
 WEBHOOK_SECRET = "whsec_day_0123456789"
+_AVAILABLE = "SELECT available FROM stock_levels WHERE sku = :sku AND warehouse = :warehouse"
 SCARCE = ("BAG", "RNO", 12)
 """what the shop has little of: some changes find none of it left"""
 
@@ -76,6 +77,7 @@ class Shop:
             self.sandbox.dial(refund_settle_seconds=3600, webhooks={"lost_rate": 1})
             self.do(self._anew())
         self.days += 1
+        self.do(self._restock())
         return str(self.days)
 
     def stripe(self) -> Stripe:
@@ -90,6 +92,13 @@ class Shop:
     def refunder(self) -> Refunds:
         """What pays granted refunds."""
         return Refunds(self.database, {"stripe": self.stripe()})
+
+    async def _restock(self) -> None:
+        """Every day finds as little as the first one: what can happen in it depends on no other."""
+        sku, warehouse, units = SCARCE
+        level = await self.world.row(_AVAILABLE, sku=sku, warehouse=warehouse)
+        if level.available < units:
+            await self.world.receive(sku, warehouse, units - level.available, reference=f"day {self.days}")
 
     async def _anew(self) -> None:
         async with self.database.reading() as connection:
