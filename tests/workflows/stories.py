@@ -88,6 +88,22 @@ async def expired(house: House) -> str:
     return order
 
 
+async def cancelled_expiring(house: House) -> str:
+    """Cancelled while the payment that was never made is closed."""
+    await house.receive("MUG", 10)
+    order = await house.place(method="pm_card_chargeDeclined")
+    await house.until(order, waiting="another way to pay")
+    await house.stripe(latency_ms=2500)
+    passing = asyncio.create_task(house.pass_time(order, hours=25))
+    async for event in house.handle(order).fetch_history_events(wait_new_event=True):
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "void_payment":
+            break
+    await house.cancel(order)
+    await passing
+    await house.closed(order, OrderStatus.CANCELLED)
+    return order
+
+
 async def split(house: House) -> str:
     """Shipped from two warehouses, one label refused at first."""
     await house.receive("MUG", 5, at="EAST")
@@ -348,18 +364,8 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
-        *(
-            rejected,
-            disputed,
-            changed,
-            paid_more,
-            parcels_split,
-            parcels_moved,
-            supplied,
-            withdrawn,
-            transfer_received,
-            transfer_late,
-        ),
+        *(cancelled_expiring, rejected, disputed, changed, paid_more, parcels_split, parcels_moved),
+        *(supplied, withdrawn, transfer_received, transfer_late),
         *(return_settled, return_expired, return_late),
         *(case_stories.claim_refunded, case_stories.claim_replaced, case_stories.claim_withdrawn),
         *(case_stories.replacement, case_stories.replacement_cancelled),

@@ -9,6 +9,7 @@ from domain.errors import TooLate
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import House
+from tests.workflows.stories import cancelled_expiring
 
 
 async def test_a_customer_whose_card_is_declined_pays_with_another(house: House) -> None:
@@ -50,17 +51,7 @@ async def test_an_order_that_is_never_paid_expires_and_gives_its_stock_back(hous
 
 
 async def test_a_cancel_that_is_accepted_while_the_unpaid_payment_is_closed_is_heeded(house: House) -> None:
-    await house.receive("MUG", 10)
-    order = await house.place(method="pm_card_chargeDeclined")
-    await house.until(order, waiting="another way to pay")
-    await house.stripe(latency_ms=2500)
-    passing = asyncio.create_task(house.pass_time(order, hours=25))
-    async for event in house.handle(order).fetch_history_events(wait_new_event=True):
-        if event.activity_task_scheduled_event_attributes.activity_type.name == "void_payment":
-            break
-    await house.cancel(order)
-    await passing
-    await house.closed(order, OrderStatus.CANCELLED)
+    order = await cancelled_expiring(house)
     assert await house.stock("MUG") == (10, 0)
     assert await house.mails(order) == ["cancelled"]
 
