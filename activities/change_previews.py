@@ -36,15 +36,23 @@ EFFECTS: TypeAdapter[Effects] = TypeAdapter(Effects)
 async def preview(connection: AsyncConnection, order: Row[Any], edits: Edits, *, at: datetime) -> tuple[Basis, Effects]:
     """What a change would do ``at`` that moment, and what that rests on. Raises what `effects_of` raises."""
     facts = await facts_of(connection, order, at=at.replace(microsecond=0))
-    if edits.parcel is not None:
-        effects = await parcel_preview(connection, order, edits.parcel, facts)
-    else:
+    if edits.parcel is None:
         effects = effects_of(edits, facts)
+    else:
+        effects = await parcel_preview(connection, order, edits.parcel, facts)
     if order.credit and effects.money.credited:
         raise Conflict("A claim or an exchange has settled what this order comes to: it cannot be made to cost less.")
-    if edits.parcel is not None:
-        pass
-    elif facts.status is OrderStatus.AWAITING_PAYMENT:
+    if edits.parcel is None:
+        effects = await _with_places(connection, order, facts, effects)
+    # What is on a shelf moves with every other order, and the warehouse has said what it found: that binds nobody.
+    bound = effects if effects.parcel is None else replace(effects, parcel=replace(effects.parcel, shelves=()))
+    digest = body_hash(EFFECTS.dump_python(bound, mode="json"))[:12]
+    return replace(facts.basis, effects=digest), effects
+
+
+async def _with_places(connection: AsyncConnection, order: Row[Any], facts: Facts, effects: Effects) -> Effects:
+    """The same, with where its units are held, or shipped from."""
+    if facts.status is OrderStatus.AWAITING_PAYMENT:
         held = await _held(connection, order.id)
         effects, _ = await with_held(connection, order.id, effects, own=held, at=facts.basis.at)
     elif facts.status is OrderStatus.AWAITING_STOCK:
@@ -52,10 +60,7 @@ async def preview(connection: AsyncConnection, order: Row[Any], edits: Edits, *,
     else:
         effects = await _routed(connection, order, facts, effects)
         effects, _ = await with_added(connection, order.id, effects, at=facts.basis.at)
-    # What is on a shelf moves with every other order, and the warehouse has said what it found: that binds nobody.
-    bound = effects if effects.parcel is None else replace(effects, parcel=replace(effects.parcel, shelves=()))
-    digest = body_hash(EFFECTS.dump_python(bound, mode="json"))[:12]
-    return replace(facts.basis, effects=digest), effects
+    return effects
 
 
 async def with_added(

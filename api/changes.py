@@ -227,7 +227,8 @@ async def index(
         found = [
             DifferenceOut(field=f, before=b, after=a) for f, b, a in differences(other["content"], version["content"])
         ]
-        items.append(VersionOut.model_validate({**version, "differences": found}))
+        did = None if version["effects"] is None else said(EFFECTS.validate_python(version["effects"]))
+        items.append(VersionOut.model_validate({**version, "said": did, "differences": found}))
     return VersionListOut(items=items, next_cursor=None)
 
 

@@ -31,7 +31,7 @@ TAGS = [
     {"name": "refunds", "description": "Money given back: granted, then paid."},
     {
         "name": "fulfilments",
-        "description": "What a warehouse does: print labels, hand parcels over, reject what it cannot ship.",
+        "description": "What a warehouse does: print labels, hand parcels over, split, move or reject them.",
     },
     {"name": "returns", "description": "What customers send back: by which rules, what came, what becomes of it."},
     {"name": "claims", "description": "What was lost, damaged or missing: refunded, or replaced at no cost."},

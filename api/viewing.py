@@ -210,7 +210,13 @@ def _fulfilment(
         "supplier_orders": ordered,
         "parcels": [ParcelOut.model_validate({**p._mapping, "events": scans[p.id]}) for p in parcels],
         "links": FulfilmentLinksOut(
-            hand_over=f"{here}/hand-over", label=f"{here}/label", reject=f"{here}/reject", evidence=f"{here}/evidence"
+            hand_over=f"{here}/hand-over",
+            label=f"{here}/label",
+            reject=f"{here}/reject",
+            split=f"{here}/split",
+            short_ship=f"{here}/short-ship",
+            move=f"{here}/move",
+            evidence=f"{here}/evidence",
         ),
     }
     return FulfilmentOut.model_validate(values)

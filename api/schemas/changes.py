@@ -95,6 +95,7 @@ _VERSIONS: Any = [
         "number": 1,
         "content": {**_CONTENT, "lines": [{**_CONTENT["lines"][0], "quantity": 2}], "total": 4090},
         "change_id": None,
+        "said": None,
         "reason": "",
         "made_by": "api:shop",
         "made_at": "2024-05-02T09:14:05Z",
@@ -104,6 +105,7 @@ _VERSIONS: Any = [
         "number": 2,
         "content": _CONTENT,
         "change_id": "0d9c8b7a-6f5e-5d4c-8b3a-2f1e0d9c8b7a",
+        "said": "The order was changed: 1 × MUG-01 less. It comes to 22.90 USD now.",
         "reason": "Ticket 5121: one is enough.",
         "made_by": "api:support desk",
         "made_at": "2024-05-02T09:36:11Z",
@@ -364,6 +366,7 @@ class VersionOut(Output):
     number: int
     content: dict[str, Any] = Field(description="All that can be changed of an order, as it was.")
     change_id: str | None = Field(description="The change that made it; null for what was placed.")
+    said: str | None = Field(description="What that did, in a sentence; of a parcel alone nothing here differs.")
     reason: str
     made_by: str
     made_at: datetime

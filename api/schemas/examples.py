@@ -101,6 +101,9 @@ _FULFILMENT_VIEW: dict[str, Any] = {
     "links": {
         "hand_over": f"/v1/fulfilments/{FULFILMENT_ID}/hand-over",
         "reject": f"/v1/fulfilments/{FULFILMENT_ID}/reject",
+        "split": f"/v1/fulfilments/{FULFILMENT_ID}/split",
+        "short_ship": f"/v1/fulfilments/{FULFILMENT_ID}/short-ship",
+        "move": f"/v1/fulfilments/{FULFILMENT_ID}/move",
         "label": f"/v1/fulfilments/{FULFILMENT_ID}/label",
         "evidence": f"/v1/fulfilments/{FULFILMENT_ID}/evidence",
     },

@@ -266,6 +266,9 @@ class FulfilmentLinksOut(Output):
     hand_over: str
     label: str
     reject: str
+    split: str
+    short_ship: str
+    move: str
     evidence: str
 
 

@@ -59,7 +59,7 @@ async def leave_in_reno(world: World, units: int, *skus: str) -> None:
         await stock_records.move(connection, moves)
 
 
-@settings(max_examples=5, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(
     scene=st.builds(Scene, st.booleans(), st.booleans(), st.booleans(), st.just(False)),
     edit=PARCELS,
@@ -138,7 +138,7 @@ SHORT = ShortShip("", R.NOT_FOUND, (RejectedLine(1, 2), RejectedLine(2, 2)), Res
 @pytest.mark.parametrize(
     ("edit", "every"),
     [
-        pytest.param(SHORT, 9, id="short_ship"),
+        pytest.param(SHORT, 13, id="short_ship"),
         pytest.param(SHORT, 1, id="short_ship_everywhere", marks=pytest.mark.fuzz),
         pytest.param(Split("", (Units(1, 1), Units(2, 2))), 1, id="split_everywhere", marks=pytest.mark.fuzz),
     ],

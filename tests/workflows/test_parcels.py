@@ -5,8 +5,11 @@ import uuid
 from typing import Any
 
 import httpx2
+import pytest
+from sqlalchemy import text
 
 from activities.money_checks import CompareAfter
+from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import House
 
@@ -70,6 +73,7 @@ async def to_the_door(house: House, order: str, *numbers: int) -> None:
     assert (compared.at.orders, compared.at.differences) == (1, 0)
 
 
+@pytest.mark.fuzz
 async def test_a_labelled_parcel_is_split_its_label_given_back_once_and_both_arrive(house: House) -> None:
     order = await at_the_dock(house)
     done = await do(house, order, "split", lines=ONE, reason="too heavy")
@@ -88,6 +92,7 @@ async def test_a_labelled_parcel_is_split_its_label_given_back_once_and_both_arr
     assert "changed" not in await house.mails(order)
 
 
+@pytest.mark.fuzz
 async def test_what_is_missing_is_dropped_and_not_paid_and_the_customer_is_told(house: House) -> None:
     order = await at_the_dock(house)
     done = await do(house, order, "short-ship", **MISSING, rest="drop")
@@ -101,6 +106,7 @@ async def test_what_is_missing_is_dropped_and_not_paid_and_the_customer_is_told(
     assert await house.charges(order) == [2900]
 
 
+@pytest.mark.fuzz
 async def test_what_is_missing_ships_from_elsewhere_as_it_was_shown(house: House) -> None:
     await house.receive("MUG", 10, at="WEST")
     order = await at_the_dock(house)
@@ -128,6 +134,7 @@ async def test_what_is_missing_waits_for_stock_where_it_was_missing_and_for_no_o
     assert (await house.stock("MUG", at="WEST"), await house.charges(order)) == ((10, 0), [4100])
 
 
+@pytest.mark.fuzz
 async def test_a_parcel_that_is_held_with_its_order_is_moved_to_another_warehouse(house: House) -> None:
     await house.receive("MUG", 10, at="EAST")
     order = await house.place(method="pm_card_authenticationRequired")
@@ -159,3 +166,54 @@ async def test_of_two_operators_with_one_parcel_one_wins_and_the_other_is_told_w
     assert (again.status_code, again.json()["code"]) == (409, "order_moved")
     assert won in again.json()["detail"]
     assert (await house.record(order)).version == 2
+
+
+@pytest.mark.fuzz
+async def test_what_is_backordered_is_known_to_an_order_that_is_taken_up_and_asked_about_once_it_is_late(
+    house: House,
+) -> None:
+    await house.receive("MUG", 10, at="WEST")
+    order = await at_the_dock(house)
+    await do(house, order, "short-ship", **{**MISSING, "lines": [{"line": 1, "quantity": 3}]}, rest="backorder")
+    await house.until(order, waiting="stock of what is backordered to come in: 3 of MUG at EAST")
+    assert [f.status for f in await house.fulfilments(order)] == ["rejected"]
+    await house.start_anew(order)
+    await house.until(order, waiting="stock of what is backordered to come in: 3 of MUG at EAST")
+    await house.pass_time(order, days=10)
+    exception = await house.exception(order, ExceptionKind.OUT_OF_STOCK)
+    assert exception.reason == (
+        "Backordered units are not there: 3 of MUG missing. A receipt of stock at EAST moves it on; "
+        "retry looks again now, everywhere."
+    )
+    await house.resolve(order, ExceptionKind.OUT_OF_STOCK, Action.RETRY)
+    await house.shipping_from(order, 2)
+    assert await house.stock("MUG", at="WEST") == (10, 3)
+
+
+@pytest.mark.fuzz
+async def test_an_order_that_waits_for_what_is_backordered_is_cancelled_and_everything_goes_back(house: House) -> None:
+    order = await at_the_dock(house)
+    await do(house, order, "short-ship", **MISSING, rest="backorder")
+    await house.labelled(order)
+    await house.cancel(order)
+    await house.closed(order, OrderStatus.CANCELLED)
+    assert (await house.stock("MUG"), await house.charges(order)) == ((2, 0), [])
+    async with house.database.reading() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM stock_waits"))).scalar_one() == 0
+
+
+@pytest.mark.fuzz
+async def test_a_hold_that_is_placed_on_the_parcel_refuses_and_one_that_has_left_stays_as_it_is(house: House) -> None:
+    order = await at_the_dock(house)
+    fulfilment = await parcel(house, order)
+    split = await shown(house, fulfilment, "split", lines=ONE)
+    hold = await house.hold(order, fulfilment=fulfilment)
+    refused = await apply(house, fulfilment, "split", split["version"], lines=ONE)
+    assert (refused.status_code, refused.json()["code"]) == (409, "on_hold")
+    await house.release(order, hold)
+    await house.easypost(webhooks={"lost_rate": 1.0})
+    await house.advance(order, 2)
+    late = await apply(house, fulfilment, "split", split["version"], lines=ONE)
+    assert (late.status_code, late.json()["code"]) == (409, "too_late")
+    await house.until(order, OrderStatus.SHIPPED)
+    assert ((await house.record(order)).version, await house.charges(order)) == (1, [4100])

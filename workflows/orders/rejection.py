@@ -20,7 +20,7 @@ from workflows.orders.changes import ChangeRun
 from workflows.orders.desk import Desk, OrderStopped
 from workflows.orders.journal import Journal, LookAgain
 from workflows.orders.recall import Recall
-from workflows.orders.reservation import LOOK_EVERY
+from workflows.orders.reservation import LOOK_EVERY, LOOK_FOR_PROMISED_EVERY
 from workflows.orders.steps import keep_record
 
 _BACKORDER = "backorder"
@@ -117,7 +117,7 @@ class Rerouting:
         await self._journal.publish()
         over = lambda: self._arrived or self._short != short or self._desk.cancel_wished  # noqa: E731
         with suppress(TimeoutError):  # no news came: look all the same
-            patience = min(LOOK_EVERY, until - workflow.now())
+            patience = min(LOOK_FOR_PROMISED_EVERY, until - workflow.now())
             await workflow.wait_condition(over, timeout=patience, timeout_summary="Look for backordered units")
         self._desk.check()
         if self._short == short:

@@ -21,7 +21,7 @@ from workflows.orders.steps import keep_record
 _SLACK = timedelta(hours=1)
 # Receipts tell the orders that wait; units that others give back, and news that was lost, are found by this.
 LOOK_EVERY = timedelta(hours=6)
-_LOOK_FOR_PROMISED_EVERY = timedelta(days=1)
+LOOK_FOR_PROMISED_EVERY = timedelta(days=1)
 AUTHORISING = ("the payment to be authorised", Party.PAYMENT_PROVIDER)
 """what an order waits for whose units are held, and on whom"""
 
@@ -112,7 +112,7 @@ class ReservationRun:
         then = "it is packed" if promised.pre_order else "an operator decides"
         self._journal.wait_for(promised.says, Party.WAREHOUSE, until=promised.expected, then=then)
         await self._journal.publish()
-        patience = min(_LOOK_FOR_PROMISED_EVERY, promised.expected - workflow.now())
+        patience = min(LOOK_FOR_PROMISED_EVERY, promised.expected - workflow.now())
         with suppress(TimeoutError):  # no news came: look all the same
             await workflow.wait_condition(
                 lambda: self._arrived or self._desk.cancel_wished,
