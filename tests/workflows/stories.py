@@ -19,7 +19,7 @@ from integrations.portals.browser import Chromium, find_chromium
 from tests.house import House
 from tests.portals.trade import open_trade
 from tests.workflows import case_stories
-from tests.workflows.stories_of_changes import changed, paid_more
+from tests.workflows.stories_of_changes import called_off, changed, paid_more, reduced
 
 Story = Callable[[House], Awaitable[str]]
 """tells its story; the id of the order, or of the workflow where it is no order's"""
@@ -347,7 +347,18 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
-        *(rejected, disputed, changed, paid_more, supplied, withdrawn, transfer_received, transfer_late),
+        *(
+            rejected,
+            disputed,
+            changed,
+            paid_more,
+            called_off,
+            reduced,
+            supplied,
+            withdrawn,
+            transfer_received,
+            transfer_late,
+        ),
         *(return_settled, return_expired, return_late),
         *(case_stories.claim_refunded, case_stories.claim_replaced, case_stories.claim_withdrawn),
         *(case_stories.replacement, case_stories.replacement_cancelled),
