@@ -56,11 +56,15 @@ async def preview(
     return replace(basis, effects=previews.digest(topics)), found
 
 
-async def as_shown(connection: AsyncConnection, order: Row[Any], version: str, *, tell_customer: bool) -> Shown:
-    """What a preview with this ``version`` is worth now. Raises InvalidChange for what none has given, and TooLate."""
+async def as_shown(
+    connection: AsyncConnection, order: Row[Any], version: str, *, tell_customer: bool, now: datetime
+) -> Shown:
+    """What a preview with this ``version`` is worth ``now``. Raises InvalidChange, or TooLate where none can be."""
     before = basis_of(version)
-    now, _ = await preview(connection, order, tell_customer=tell_customer, at=before.at)
-    return await previews.shown(connection, order, before, now, _WORDS, version=version)
+    if not before.is_fresh(now):
+        return Shown(version, previews.TOO_OLD, order.status, ())
+    basis, _ = await preview(connection, order, tell_customer=tell_customer, at=before.at)
+    return await previews.shown(connection, order, before, basis, _WORDS, version=version)
 
 
 def _check(order: Row[Any], basis: Basis) -> None:

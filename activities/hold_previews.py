@@ -58,18 +58,26 @@ async def preview_release(
     return await _standstill(connection, order, facts, standing, after, missing=missing)
 
 
-async def hold_as_shown(connection: AsyncConnection, order: Row[Any], hold: Hold, version: str) -> Shown:
-    """What the preview of a hold with this ``version`` is worth now. Raises InvalidChange, TooLate."""
+async def hold_as_shown(
+    connection: AsyncConnection, order: Row[Any], hold: Hold, version: str, *, now: datetime
+) -> Shown:
+    """What the preview of a hold with this ``version`` is worth ``now``. Raises InvalidChange, TooLate."""
     before = basis_of(version)
-    now, _ = await preview_hold(connection, order, hold, at=before.at)
-    return await _shown(connection, order, before, now, version)
+    if not before.is_fresh(now):
+        return Shown(version, previews.TOO_OLD, order.status, ())
+    basis, _ = await preview_hold(connection, order, hold, at=before.at)
+    return await _shown(connection, order, before, basis, version)
 
 
-async def release_as_shown(connection: AsyncConnection, order: Row[Any], hold_id: str, by: str, version: str) -> Shown:
-    """What the preview of a release with this ``version`` is worth now. Raises InvalidChange, Conflict."""
+async def release_as_shown(
+    connection: AsyncConnection, order: Row[Any], hold_id: str, by: str, version: str, *, now: datetime
+) -> Shown:
+    """What the preview of a release with this ``version`` is worth ``now``. Raises InvalidChange, Conflict."""
     before = basis_of(version)
-    now, _ = await preview_release(connection, order, hold_id, by, at=before.at)
-    return await _shown(connection, order, before, now, version)
+    if not before.is_fresh(now):
+        return Shown(version, previews.TOO_OLD, order.status, ())
+    basis, _ = await preview_release(connection, order, hold_id, by, at=before.at)
+    return await _shown(connection, order, before, basis, version)
 
 
 async def _shown(connection: AsyncConnection, order: Row[Any], before: Basis, now: Basis, version: str) -> Shown:

@@ -14,6 +14,8 @@ from domain.holds import Hold, HoldReason
 from domain.orders import body_hash
 from domain.previews import Shown
 
+TOO_OLD = "The preview is older than a day."
+
 
 def digest(topics: Mapping[str, Any]) -> str:
     """A short digest of each topic of what a preview shows, as its basis keeps it."""

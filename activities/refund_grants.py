@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Row, func
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import exceptions, ledger, orders, payments
+from db import claims, exceptions, ledger, orders, payments
 from db import refunds as records
-from domain.errors import KeyReused, NotFound, RefundTooLarge, TooLate
+from domain.errors import KeyReused, NotFound, RefundTooLarge, TooLate, UnitsReplaced
 from domain.exceptions import Action
 from domain.ledger import EntryKind, LedgerEntry, credit_for
 from domain.money import Money
@@ -89,6 +89,30 @@ async def _add(
         await records.add(connection, {**values, **mine})
         note = request.reason
         await _post(connection, EntryKind.CREDITED, str(mine["id"]), order, credited, actor=actor, note=note)
+
+
+async def grant_by_hand(
+    connection: AsyncConnection, order_id: str, request: RefundRequest, *, actor: str
+) -> tuple[Row[Any], bool]:
+    """Grant what a person wishes: as `grant`, but not for units that a claim has had replaced. Raises UnitsReplaced."""
+    await orders.lock(connection, order_id)
+    if await records.find_named(connection, order_id, request.reference) is None:
+        await _check_replaced(connection, order_id, request)
+    return await grant(connection, order_id, request, actor=actor)
+
+
+async def _check_replaced(connection: AsyncConnection, order_id: str, request: RefundRequest) -> None:
+    replaced = await claims.replaced_units(connection, order_id)
+    given = await given_before(connection, order_id)
+    ordered = {row.number: row.quantity for row in await orders.lines(connection, order_id)}
+    for index, wanted in enumerate(request.lines):
+        gone = replaced.get(wanted.line, 0)
+        if gone and wanted.quantity > ordered.get(wanted.line, 0) - given.units.get(wanted.line, 0) - gone:
+            raise UnitsReplaced(
+                f"{gone} of line {wanted.line} were replaced by a claim. If money is given back all the same, say how "
+                "much, without lines.",
+                field=f"lines[{index}].quantity",
+            )
 
 
 async def refundable(

@@ -78,7 +78,8 @@ async def _shown(wired: Services, row: Row[Any], asked: CancelIn) -> Shown | Non
         return Shown(asked.version, "", row.status, ())
     async with wired.database.reading() as connection:
         try:
-            return await as_shown(connection, row, asked.version, tell_customer=asked.tell_customer)
+            tell = asked.tell_customer
+            return await as_shown(connection, row, asked.version, tell_customer=tell, now=wired.now())
         except TooLate as error:
             return Shown(asked.version, error.detail, row.status, ())
 

@@ -36,7 +36,7 @@ from db import awaited_changes, catalogue, orders, versions
 from db.bundles import parts_of
 from domain.changes.awaited import AwaitedStatus
 from domain.changes.effects import Effects, said
-from domain.changes.wish import GOOD_FOR, Edits, OrderChange, basis_of
+from domain.changes.wish import Edits, OrderChange, basis_of
 from domain.errors import (
     ChangeAwaited,
     ChangeWithdrawn,
@@ -54,7 +54,6 @@ from domain.versions import differences
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
-_CLOCKS_DIFFER = timedelta(minutes=5)
 _LONGEST = timedelta(days=30)
 
 
@@ -179,7 +178,7 @@ async def check(connection: AsyncConnection, row: Row[Any], wish: OrderChange, w
     """What can be known before the order itself is asked: with the fields at fault, and with who changed it since."""
     if row.closed_at is not None:
         raise TooLate(f"Order {row.number} is closed ({row.status}): it can no longer be changed.")
-    if not -_CLOCKS_DIFFER < wired.now() - wish.basis.at < GOOD_FOR:
+    if not wish.basis.is_fresh(wired.now()):
         raise OrderMoved("The preview is older than a day. Look at it again.")
     await _check_alone(connection, row)
     effects = await as_previewed(connection, row, wish.edits, wish.basis)

@@ -96,7 +96,7 @@ async def _shown(wired: Services, row: Row[Any], hold: Hold, version: str | None
     if version is None or row.closed_at is not None:
         return hold
     async with wired.database.reading() as connection:
-        return replace(hold, shown=await hold_as_shown(connection, row, hold, version))
+        return replace(hold, shown=await hold_as_shown(connection, row, hold, version, now=wired.now()))
 
 
 def _standstill_out(order_id: str, number: str, basis: Basis, found: Standstill) -> StandstillOut:
@@ -166,7 +166,7 @@ async def release(hold: HoldKey, caller: WritesHolds, wired: Wired, body: Releas
     if body is not None and body.version is not None:
         async with wired.database.reading() as connection:
             of = await _order_of(connection, row)
-            shown = await release_as_shown(connection, of, hold, caller.actor, body.version)
+            shown = await release_as_shown(connection, of, hold, caller.actor, body.version, now=wired.now())
     wish = ReleaseHold(hold, caller.actor, body.note if body else "", shown)
     try:
         await wired.gateway.release(row.order_id, wish, key=f"release:{hold}:{caller.actor}")

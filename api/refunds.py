@@ -8,7 +8,7 @@ import structlog
 from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import Row
 
-from activities.refund_grants import ask_to_pay, grant, withdraw
+from activities.refund_grants import ask_to_pay, grant_by_hand, withdraw
 from api.auth import GrantsRefunds, PaysRefunds, ReadsOrders
 from api.context import concerns
 from api.describing import problems
@@ -63,7 +63,7 @@ async def create(
         if found is None:
             raise NotFound("order", order)
         concerns(found.id, found.number)
-        row, new = await grant(connection, found.id, body.to_domain(reference), actor=caller.actor)
+        row, new = await grant_by_hand(connection, found.id, body.to_domain(reference), actor=caller.actor)
     response.status_code = 201 if new else 200
     return RefundOut.model_validate(row)
 

@@ -111,6 +111,25 @@ async def claimed(connection: AsyncConnection, order_id: str) -> dict[int, int]:
     return {row.number: int(row.units) for row in await connection.execute(query)}
 
 
+# The lines of a replacement are numbered as those of its claim follow each other.
+_REPLACED = text("""
+WITH replaced AS (
+    SELECT l.number, l.quantity, c.linked_id, row_number() OVER (PARTITION BY c.id ORDER BY l.number) AS nth
+    FROM claims c JOIN claim_lines l ON l.claim_id = c.id
+    WHERE c.order_id = :order_id AND c.remedy = 'replacement' AND c.status IN ('replacing', 'closed')
+)
+SELECT number, sum(quantity - coalesce((
+    SELECT sum(b.quantity - b.kept) FROM returns r JOIN return_lines b ON b.return_id = r.id
+    WHERE r.order_id = replaced.linked_id AND b.number = replaced.nth AND r.status = 'closed'), 0))::bigint AS units
+FROM replaced GROUP BY number
+""")
+
+
+async def replaced_units(connection: AsyncConnection, order_id: str) -> dict[int, int]:
+    """Units of an order, by line, in whose place a claim sends others, or has sent them that did not come back."""
+    return {row.number: row.units for row in await connection.execute(_REPLACED, {"order_id": order_id})}
+
+
 async def page(
     connection: AsyncConnection, wanted: ClaimFilter, *, after: tuple[datetime, str] | None, limit: int
 ) -> list[Row[Any]]:

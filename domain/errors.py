@@ -31,6 +31,7 @@ WaybillError                     code, HTTP status, the field at fault
 │   ├── NotInStock               units that a change adds are not there
 │   ├── UnknownPortal            no worker has been given a portal of that name
 │   ├── RefundTooLarge           more than was captured and not given back
+│   ├── UnitsReplaced            a refund for units that a claim has had replaced
 │   ├── Disputed                 hand-over refused: the customer's bank disputes the payment
 │   └── NotPaid                  hand-over refused: the money could not be captured
 ├── Unauthorised            401
@@ -242,6 +243,13 @@ class RefundTooLarge(Conflict):
 
     code = "refund_too_large"
     title = "That much cannot be refunded"
+
+
+class UnitsReplaced(Conflict):
+    """A refund is for units in whose place a claim has sent others."""
+
+    code = "units_replaced"
+    title = "These units were replaced"
 
 
 class NotEnoughUnits(Conflict):

@@ -186,3 +186,9 @@ class OrderPage:
     def ended(self) -> bool:
         """Whether nothing more will happen by itself."""
         return self.status in ENDED
+
+    @property
+    def closing(self) -> str:
+        """Which words end the story: of what was sent back it is not said that the customer should enjoy it."""
+        back = any(entry.kind == "return_settled" for entry in self.entries)
+        return "sent_back" if back and self.status is OrderStatus.DELIVERED else self.status.value

@@ -13,6 +13,7 @@ from domain.stock import Allocation
 
 GOOD_FOR = timedelta(hours=24)
 """how long a preview may be applied, if the order does not move"""
+_CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class Stage(StrEnum):
@@ -117,6 +118,10 @@ class Basis:
         parcels = "-".join(f"{number}{stage.value[:2]}" for number, stage in self.parcels)
         numbers = (self.captured, self.refunded, self.credited, int(self.at.timestamp()))
         return ".".join((str(self.version), parcels, *map(str, numbers), self.effects))
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Whether it was made within a day before ``now``."""
+        return -_CLOCKS_DIFFER < now - self.at < GOOD_FOR
 
     def moved(self, now: "Basis", currency: str) -> list[str]:
         """What is different now, in sentences; nothing if the preview still holds."""

@@ -12,17 +12,17 @@ from activities.claim_requests import claim
 from activities.claims import ApproveClaim, Claims
 from activities.exchange_requests import exchange
 from activities.exchanges import Exchanges
-from activities.refund_grants import ask_to_pay, grant
+from activities.refund_grants import ask_to_pay, grant, grant_by_hand
 from activities.return_requests import ask
 from activities.returns import Inspect, Receive, Returns, Step
 from db import ledger
 from domain.claims import ClaimApproval, ClaimedLine, ClaimKind, ClaimRequest, ClaimStatus, Remedy
-from domain.errors import MoreThanDelivered, MoreThanShipped, RefundTooLarge
+from domain.errors import MoreThanDelivered, MoreThanShipped, RefundTooLarge, UnitsReplaced
 from domain.exceptions import Action
 from domain.exchanges import ExchangeRequest, ExchangeStatus, Ships
 from domain.ledger import EntryKind, LedgerEntry
 from domain.orders import Line, PaymentSource, derived_id
-from domain.refunds import RefundRequest
+from domain.refunds import RefundLine, RefundRequest
 from domain.return_requests import ReturnRequest, WantedLine
 from domain.return_rules import ReturnReason
 from domain.return_units import Arrived, Condition, Inspected, Inspection, ReturnReceipt
@@ -199,6 +199,27 @@ async def test_units_that_were_refunded_are_not_replaced_and_the_money_is_not_gi
         refusal = (await claims.approve(approval(second, remedy))).refusal
         assert refusal is not None and refusal.code == code
     assert (await world.row("SELECT count(*) AS n FROM orders WHERE origin IS NOT NULL")).n == 0
+
+
+async def test_units_that_were_replaced_are_not_refunded_by_hand_but_an_amount_is(world: World) -> None:
+    order = await served(world)
+    name = await claimed(world, order)
+    assert (await Claims(world.database).approve(approval(name, Remedy.REPLACEMENT))).refusal is None
+    both = RefundRequest("both", "late", (RefundLine(1, 2),))
+    with pytest.raises(UnitsReplaced, match="1 of line 1 were replaced"):
+        await by_hand(world, order, both)
+    other = RefundRequest("other", "late", (RefundLine(1, 1),))
+    assert [(await by_hand(world, order, other)).amount for _ in range(2)] == [1500, 1500]
+    with pytest.raises(UnitsReplaced):
+        await by_hand(world, order, RefundRequest("rest", "late", (RefundLine(1, 1),)))
+    assert (await by_hand(world, order, RefundRequest("sorry", "late", amount=300))).amount == 300
+    await check_laws(world)
+
+
+async def by_hand(world: World, order: str, request: RefundRequest) -> Any:
+    async with world.database.transaction() as connection:
+        row, _ = await grant_by_hand(connection, order, request, actor="Ann")
+    return row
 
 
 async def test_what_came_back_for_goods_sent_at_once_is_worth_less_and_a_person_is_told(world: World) -> None:

@@ -27,6 +27,12 @@ async def test_what_has_moved_since_is_passed_on_since_the_order_may_know_this_v
         assert (wish.shown.version, wish.shown.moved, wish.shown.status) == (version, told, "accepted")
         assert key.startswith("cancel:")
         await payment(api.database, accepted["id"])
+    for far in ("1714642561", "253402300000"):  # years ago, and at the end of all calendars
+        await api.http.post(url, json={"version": f"1..0.0.0.{far}.x"})
+        _, wish, _ = api.gateway.asked.pop()
+        assert isinstance(wish, CancelRequest)
+        assert wish.shown is not None
+        assert wish.shown.moved == "The preview is older than a day."
     refused = await api.http.post(url, json={"version": "nonsense"})
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_change")
 

@@ -118,6 +118,24 @@ async def test_an_order_that_was_placed_is_cancelled_in_the_portal(trade: Trade)
     assert "Parcel 1 was cancelled at northgate." in await house.timeline(order)
 
 
+async def test_what_is_ordered_is_changed_and_cancelled_as_its_previews_have_shown(trade: Trade) -> None:
+    house = trade.house
+    await trade.stocked()
+    await trade.open()
+    order = await house.place(CUP)
+    await trade.ordered(order)
+    wish = {"lines": [{"line": 1, "unit_price": 1000}]}
+    shown = (await house.http.post(f"/v1/orders/{order}/changes/preview", json=wish)).json()
+    changed = await house.http.post(f"/v1/orders/{order}/changes", json={**wish, "version": shown["version"]})
+    assert changed.status_code == 200, changed.text
+    shown = (await house.http.post(f"/v1/orders/{order}/cancel/preview")).json()
+    assert [parcel["becomes"] for parcel in shown["parcels"]] == ["order_withdrawn"]
+    cancelled = await house.http.post(f"/v1/orders/{order}/cancel", json={"version": shown["version"]})
+    assert cancelled.status_code == 200, cancelled.text
+    await house.closed(order, OrderStatus.CANCELLED, patience=60)
+    assert [placed["status"] for placed in await trade.supplier.orders()] == ["cancelled"]
+
+
 async def test_a_supplier_who_has_begun_is_a_persons_business(trade: Trade) -> None:
     house = trade.house
     await trade.stocked()

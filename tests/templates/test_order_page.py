@@ -107,6 +107,14 @@ def test_an_ended_order_closes_with_a_sentence_and_asks_for_no_news(templates: T
     assert "Done , 20 Nov 2025, 08:12 UTC" in text(html)
 
 
+def test_of_what_was_sent_back_it_is_not_said_that_it_be_enjoyed(templates: Templates) -> None:
+    nobody = Waiting("Delivered", Party.NOBODY, START)
+    back = (PageEntry(START, "The return was settled.", "return_settled"),)
+    shown = templates.order_page(replace(page(OrderStatus.DELIVERED), waiting=nobody, entries=back))
+    assert "what you sent back has reached us" in shown
+    assert "Enjoy" not in shown
+
+
 def test_an_order_under_way_keeps_its_page_fresh_with_and_without_scripts(templates: Templates) -> None:
     html = templates.order_page(replace(page(), refresh_every=timedelta(seconds=7)))
     assert 'data-refresh="7"' in html

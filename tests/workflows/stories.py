@@ -19,7 +19,7 @@ from integrations.portals.browser import Chromium, find_chromium
 from tests.house import House
 from tests.portals.trade import open_trade
 from tests.workflows import case_stories
-from tests.workflows.stories_of_changes import changed, paid_more
+from tests.workflows.stories_of_changes import called_off, changed, paid_more, reduced
 from tests.workflows.stories_of_parcels import parcels_moved, parcels_split
 
 Story = Callable[[House], Awaitable[str]]
@@ -364,8 +364,8 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
-        *(cancelled_expiring, rejected, disputed, changed, paid_more, parcels_split, parcels_moved),
-        *(supplied, withdrawn, transfer_received, transfer_late),
+        *(cancelled_expiring, rejected, disputed, changed, paid_more, called_off, reduced),
+        *(parcels_split, parcels_moved, supplied, withdrawn, transfer_received, transfer_late),
         *(return_settled, return_expired, return_late),
         *(case_stories.claim_refunded, case_stories.claim_replaced, case_stories.claim_withdrawn),
         *(case_stories.replacement, case_stories.replacement_cancelled),

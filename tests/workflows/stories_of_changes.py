@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import House
 
@@ -59,6 +60,53 @@ async def paid_more(house: House) -> str:
         await house.advance(order, 9, number=number)
     await house.closed(order, OrderStatus.DELIVERED)
     return order
+
+
+async def called_off(house: House) -> str:
+    """A jug is added and called off while the bank is asked; then, held meanwhile, all is cancelled without a word."""
+    await house.receive("MUG", 10, at="EAST")
+    await house.receive("JUG", 2, at="WEST")
+    order = await house.place()
+    await house.until(order, waiting="the hand-over")
+    wish = {
+        "add": [{"sku": "JUG", "quantity": 1, "unit_price": 1200}],
+        "payment": {"provider": "stripe", "method": "pm_card_authenticationRequired"},
+    }
+    asked = await _change(house, order, **wish)
+    await house.until(order, waiting="confirm the payment with the bank")
+    await _post(house, f"orders/{order}/changes/{asked['id']}/withdraw", {})
+    await house.until(order, waiting="the hand-over")
+    await _as_shown(house, f"orders/{order}/holds", {"reason": "customer"})
+    await house.until(order, waiting="the release of the customer hold")
+    await _as_shown(house, f"orders/{order}/cancel", {"tell_customer": False})
+    await house.closed(order, OrderStatus.CANCELLED)
+    return order
+
+
+async def reduced(house: House) -> str:
+    """Out of stock, made smaller and waiting on, then reduced to what there is; delivered."""
+    await house.receive("MUG", 1)
+    await house.receive("JUG", 1)
+    order = await house.place({"MUG": 3, "JUG": 1})
+    await house.exception(order, ExceptionKind.OUT_OF_STOCK)
+    await _change(house, order, lines=[{"line": 1, "quantity": 2}])
+    await house.until(order, waiting="1 of MUG missing")
+    await _change(house, order, lines=[{"line": 1, "quantity": 1}])
+    await house.labelled(order)
+    await house.hand_over(order)
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
+
+
+async def _as_shown(house: House, path: str, wish: dict[str, Any]) -> None:
+    shown = await _post(house, f"{path}/preview", wish)
+    await _post(house, path, {**wish, "version": shown["version"]})
+
+
+async def _post(house: House, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = (await house.http.post(f"/v1/{path}", json=body)).raise_for_status().json()
+    return told
 
 
 async def _change(house: House, order: str, **edits: Any) -> dict[str, Any]:

@@ -32,6 +32,7 @@ async def test_a_line_that_nobody_has_is_taken_out_and_the_rest_goes_on_at_once(
     assert (late.status_code, late.json()["code"]) == (409, "order_moved")
 
 
+@pytest.mark.fuzz
 async def test_a_promise_that_is_made_smaller_is_others_to_have_and_the_order_waits_on(house: House) -> None:
     await backordered(house, cap=2)
     first = await house.place({"MUG": 3})

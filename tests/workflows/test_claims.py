@@ -11,6 +11,7 @@ from domain.claims import workflow_id
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import House
+from tests.workflows import test_returns as returns
 from tests.workflows.test_returns import delivered, money
 
 
@@ -130,3 +131,24 @@ async def test_a_claim_is_refused_with_a_reason_or_withdrawn_and_a_late_one_told
     assert (await told(house, second, "withdraw"))["status"] == "withdrawn"
     await ended(house, second)
     assert (await told(house, second, "approve", status=409, remedy="refund"))["code"] == "too_late"
+
+
+@pytest.mark.fuzz
+async def test_what_was_replaced_is_refunded_by_lines_once_its_replacement_has_come_back(house: House) -> None:
+    order = await delivered(house, 1)
+    name = (await claimed(house, order))["id"]
+    linked = (await told(house, name, "approve", remedy="replacement"))["replacement"]["id"]
+    await house.labelled(linked)
+    await house.advance(linked, 9)
+    await house.closed(linked, OrderStatus.DELIVERED)
+    await ended(house, name)
+    grant = {"reference": "back", "reason": "It came back.", "lines": [{"line": 1, "quantity": 1}]}
+    refused = await house.http.post(f"/v1/orders/{order}/refunds", json=grant)
+    assert (refused.status_code, refused.json()["code"]) == (409, "units_replaced")
+    back = (await returns.asked(house, linked, 1))["id"]
+    await returns.until(house, back, "approved")
+    await returns.told(house, back, "receipts", reference="dock", lines=[{"line": 1, "quantity": 1}])
+    await returns.told(house, back, "inspections", reference="bench", units=[returns.found("resaleable", 1)])
+    assert (await returns.ended(house, back))["settlement"]["amount"] == 0
+    granted = await house.http.post(f"/v1/orders/{order}/refunds", json=grant)
+    assert (granted.status_code, granted.json()["amount"]) == (201, 1200), granted.text

@@ -147,6 +147,7 @@ async def test_a_change_is_called_off_in_the_second_in_which_it_is_paid(house: H
     await agrees(house, order)
 
 
+@pytest.mark.fuzz
 async def test_a_change_that_is_made_cannot_be_called_off(house: House) -> None:
     order, change = await with_a_jug(house, CARD)
     await ends(house, order, change, "applied")

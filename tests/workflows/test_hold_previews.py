@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 import httpx2
+import pytest
 
 from domain.orders import OrderStatus
 from tests.house import House
@@ -27,6 +28,7 @@ async def do(house: House, path: str, version: str, **wish: Any) -> httpx2.Respo
     return await house.http.post(f"/v1/{path}", json={**wish, "version": version}, headers=headers)
 
 
+@pytest.mark.fuzz
 async def test_a_hold_stops_what_its_preview_has_shown_and_its_release_lets_that_go_on(house: House) -> None:
     await house.receive("MUG", 10)
     order = await house.place(method="pm_card_authenticationRequired")

@@ -47,10 +47,13 @@ class DifferenceRun:
         self._tell = tell
         self._called_off: WithdrawChange | None = None
         self._paid = False
+        self._looked = journal.order.restart is None
 
     def refusal(self, wish: WithdrawChange) -> tuple[str, str] | None:
         """Why a change cannot be withdrawn any more, as the kind of error and a sentence; None if it can."""
         awaits = self._changes.awaits
+        if not self._looked:
+            return "conflict", "The order is being taken up again. Repeat it."
         if awaits is None or awaits.change.id != wish.change_id:
             return "too_late", "The change does not wait any more: it was made, or withdrawn."
         if self._paid:
@@ -78,6 +81,7 @@ class DifferenceRun:
             Changes.awaited, order_id, summary="Does a change wait for its payment?"
         )
         self._changes.awaits = found
+        self._looked = True
         return found
 
     async def see_through(self, awaited: AwaitedChange) -> None:

@@ -1,0 +1,146 @@
+"""A worker killed while an order does what somebody was shown: whoever asks again is answered, and it is done once."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from local.catalogue import EVERYWHERE, SKUS
+from local.sample_orders import containing
+from local.shop import Placed
+from tests.end_to_end.killing import FAR_AWAY, blocked, calls_so_far, deeds, hanging, money
+from tests.end_to_end.test_change_kills import at_the_carrier
+from tests.end_to_end.town import Town, simple_order, until
+
+GOODS = [sku for sku in SKUS if sku.places == EVERYWHERE][:2]
+
+
+@pytest.fixture(autouse=True)
+async def good_weather(town: Town) -> AsyncIterator[None]:
+    await town.dial("easypost", **FAR_AWAY)
+    yield
+    await town.good_weather()
+
+
+async def ready(town: Town, reference: str) -> Placed:
+    """A labelled order, its mail sent, and a carrier who does not come."""
+    placed = await town.shop.place(containing(simple_order(f"wish-{reference}"), 1, GOODS))
+    await until(lambda: at_the_carrier(town, placed), what="labelled")
+    return placed
+
+
+async def insist(town: Town, path: str, body: dict[str, Any], key: str) -> httpx2.Response:
+    """What the desk sends until it has an answer, each time the same."""
+    while True:
+        try:
+            answer = await town.ask("POST", f"/v1/orders/{path}", body, key=key)
+        except httpx2.TransportError:
+            continue
+        if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE:
+            return answer
+        await asyncio.sleep(0.2)
+
+
+async def awaiting(town: Town, placed: Placed) -> str:
+    """One thing more is asked for, and the customer's bank is asked; the change's id."""
+    wish: dict[str, Any] = {
+        "add": [{"sku": GOODS[0].sku, "quantity": 1, "unit_price": 700}],
+        "payment": {"provider": "stripe", "method": "pm_card_authenticationRequired"},
+    }
+    shown = await town.ask("POST", f"/v1/orders/{placed.id}/changes/preview", wish)
+    version = shown.json()["version"]
+    asked = await town.ask("POST", f"/v1/orders/{placed.id}/changes", {**wish, "version": version})
+    assert asked.status_code == 202, asked.text
+
+    async def at_the_bank() -> bool:
+        return "with the bank" in (await town.order(placed.id))["waiting"]["sentence"]
+
+    await until(at_the_bank, what="the bank is asked")
+    return str(asked.json()["id"])
+
+
+async def test_a_worker_killed_while_a_change_is_called_off_gives_back_once(town: Town) -> None:
+    placed = await ready(town, "withdrawn")
+    change = await awaiting(town, placed)
+    pid = town.stack.supervisor.pid("worker")
+    async with town.holding("LOCK awaited_changes IN EXCLUSIVE MODE"):
+        asked = asyncio.create_task(insist(town, f"{placed.id}/changes/{change}/withdraw", {}, "off"))
+        await until(lambda: blocked(town, 1), what="the record waits for the lock")
+        town.kill("worker")
+    await town.back("worker", after=pid)
+    answer = await asyncio.wait_for(asked, 60)
+    assert (answer.status_code, answer.json().get("status")) == (200, "withdrawn"), answer.text
+    assert sorted(await money(town, placed)) == ["canceled", "requires_capture"]
+    moved = await town.rows(
+        "SELECT kind, reserved_change AS units FROM movements WHERE key IN "
+        "(SELECT 'release:' || id FROM reservations WHERE change_id = $1)",
+        change,
+    )
+    assert [(row["kind"], row["units"]) for row in moved] == [("released", -1)]
+    paid = await town.rows("SELECT reference FROM payments WHERE change_id = $1", change)
+    references = [row["reference"] for row in paid]
+    assert await deeds(town, "payment_intents.cancel", references) == Counter(references)
+    order = await town.order(placed.id)
+    assert (order["version"], order["money"]["held"]) == (1, order["total"])
+    await town.ask("POST", f"/v1/orders/{placed.id}/cancel")
+    await town.closed([placed.id])
+
+
+@pytest.mark.fuzz
+async def test_a_worker_killed_in_a_cancellation_as_shown_answers_the_same_wish_again(town: Town) -> None:
+    placed = await ready(town, "cancelled")
+    shown = (await town.ask("POST", f"/v1/orders/{placed.id}/cancel/preview", {})).json()
+    body = {"version": shown["version"]}
+    seen = await calls_so_far(town, "shipments.refund")
+    await town.dial("easypost", **FAR_AWAY, fail_next=[{"operation": "shipments.refund", "status": "hang_after"}])
+    pid = town.stack.supervisor.pid("worker")
+    assert (await insist(town, f"{placed.id}/cancel", body, "a")).status_code == 200
+    await until(lambda: hanging(town, "shipments.refund", seen), what="the label's return hangs")
+    town.kill("worker")
+    await town.back("worker", after=pid)
+    assert (await insist(town, f"{placed.id}/cancel", body, "a")).status_code == 200
+    await town.closed([placed.id])
+    order = await town.order(placed.id)
+    assert (order["status"], order["money"]["held"], order["money"]["captured"]) == ("cancelled", 0, 0)
+    assert await money(town, placed) == ["canceled"]
+
+
+@pytest.mark.fuzz
+async def test_a_worker_killed_while_a_waiting_order_is_reduced_reserves_what_is_left_once(town: Town) -> None:
+    order = containing(simple_order("wish-reduced"), 1, GOODS)
+    lines = [order["lines"][0], {**order["lines"][1], "quantity": 100_000}]
+    order |= {"lines": lines, "total": order["shipping_charge"] + sum(_total(line) for line in lines)}
+    placed = await town.shop.place(order)
+
+    async def out_of_stock() -> bool:
+        return bool((await town.order(placed.id))["status"] == "awaiting_stock")
+
+    await until(out_of_stock, what="out of stock")
+    wish: dict[str, Any] = {"lines": [{"line": 2, "quantity": 0}]}
+    shown = (await town.ask("POST", f"/v1/orders/{placed.id}/changes/preview", wish)).json()
+    assert shown["reach"], shown
+    pid = town.stack.supervisor.pid("worker")
+    async with town.holding("LOCK order_versions IN EXCLUSIVE MODE"):
+        body = {**wish, "version": shown["version"]}
+        asked = asyncio.create_task(insist(town, f"{placed.id}/changes", body, "less"))
+        await until(lambda: blocked(town, 1), what="the change waits for the lock")
+        town.kill("worker")
+    await town.back("worker", after=pid)
+    answer = await asyncio.wait_for(asked, 60)
+    assert answer.status_code == 200, answer.text
+    await until(lambda: at_the_carrier(town, placed), what="labelled")
+    await town.bring_to_door(placed.id)
+    await town.closed([placed.id])
+    told = await town.order(placed.id)
+    assert (told["status"], told["version"], told["money"]["captured"]) == ("delivered", 2, told["total"])
+    assert await money(town, placed) == ["succeeded"]
+    held = await town.rows("SELECT sum(quantity) AS units FROM reservations WHERE order_id = $1", placed.id)
+    assert held[0]["units"] == lines[0]["quantity"]
+
+
+def _total(line: dict[str, Any]) -> int:
+    total: int = line["quantity"] * line["unit_price"] - line.get("discount", 0) + line.get("tax", 0)
+    return total
