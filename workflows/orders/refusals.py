@@ -12,6 +12,22 @@ Refused = tuple[str, str]
 """the kind of error, and a sentence"""
 
 
+def not_begun(desk: Desk) -> Refused | None:
+    """Why no wish can be taken yet; None once the order's first record is written.
+
+    A first workflow task that ends with nothing done, because its worker stood still, is one with the next for whoever
+    meets a wish in that, and another for whoever replays it (SDK 1.35): the order would never come further.
+    """
+    return None if desk.begun else ("not_begun", "The order is only just beginning. Repeat it.")
+
+
+def cancel_refused(desk: Desk) -> Refused | None:
+    """Why it cannot be cancelled at this very moment; None if it can, as far as the moment is concerned."""
+    if desk.changing:
+        return "conflict", "The order is being changed at this very moment. Repeat it."
+    return not_begun(desk)
+
+
 def hand_over_refused(run: FulfilmentRun | None, desk: Desk, holds: Holds, payment: PaymentRun) -> Refused | None:
     """Why a fulfilment must not leave now; None if it may."""
     if run is None:

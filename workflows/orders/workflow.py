@@ -19,7 +19,7 @@ from domain.orders import ENDED, Answer, CancelRequest, HandOver, OrderStatus, P
 from domain.portals import TakeOver
 from domain.rejections import Rejection
 from domain.stock import Plan, PlannedFulfilment
-from workflows.orders import attributes
+from workflows.orders import attributes, refusals
 from workflows.orders.changes import ChangeRefused, ChangeRun
 from workflows.orders.desk import Desk, HandOverRefused, OrderStopped
 from workflows.orders.difference import DifferenceRun
@@ -34,7 +34,6 @@ from workflows.orders.payment import PaymentRun
 from workflows.orders.portal import PortalRun, TakeOverRefused
 from workflows.orders.portal_calls import PortalCalls
 from workflows.orders.recall import Recall
-from workflows.orders.refusals import hand_over_refused, rejection_refused, take_over_refused
 from workflows.orders.rejection import RejectionRefused, Rerouting
 from workflows.orders.reservation import ReservationRun, fulfilments_of
 
@@ -244,8 +243,7 @@ class OrderWorkflow:
 
     @cancel.validator
     def _may_cancel(self, request: CancelRequest) -> None:
-        if self._desk.changing:
-            raise ApplicationError("The order is being changed at this very moment. Repeat it.", type="conflict")
+        _refuse(refusals.cancel_refused(self._desk))
         if not self._desk.cancel_wished and not self._desk.cancellable:
             raise self._too_late()
 
@@ -261,7 +259,7 @@ class OrderWorkflow:
     @hand_over.validator
     def _may_hand_over(self, request: HandOver) -> None:
         run = self._fulfilments.get(request.fulfilment_id)
-        _refuse(hand_over_refused(run, self._desk, self._holds, self._payment))
+        _refuse(refusals.hand_over_refused(run, self._desk, self._holds, self._payment))
 
     @workflow.update
     async def hold(self, hold: Hold) -> Answer:
@@ -272,6 +270,7 @@ class OrderWorkflow:
 
     @hold.validator
     def _may_hold(self, hold: Hold) -> None:
+        _refuse(refusals.not_begun(self._desk))
         held = [run for id, run in self._fulfilments.items() if hold.concerns(id)]
         left = bool(held) and all(run.left for run in held)
         if self._desk.cancel_wished or self._desk.expired or left or self._journal.status in ENDED:
@@ -288,7 +287,7 @@ class OrderWorkflow:
 
     @release.validator
     def _may_release(self, release: ReleaseHold) -> None:
-        _refuse(_conflict(self._holds.refusal(release)))
+        _refuse(refusals.not_begun(self._desk) or _conflict(self._holds.refusal(release)))
 
     @workflow.update
     async def reject(self, rejection: Rejection) -> Answer:
@@ -302,7 +301,7 @@ class OrderWorkflow:
     @reject.validator
     def _may_reject(self, rejection: Rejection) -> None:
         of = rejection.fulfilment_id
-        _refuse(rejection_refused(rejection, self._fulfilments.get(of), self._desk, of in self._rejected))
+        _refuse(refusals.rejection_refused(rejection, self._fulfilments.get(of), self._desk, of in self._rejected))
 
     @workflow.update
     async def change(self, change: OrderChange) -> Answer:
@@ -328,7 +327,7 @@ class OrderWorkflow:
 
     @change.validator
     def _may_change(self, change: OrderChange) -> None:
-        _refuse(self._changes.refusal(change))
+        _refuse(refusals.not_begun(self._desk) or self._changes.refusal(change))
 
     @workflow.update
     async def take_over(self, wish: TakeOver) -> Answer:
@@ -343,7 +342,7 @@ class OrderWorkflow:
 
     @take_over.validator
     def _may_take_over(self, wish: TakeOver) -> None:
-        _refuse(take_over_refused(wish, self._fulfilments.get(wish.fulfilment_id), self._desk))
+        _refuse(refusals.take_over_refused(wish, self._fulfilments.get(wish.fulfilment_id), self._desk))
 
     @workflow.update
     async def resolve(self, resolution: Resolution) -> Answer:
