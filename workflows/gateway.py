@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
@@ -55,6 +56,8 @@ from workflows.orders.workflow import OrderWorkflow
 
 START_PATIENCE = timedelta(seconds=2)
 _UPDATE_PATIENCE = timedelta(seconds=10)
+_BEGINS_WITHIN = timedelta(seconds=5)
+_LOOK_AGAIN = timedelta(milliseconds=100)
 # Beyond these an order is stuck. A workflow task that cannot be done is tried again after 5 s, then ever more rarely;
 # so is one whose worker was killed, and a worker that is killed again and again for a minute is no reason to call
 # people. A record is tried every 30 s in the end, a provider every minute: by then it was away for twelve minutes, or
@@ -261,8 +264,22 @@ class OrderGateway:
     async def _update(self, order_id: str, update: Any, argument: Any, key: str) -> Answer:
         """Send an update under ``key``: repeated with the same key it gets the first one's answer."""
         handle = self._client.get_workflow_handle(workflow_id(order_id))
-        answer: Answer = await ask(handle, update, argument, key=key, what=f"order {order_id}", refusal=_refusal)
-        return answer
+        until = monotonic() + _BEGINS_WITHIN.total_seconds()
+        while True:
+            try:
+                answer: Answer = await ask(
+                    handle, update, argument, key=key, what=f"order {order_id}", refusal=_refusal
+                )
+            except NotBegun:
+                if monotonic() > until:
+                    raise
+                await asyncio.sleep(_LOOK_AGAIN.total_seconds())
+            else:
+                return answer
+
+
+class NotBegun(Unavailable):
+    """The order's workflow is about to write its first record, and takes no wish before that."""
 
 
 async def ask(
@@ -330,6 +347,7 @@ def unavailable(error: Exception) -> Unavailable:
 
 
 _REFUSALS: dict[str, type[WaybillError]] = {
+    "not_begun": NotBegun,
     "too_late": TooLate,
     "too_early": TooEarly,
     "not_paid": NotPaid,

@@ -35,6 +35,8 @@ class Desk:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._cancel: CancelRequest | None = None
+        self.begun = False
+        """its first record is written; before that no wish is taken: see `refusals.not_begun`"""
         self.handing_over = 0
         """hand-overs now being made: while one runs the order cannot be cancelled"""
         self.changing = False

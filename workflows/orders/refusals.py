@@ -20,10 +20,21 @@ Refused = tuple[str, str]
 """the kind of error, and a sentence"""
 
 
+def not_begun(desk: Desk) -> Refused | None:
+    """Why no wish can be taken yet; None once the order's first record is written.
+
+    A first workflow task that ends with nothing done, because its worker stood still, is one with the next for whoever
+    meets a wish in that, and another for whoever replays it (SDK 1.35): the order would never come further.
+    """
+    return None if desk.begun else ("not_begun", "The order is only just beginning. Repeat it.")
+
+
 def cancel_refused(request: CancelRequest, desk: Desk, changes: ChangeRun, status: OrderStatus) -> Refused | None:
     """Why the order cannot be cancelled so; None if it can. Wishing it twice is one wish, unless it was previewed."""
     if desk.changing:
         return "conflict", "The order is being changed at this very moment. Repeat it."
+    if not desk.begun:
+        return not_begun(desk)
     if not desk.cancel_wished and not desk.cancellable:
         now = "expired" if desk.expired else status.replace("_", " ")
         return "too_late", f"The order is {now}: it can no longer be cancelled."

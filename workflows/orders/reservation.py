@@ -98,6 +98,7 @@ class ReservationRun:
             version=order.version,
         )
         self._plan = await keep_record(StockKeeper.reserve, request, summary="Route and reserve")
+        self._desk.begun = True
         if self._plan.revision is not None:  # this run was reset to before a change, or began before it
             self._journal.revise(self._plan.revision)
         if self._plan.allocations and then is not None:

@@ -267,7 +267,8 @@ class OrderWorkflow:
     @hold.validator
     def _may_hold(self, hold: Hold) -> None:
         runs, status = self._fulfilments, self._journal.status
-        _refuse(refusals.hold_refused(hold, runs, self._desk, self._changes, self._holds, status))
+        refused = refusals.hold_refused(hold, runs, self._desk, self._changes, self._holds, status)
+        _refuse(refusals.not_begun(self._desk) or refused)
 
     @workflow.update
     async def release(self, release: ReleaseHold) -> Answer:
@@ -278,7 +279,7 @@ class OrderWorkflow:
 
     @release.validator
     def _may_release(self, release: ReleaseHold) -> None:
-        _refuse(refusals.release_refused(release, self._changes, self._holds))
+        _refuse(refusals.not_begun(self._desk) or refusals.release_refused(release, self._changes, self._holds))
 
     @workflow.update
     async def reject(self, rejection: Rejection) -> Answer:
@@ -318,7 +319,7 @@ class OrderWorkflow:
 
     @change.validator
     def _may_change(self, change: OrderChange) -> None:
-        _refuse(self._changes.refusal(change))
+        _refuse(refusals.not_begun(self._desk) or self._changes.refusal(change))
 
     @workflow.update
     async def withdraw_change(self, wish: WithdrawChange) -> Answer:
