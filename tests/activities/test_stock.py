@@ -263,3 +263,16 @@ async def test_the_database_itself_refuses_to_lose_units_that_are_promised(world
     await world.paid_order("1")
     with pytest.raises(IntegrityError, match="not_oversold"):
         await world.execute("UPDATE stock_levels SET on_hand = 0")
+
+
+async def test_what_is_reserved_is_what_the_record_says_by_now(world: World) -> None:
+    oid = await world.order("1", ("MUG", 3))
+    await world.receive("MUG", "EDI", 2)
+    asked = reserve_for(oid, ("MUG", 3))
+    assert not (await StockKeeper(world.database).reserve(asked)).allocations
+    await world.execute("UPDATE order_lines SET quantity = 2")
+    await world.execute("UPDATE orders SET version = 2, total = total - 1500")
+    plan = await StockKeeper(world.database).reserve(asked)
+    assert [(a.sku, a.quantity) for a in plan.allocations] == [("MUG", 2)]
+    assert plan.revision is not None
+    assert (plan.revision.version, plan.revision.request.lines[0].quantity) == (2, 2)
