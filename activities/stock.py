@@ -69,7 +69,7 @@ class Release:
     reason: str
 
 
-class _ChangedMeanwhile(Exception):
+class ChangedMeanwhile(Exception):
     """The order was changed while its stock was being locked: what is wanted is to be read again."""
 
 
@@ -112,7 +112,7 @@ class StockKeeper:
             units = {(level.sku, level.warehouse): level.available for level in levels}
             shelf = await stock_queues.look(connection, prepared, units)
             if shelf.before.version != prepared.version:
-                raise _ChangedMeanwhile(request.order_id)
+                raise ChangedMeanwhile(request.order_id)
             plan = await self._made_before(connection, request) if shelf.before.reserved else None
             if plan is None:
                 plan = await self._take(connection, request, prepared, shelf)

@@ -7,15 +7,20 @@ from datetime import timedelta
 from itertools import cycle
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from activities.projections import ship_fulfilment
-from activities.stock import Commit, Release, StockKeeper
+from activities.stock import ChangedMeanwhile, Commit, Release, StockKeeper
+from db import stock as stock_records
 from db.base import Database, Patience
 from domain.stock import Plan, ReservationStatus, Shortage
 from tests.activities.world import World, planned_of, reserve_for
 
 GONE = timedelta(seconds=-1)
+WAITS_FOR_A_LOCK = (
+    "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 @pytest.fixture
@@ -263,3 +268,32 @@ async def test_the_database_itself_refuses_to_lose_units_that_are_promised(world
     await world.paid_order("1")
     with pytest.raises(IntegrityError, match="not_oversold"):
         await world.execute("UPDATE stock_levels SET on_hand = 0")
+
+
+async def test_what_is_reserved_is_what_the_record_says_by_now(world: World) -> None:
+    oid = await world.order("1", ("MUG", 3))
+    await world.receive("MUG", "EDI", 2)
+    asked = reserve_for(oid, ("MUG", 3))
+    assert not (await StockKeeper(world.database).reserve(asked)).allocations
+    await world.execute("UPDATE order_lines SET quantity = 2")
+    await world.execute("UPDATE orders SET version = 2, total = total - 1500")
+    plan = await StockKeeper(world.database).reserve(asked)
+    assert [(a.sku, a.quantity) for a in plan.allocations] == [("MUG", 2)]
+    assert plan.revision is not None
+    assert (plan.revision.version, plan.revision.request.lines[0].quantity) == (2, 2)
+
+
+async def test_an_order_that_is_changed_while_it_waits_for_its_levels_is_read_anew(world: World) -> None:
+    oid = await world.order("1", ("MUG", 3))
+    await world.receive("MUG", "EDI", 5)
+    keeper, asked = StockKeeper(world.database), reserve_for(oid, ("MUG", 3))
+    async with world.database.transaction() as connection:
+        await stock_records.lock(connection, [("MUG", "EDI")])
+        reserving = asyncio.create_task(keeper.reserve(asked))
+        while not (await world.row(WAITS_FOR_A_LOCK)).n:  # noqa: ASYNC110 - PostgreSQL tells of it by this alone
+            await asyncio.sleep(0.01)
+        await connection.execute(text("UPDATE order_lines SET quantity = 2"))
+        await connection.execute(text("UPDATE orders SET version = 2, total = total - 1500"))
+    with pytest.raises(ChangedMeanwhile):
+        await reserving
+    assert [a.quantity for a in (await keeper.reserve(asked)).allocations] == [2]
