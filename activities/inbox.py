@@ -19,6 +19,7 @@ from db import orders as order_records
 from db import payments as payment_records
 from db import return_labels
 from db import shipments as shipment_records
+from db import tracking as tracking_records
 from db.base import Database
 from db.inbox import Settled
 from db.statements import Record
@@ -172,7 +173,7 @@ class Inbox:
         if tracking is None:
             await _settle(connection, row, InboxStatus.IGNORED, note="it tells of no parcel")
             return
-        parcel = await shipment_records.find_tracked(
+        parcel = await tracking_records.find_tracked(
             connection,
             row.provider,
             tracker=tracking.tracker,

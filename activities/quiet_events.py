@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.shipments import told_by
 from db import inbox as records
 from db import payments as payment_records
-from db import shipments as shipment_records
+from db import tracking as tracking_records
 from db.inbox import Settled
 from db.statements import Record
 from domain.inbox import EventTopic, InboxStatus
@@ -89,7 +89,7 @@ async def _trackings(
     connection: AsyncConnection, rows: Sequence[Record], carriers: Mapping[str, Carrier]
 ) -> list[Settled]:
     told = [(row, tracking) for row in rows if (tracking := _read(row, carriers)) is not None]
-    known = await shipment_records.by_tracker(connection, [tracking.tracker for _, tracking in told])
+    known = await tracking_records.by_tracker(connection, [tracking.tracker for _, tracking in told])
     settled: list[Settled] = []
     of_parcel: dict[str, list[Tracking]] = defaultdict(list)
     for row, tracking in told:
@@ -101,7 +101,7 @@ async def _trackings(
             settled.append(Settled(row.provider, row.event_id, InboxStatus.APPLIED, "recorded", parcel.order_id))
     if of_parcel:
         news = {parcel_id: told_by(together(trackings)) for parcel_id, trackings in of_parcel.items()}
-        await shipment_records.follow(connection, news)
+        await tracking_records.follow(connection, news)
     return settled
 
 

@@ -13,8 +13,10 @@ from activities.routing import learn_cost
 from db import catalogue as catalogue_records
 from db import portals as portal_records
 from db import shipments as records
+from db import tracking as tracking_records
 from db.base import Database
-from db.shipments import Intended, Told
+from db.shipments import Intended
+from db.tracking import Told
 from domain.orders import Address
 from domain.portals import PortalStage
 from domain.shipments import (
@@ -272,7 +274,7 @@ class Shipments:
 
 async def record_tracking(connection: AsyncConnection, parcel_id: str, tracking: Tracking) -> None:
     """Write what a tracking tells, in any order and any number of times: the same scans end in the same rows."""
-    await records.follow(connection, {parcel_id: told_by(tracking)})
+    await tracking_records.follow(connection, {parcel_id: told_by(tracking)})
 
 
 def told_by(tracking: Tracking) -> Told:

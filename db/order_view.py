@@ -18,6 +18,7 @@ from db import (
     portals,
     shipments,
     stock_queues,
+    tracking,
 )
 
 Rows = Sequence[Row[Any]]
@@ -60,7 +61,7 @@ async def read(connection: AsyncConnection, id_or_number: str) -> OrderView | No
         fulfilments=fulfilments,
         fulfilment_lines=await shipments.fulfilment_lines(connection, order.id),
         parcels=await shipments.parcels(connection, order.id),
-        scans=await shipments.events(connection, order.id),
+        scans=await tracking.events(connection, order.id),
         payments=paid,
         payment_events=[event for payment in paid for event in await payments.events(connection, payment.id)],
         awaited_changes=await awaited_changes.of_order(connection, order.id),

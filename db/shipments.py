@@ -1,12 +1,12 @@
-"""Fulfilments, parcels and tracking events."""
+"""Fulfilments and parcels, and how they are labelled."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, bindparam, case, delete, false, func, or_, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, bindparam, case, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base
 from db.restores import FORGOTTEN
 from db.statements import Record, Statement, one_of
-from domain.shipments import UNSENT, FulfilmentStatus, TrackingEvent, TrackingStatus, preceding
+from domain.shipments import UNSENT, FulfilmentStatus, preceding
 
 
 class Fulfilment(Base):
@@ -95,7 +95,6 @@ class ParcelEvent(Base):
 
 
 # Scans within one second are told in the order in which a parcel travels.
-_JOURNEY = case({status.value: place for place, status in enumerate(TrackingStatus)}, value=ParcelEvent.status)
 
 
 _ADD_FULFILMENTS = Statement(
@@ -246,49 +245,6 @@ async def set_bought(connection: AsyncConnection, parcel_id: str, values: dict[s
     return grams
 
 
-@cache
-def _find_tracked(by: frozenset[str]) -> Statement:
-    ours = [Parcel.__table__.c[name] == bindparam(f"this_{name}") for name in ("tracker", "shipment") if name in by]
-    same = or_(Parcel.tracking_code == bindparam("this_code"), *ours)
-    return Statement(
-        select(Parcel.__table__, Fulfilment.order_id, Fulfilment.status.label("fulfilment_status"))
-        .join(Fulfilment, Fulfilment.id == Parcel.fulfilment_id)
-        .where(Parcel.provider == bindparam("this_provider"), same)
-        # Carriers use tracking codes again after a year or so: their system's own ids first, then the newest parcel.
-        .order_by(or_(false(), *ours).desc(), Parcel.bought_at.desc().nulls_last())
-        .limit(1)
-    )
-
-
-async def find_tracked(
-    connection: AsyncConnection,
-    provider: str,
-    *,
-    tracker: str | None,
-    shipment: str | None,
-    tracking_code: str,
-) -> Record | None:
-    """The parcel that a tracking is about, with its order's id and its fulfilment's status."""
-    ours = {name: id for name, id in (("tracker", tracker), ("shipment", shipment)) if id is not None}
-    given = {f"this_{name}": id for name, id in ours.items()}
-    return await _find_tracked(frozenset(ours)).first(
-        connection, this_provider=provider, this_code=tracking_code, **given
-    )
-
-
-_BY_TRACKER = Statement(
-    select(Parcel.__table__, Fulfilment.order_id, Fulfilment.status.label("fulfilment_status"))
-    .join(Fulfilment, Fulfilment.id == Parcel.fulfilment_id)
-    .where(text("parcels.tracker = ANY(CAST(:given AS text[]))"))
-)
-
-
-async def by_tracker(connection: AsyncConnection, trackers: Sequence[str]) -> dict[tuple[str, str | None], Record]:
-    """Parcels by provider and tracker, each with its order's id and its fulfilment's status."""
-    rows = await _BY_TRACKER.rows(connection, given=list(trackers)) if trackers else ()
-    return {(row.provider, row.tracker): row for row in rows}
-
-
 async def find_fulfilment(connection: AsyncConnection, fulfilment_id: str) -> Record | None:
     """A fulfilment by its id."""
     return await _FIND_FULFILMENT.first(connection, of=fulfilment_id)
@@ -331,77 +287,3 @@ async def parcels(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
         .order_by(Fulfilment.number, Parcel.attempt)
     )
     return list(await connection.execute(query))
-
-
-async def events(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:
-    """All scans of an order's parcels, oldest first."""
-    query = (
-        select(ParcelEvent.__table__)
-        .join(Parcel, Parcel.id == ParcelEvent.parcel_id)
-        .join(Fulfilment, Fulfilment.id == Parcel.fulfilment_id)
-        .where(Fulfilment.order_id == order_id)
-        .order_by(ParcelEvent.at, _JOURNEY)
-    )
-    return list(await connection.execute(query))
-
-
-@dataclass(frozen=True)
-class Told:
-    """What trackings tell of a parcel: scans, and where it is (``values``: columns; one that is missing stays)."""
-
-    scans: Sequence[TrackingEvent]
-    values: Mapping[str, Any]
-
-
-_LOCK = Statement(text("SELECT FROM parcels WHERE id = ANY(CAST(:parcels AS text[])) ORDER BY id FOR UPDATE"))
-_FOLLOW = Statement(
-    text("""
-    WITH told AS (
-        SELECT * FROM unnest(
-            CAST(:parcels AS text[]), CAST(:latest AS timestamptz[]), CAST(:tracking_status AS text[]),
-            CAST(:tracking_url AS text[]), CAST(:estimated_delivery AS timestamptz[]), CAST(:signed_by AS text[])
-        ) AS t(parcel_id, latest, tracking_status, tracking_url, estimated_delivery, signed_by)
-    ), scanned AS (
-        SELECT * FROM unnest(
-            CAST(:of AS text[]), CAST(:at AS timestamptz[]), CAST(:status AS text[]), CAST(:message AS text[]),
-            CAST(:place AS text[])
-        ) AS s(parcel_id, at, status, message, place)
-    ), added AS (
-        INSERT INTO tracking_events (parcel_id, at, status, message, place) SELECT * FROM scanned ON CONFLICT DO NOTHING
-    )
-    UPDATE parcels p SET tracking_status = coalesce(t.tracking_status, p.tracking_status),
-        tracking_url = coalesce(t.tracking_url, p.tracking_url),
-        estimated_delivery = coalesce(t.estimated_delivery, p.estimated_delivery),
-        signed_by = coalesce(t.signed_by, p.signed_by)
-    FROM told t
-    WHERE p.id = t.parcel_id AND NOT EXISTS (
-        SELECT FROM tracking_events e WHERE e.parcel_id = p.id AND (
-            t.latest IS NULL OR e.at > t.latest OR e.at = t.latest AND NOT EXISTS (
-                SELECT FROM scanned s WHERE s.parcel_id = p.id AND s.at = t.latest AND s.status = e.status
-            )
-        )
-    )
-    """)
-)
-_TOLD = ("tracking_status", "tracking_url", "estimated_delivery", "signed_by")
-
-
-async def follow(connection: AsyncConnection, told: Mapping[str, Told]) -> None:
-    """Write, by parcel, the scans of trackings, and where the parcel is unless more is known of it already.
-
-    Trackings come in any order and more than once; the one with the latest scan, and of those the fullest, stands.
-    """
-    # The next statement must see what another tracking of these parcels has written: one after the other.
-    await _LOCK.rows(connection, parcels=list(told))
-    scans = [(parcel, scan) for parcel, one in told.items() for scan in one.scans]
-    await _FOLLOW.rows(
-        connection,
-        parcels=list(told),
-        latest=[max((scan.at for scan in one.scans), default=None) for one in told.values()],
-        **{name: [one.values.get(name) for one in told.values()] for name in _TOLD},
-        of=[parcel for parcel, _ in scans],
-        at=[scan.at for _, scan in scans],
-        status=[scan.status.value for _, scan in scans],
-        message=[scan.message for _, scan in scans],
-        place=[scan.place for _, scan in scans],
-    )

@@ -14,7 +14,7 @@ from sqlalchemy import Row
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle
 
-from db import exceptions, holds, inbox, notifications, orders, payments, shipments
+from db import exceptions, holds, inbox, notifications, orders, payments, shipments, tracking
 from db.base import Database
 from domain.exceptions import ExceptionKind
 from domain.notifications import message_id
@@ -101,7 +101,7 @@ class Findings:
     async def scans(self, order: str) -> list[Row[Any]]:
         """What the carrier has told of the order's parcels, oldest first."""
         async with self.database.reading() as connection:
-            return await shipments.events(connection, order)
+            return await tracking.events(connection, order)
 
     async def payment(self, order: str, change: str | None = None) -> Row[Any]:
         """The order's first payment, or the one for a change, as our record has it."""

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import exceptions, payments, shipments, stock_queues
+from db import exceptions, payments, shipments, stock_queues, tracking
 from db.base import Database
 from db.orders import Order
 from domain.orders import derived_id
@@ -57,7 +57,7 @@ async def fulfilment(database: Database, order_id: str, *, status: str = "labell
         await shipments.add_parcel(connection, parcel | (bought if labelled else {}))
         if labelled:
             where = {"tracking_status": "in_transit"}
-            await shipments.follow(connection, {str(parcel["id"]): shipments.Told([scan], where)})
+            await tracking.follow(connection, {str(parcel["id"]): tracking.Told([scan], where)})
     return fulfilment_id
 
 
