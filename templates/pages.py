@@ -188,7 +188,7 @@ class OrderPage:
         return self.status in ENDED
 
     @property
-    def closing(self) -> str:
-        """Which words end the story: of what was sent back it is not said that the customer should enjoy it."""
+    def sent_back(self) -> bool:
+        """Whether it was delivered and something of it came back: then nobody is told to enjoy it."""
         back = any(entry.kind == "return_settled" for entry in self.entries)
-        return "sent_back" if back and self.status is OrderStatus.DELIVERED else self.status.value
+        return back and self.status is OrderStatus.DELIVERED
