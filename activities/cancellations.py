@@ -14,7 +14,15 @@ from activities.change_previews import facts_of
 from activities.refund_grants import left_of
 from db import awaited_changes, payments, portals, shipments
 from db import stock as stock_records
-from domain.cancellations import Cancellation, ParcelBack, ParcelEnd, PaymentEnd, UnitsBack
+from domain.cancellations import (
+    Cancellation,
+    CancelWish,
+    ParcelBack,
+    ParcelEnd,
+    PaymentEnd,
+    UnitsBack,
+    units_off,
+)
 from domain.changes.wish import Basis, Stage, basis_of
 from domain.errors import TooLate
 from domain.notifications import NoticeKind
@@ -38,12 +46,12 @@ _WORDS = {
 
 
 async def preview(
-    connection: AsyncConnection, order: Row[Any], *, tell_customer: bool, at: datetime
+    connection: AsyncConnection, order: Row[Any], wish: CancelWish, *, at: datetime
 ) -> tuple[Basis, Cancellation]:
     """What cancelling does ``at`` that moment, and what that rests on. Raises TooLate where it cannot be done."""
     basis = (await facts_of(connection, order, at=at.replace(microsecond=0))).basis
     _check(order, basis)
-    found = await _cancellation(connection, order, tell_customer=tell_customer)
+    found = await _cancellation(connection, order, wish)
     told = _CANCELLATION.dump_python(found, mode="json")
     topics = {
         "status": order.status,
@@ -57,13 +65,13 @@ async def preview(
 
 
 async def as_shown(
-    connection: AsyncConnection, order: Row[Any], version: str, *, tell_customer: bool, now: datetime
+    connection: AsyncConnection, order: Row[Any], wish: CancelWish, version: str, *, now: datetime
 ) -> Shown:
     """What a preview with this ``version`` is worth ``now``. Raises InvalidChange, or TooLate where none can be."""
     before = basis_of(version)
     if not before.is_fresh(now):
         return Shown(version, previews.TOO_OLD, order.status, ())
-    basis, _ = await preview(connection, order, tell_customer=tell_customer, at=before.at)
+    basis, _ = await preview(connection, order, wish, at=before.at)
     return await previews.shown(connection, order, before, basis, _WORDS, version=version)
 
 
@@ -78,7 +86,7 @@ def _check(order: Row[Any], basis: Basis) -> None:
         raise TooLate(f"Order {order.number} is {stage}: it can no longer be cancelled.")
 
 
-async def _cancellation(connection: AsyncConnection, order: Row[Any], *, tell_customer: bool) -> Cancellation:
+async def _cancellation(connection: AsyncConnection, order: Row[Any], wish: CancelWish) -> Cancellation:
     rows = await payments.of_order(connection, order.id)
     ends = tuple([await _payment(connection, row, rows) for row in rows])
     awaited = await awaited_changes.waiting(connection, order.id)
@@ -87,10 +95,10 @@ async def _cancellation(connection: AsyncConnection, order: Row[Any], *, tell_cu
         refunded=sum(end.refunded for end in ends),
         currency=order.currency,
         payments=tuple(end for end in ends if end.released or end.refunded),
-        stock=await _stock(connection, order.id),
+        stock=await _stock(connection, order.id, restock=wish.restock),
         parcels=await _parcels(connection, order.id),
         withdrawn_change=None if awaited is None else awaited.id,
-        mail=NoticeKind.CANCELLED.value if tell_customer else None,
+        mail=NoticeKind.CANCELLED.value if wish.tell_customer else None,
     )
 
 
@@ -100,12 +108,13 @@ async def _payment(connection: AsyncConnection, row: Row[Any], rows: Sequence[Ro
     return PaymentEnd(row.change_id, held, taken)
 
 
-async def _stock(connection: AsyncConnection, order_id: str) -> tuple[UnitsBack, ...]:
+async def _stock(connection: AsyncConnection, order_id: str, *, restock: bool) -> tuple[UnitsBack, ...]:
     """As the release gives them back; those that are held for a change that waits are among them."""
     planned = [row for row in await shipments.fulfilments(connection, order_id) if row.status in UNSENT]
     by_id = {row.id: row.number for row in planned}
     by_place = {row.warehouse: row.number for row in planned}
     rows = await stock_records.reservations(connection, order_id, statuses=LIVE, awaited=True)
+    off = {} if restock else await _written_off(connection, rows)
     found = (
         UnitsBack(
             by_id.get(row.fulfilment_id)
@@ -113,11 +122,22 @@ async def _stock(connection: AsyncConnection, order_id: str) -> tuple[UnitsBack,
             else None
             if row.change_id
             else by_place.get(row.warehouse),
-            *(row.line, row.sku, row.warehouse, row.quantity),
+            *(row.line, row.sku, row.warehouse, row.quantity, off.get(row.id, 0)),
         )
         for row in rows
     )
     return tuple(sorted(found, key=lambda back: (back.line, back.sku, back.warehouse, back.quantity)))
+
+
+async def _written_off(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> dict[str, int]:
+    """Reservation -> how many of its units are taken off the shelf. What a change has held is for sale again."""
+    levels = await stock_records.find_levels(connection, [(row.sku, row.warehouse) for row in rows])
+    free = {(level.sku, level.warehouse): level.on_hand - level.damaged - level.reserved for level in levels}
+    for row in rows:
+        free[row.sku, row.warehouse] += row.quantity
+    own = [row for row in rows if row.change_id is None]
+    units = units_off([(row.sku, row.warehouse, row.quantity) for row in own], free)
+    return {row.id: off for row, off in zip(own, units, strict=True)}
 
 
 async def _parcels(connection: AsyncConnection, order_id: str) -> tuple[ParcelBack, ...]:

@@ -33,10 +33,10 @@ router = APIRouter(prefix="/v1/orders", tags=["orders"])
 )
 async def show(order: OrderKey, caller: ReadsOrders, wired: Wired, body: PreviewCancel | None = None) -> Any:
     """What would become of money, stock, labels and parcels if the order were cancelled now. Nothing changes."""
-    wish = body or PreviewCancel()
+    wish = (body or PreviewCancel()).wish()
     row = await _find(wired, order)
     async with wired.database.reading() as connection:
-        basis, found = await preview(connection, row, tell_customer=wish.tell_customer, at=wired.now())
+        basis, found = await preview(connection, row, wish, at=wired.now())
     here = {"order_id": row.id, "order_number": row.number, "version": basis.token}
     return CancellationOut.model_validate({**vars(found), **here})
 
@@ -58,16 +58,15 @@ async def cancel(
     asked = body or CancelIn()
     row = await _find(wired, order)
     shown = await _shown(wired, row, asked)
-    wish = CancelRequest(by=caller.actor, reason=asked.reason, tell_customer=asked.tell_customer, shown=shown)
-    key = _key(idempotency_key, asked)
-    answer = await _cancel(wired, row, wish, key)
+    wish = CancelRequest(caller.actor, asked.reason, asked.tell_customer, shown, restock=asked.restock)
+    answer = await _cancel(wired, row, wish, _key(idempotency_key, asked))
     return AnswerOut(order_id=row.id, status=answer.status, waiting=answer.waiting)
 
 
 def _key(idempotency_key: str | None, asked: CancelIn) -> str:
-    # A refusal is kept under its key: the same wish with a newer preview is another question.
+    # A refusal is kept under its key: the same wish with a newer preview, or with another end, is another question.
     key = "cancel" if idempotency_key is None else f"cancel:{idempotency_key}"
-    return key if asked.version is None else f"{key}:{body_hash(asked.model_dump(mode='json'))[:12]}"
+    return key if asked.version is None and asked.is_plain else f"{key}:{body_hash(asked.model_dump(mode='json'))[:12]}"
 
 
 async def _shown(wired: Services, row: Row[Any], asked: CancelIn) -> Shown | None:
@@ -78,8 +77,7 @@ async def _shown(wired: Services, row: Row[Any], asked: CancelIn) -> Shown | Non
         return Shown(asked.version, "", row.status, ())
     async with wired.database.reading() as connection:
         try:
-            tell = asked.tell_customer
-            return await as_shown(connection, row, asked.version, tell_customer=tell, now=wired.now())
+            return await as_shown(connection, row, asked.wish(), asked.version, now=wired.now())
         except TooLate as error:
             return Shown(asked.version, error.detail, row.status, ())
 
@@ -112,7 +110,7 @@ async def _closed(wired: Services, row: Row[Any], wish: CancelRequest) -> Answer
     """How a closed order stands. Raises TooLate unless it was cancelled, OrderMoved if another did so meanwhile."""
     if row.status != OrderStatus.CANCELLED:
         raise TooLate(f"Order {row.number} is closed ({row.status}) and can no longer be cancelled.")
-    if wish.shown is not None:
+    if wish.shown is not None or not wish.is_plain:
         async with wired.database.reading() as connection:
             by = next(entry.actor for entry in await orders.timeline(connection, row.id) if entry.kind == "stopped")
         if by != wish.by:

@@ -1,7 +1,19 @@
 """What becomes of an order that is cancelled: its money, its units, its parcels, and what the customer is told."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class CancelWish:
+    """How an order is to be cancelled.
+
+    Without ``restock`` its units are not sold again: they are broken, or were never there.
+    """
+
+    tell_customer: bool = True
+    restock: bool = True
 
 
 class ParcelEnd(StrEnum):
@@ -29,13 +41,17 @@ class PaymentEnd:
 
 @dataclass(frozen=True)
 class UnitsBack:
-    """Units that can be sold again. ``parcel`` is the number of the one that they were for, if there is one yet."""
+    """Units that are given up. ``parcel`` is the number of the one that they were for, if there is one yet.
+
+    ``written_off`` of them are taken off the shelf, the others can be sold again.
+    """
 
     parcel: int | None
     line: int
     sku: str
     warehouse: str
     quantity: int
+    written_off: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,3 +78,17 @@ class Cancellation:
     parcels: tuple[ParcelBack, ...]
     withdrawn_change: str | None
     mail: str | None
+
+
+def units_off(units: Sequence[tuple[str, str, int]], free: Mapping[tuple[str, str], int]) -> list[int]:
+    """How many of units, given as SKU, warehouse and quantity, are taken off their shelves, in their order.
+
+    ``free`` is what would be on each shelf for nobody. What a count has found missing is gone already: it is not there
+    to be taken off a second time.
+    """
+    left, found = dict(free), list[int]()
+    for sku, warehouse, quantity in units:
+        off = min(quantity, max(0, left.get((sku, warehouse), 0)))
+        left[sku, warehouse] = left.get((sku, warehouse), 0) - off
+        found.append(off)
+    return found

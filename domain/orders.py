@@ -239,12 +239,21 @@ class Revision:
 
 @dataclass(frozen=True)
 class CancelRequest:
-    """Somebody wishes the order cancelled; only if it still is what he was ``shown``, if he was."""
+    """Somebody wishes the order cancelled; only if it still is what he was ``shown``, if he was.
+
+    Without ``restock`` its units are taken off the shelf instead of being sold again.
+    """
 
     by: str
     reason: str = ""
     tell_customer: bool = True
     shown: Shown | None = None
+    restock: bool = True
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether everything is given back."""
+        return self.restock
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,33 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import Input, Note, Output, Version
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
-from domain.cancellations import ParcelEnd
+from domain.cancellations import CancelWish, ParcelEnd
 
 _PREVIEWED = "1.1la.0.0.0.1714642561.status~5b1e0c9a-payments~7d420c9a"
 _WISH: dict[str, Any] = {"reason": "The customer changed her mind.", "tell_customer": True}
 
 
 class PreviewCancel(Input):
-    """Why the order is cancelled, and whether the customer is told."""
+    """Why the order is cancelled, what becomes of its units, and whether the customer is told."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_WISH]})
 
     reason: Note = Field("", description="Why. Customers do not see it.")
     tell_customer: bool = Field(True, strict=True, description="Whether the customer gets an e-mail about it.")
+    restock: bool = Field(
+        True,
+        strict=True,
+        description="Whether its units can be sold again; if not, they are taken off the shelf.",
+    )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether everything is given back."""
+        return self.restock
+
+    def wish(self) -> CancelWish:
+        """What is to be done."""
+        return CancelWish(self.tell_customer, self.restock)
 
 
 class CancelIn(PreviewCancel):
@@ -40,13 +54,14 @@ class PaymentEndOut(Output):
 
 
 class UnitsBackOut(Output):
-    """Units that can be sold again; ``parcel`` is null where none is planned for them."""
+    """Units that are given up; ``parcel`` is null where none is planned for them."""
 
     parcel: int | None
     line: int
     sku: str
     warehouse: str
     quantity: int
+    written_off: int = Field(description="What of them is taken off the shelf; the rest can be sold again.")
 
 
 class ParcelBackOut(Output):
@@ -74,7 +89,9 @@ class CancellationOut(Output):
                     "refunded": 0,
                     "currency": "USD",
                     "payments": [{"change_id": None, "released": 4090, "refunded": 0}],
-                    "stock": [{"parcel": 1, "line": 1, "sku": "MUG-01", "warehouse": "EDI", "quantity": 2}],
+                    "stock": [
+                        {"parcel": 1, "line": 1, "sku": "MUG-01", "warehouse": "EDI", "quantity": 2, "written_off": 0}
+                    ],
                     "parcels": [{"fulfilment_id": FULFILMENT_ID, "parcel": 1, "becomes": "label_given_back"}],
                     "withdrawn_change": None,
                     "mail": "cancelled",

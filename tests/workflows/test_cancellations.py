@@ -44,6 +44,8 @@ async def cancelled_as_shown(house: House, order: str, **wish: Any) -> dict[str,
     async with house.database.reading() as connection:
         moved = await released_units(connection, order)
     assert sorted((u["sku"], u["warehouse"], u["quantity"]) for u in shown["stock"]) == moved
+    off = await written_off(house, order)
+    assert sorted((u["sku"], u["warehouse"], u["written_off"]) for u in shown["stock"] if u["written_off"]) == off
     voided = sum(label["refund_status"] == "submitted" for label in await house.labels())
     assert sum(parcel["becomes"] == "label_given_back" for parcel in shown["parcels"]) == voided
     assert ("cancelled" in await house.mails(order)) is (shown["mail"] == "cancelled")
@@ -54,6 +56,14 @@ async def released_units(connection: Any, order: str) -> list[tuple[str, str, in
     """What the stock ledger says was given back for an order."""
     query = text("SELECT sku, warehouse, -reserved_change FROM movements WHERE kind = 'released' AND cause = :cause")
     return sorted(tuple(row) for row in await connection.execute(query, {"cause": f"order:{order}"}))
+
+
+async def written_off(house: House, order: str) -> list[tuple[str, str, int]]:
+    """What the stock ledger says was taken off the shelf since an order was cancelled."""
+    query = text("SELECT sku, warehouse, -on_hand_change FROM movements WHERE kind = 'written_off' AND cause = :cause")
+    async with house.database.reading() as connection:
+        found = await connection.execute(query, {"cause": f"cancellation:{order}"})
+        return sorted(tuple(row) for row in found)
 
 
 async def test_a_cancelled_order_gives_back_what_its_newest_preview_has_shown(house: House) -> None:
@@ -67,8 +77,9 @@ async def test_a_cancelled_order_gives_back_what_its_newest_preview_has_shown(ho
     refused = await cancel(house, order, early["version"])
     assert (refused.status_code, refused.json()["code"]) == (409, "order_moved")
     assert "Parcel 1 has a label now" in refused.json()["detail"]
-    shown = await cancelled_as_shown(house, order, reason="ticket 9")
+    shown = await cancelled_as_shown(house, order, reason="ticket 9", restock=False)
     assert (shown["released"], shown["refunded"], len(shown["parcels"])) == (2900, 0, 1)
+    assert await house.stock("MUG") == (8, 0)
 
 
 @pytest.mark.fuzz

@@ -38,11 +38,9 @@ def cancel_refused(request: CancelRequest, desk: Desk, changes: ChangeRun, statu
     if not desk.cancel_wished and not desk.cancellable:
         now = "expired" if desk.expired else status.replace("_", " ")
         return "too_late", f"The order is {now}: it can no longer be cancelled."
-    if request.shown is None:
-        return None
-    if desk.cancel_wished:
+    if desk.cancel_wished and (request.shown is not None or desk.cancels_otherwise(request)):
         return "order_moved", f"{desk.cancelled_by} has cancelled the order meanwhile."
-    moved = changes.moved_since(request.shown)
+    moved = "" if request.shown is None else changes.moved_since(request.shown)
     return ("order_moved", moved) if moved else None
 
 
