@@ -17,14 +17,17 @@ from db import stock as stock_records
 from domain.cancellations import (
     Cancellation,
     CancelWish,
+    Kept,
     ParcelBack,
     ParcelEnd,
     PaymentEnd,
     UnitsBack,
+    keeping,
     units_off,
 )
 from domain.changes.wish import Basis, Stage, basis_of
 from domain.errors import TooLate
+from domain.money import Money
 from domain.notifications import NoticeKind
 from domain.orders import CANCELLABLE, OrderStatus
 from domain.payments import PaymentStatus
@@ -48,7 +51,10 @@ _WORDS = {
 async def preview(
     connection: AsyncConnection, order: Row[Any], wish: CancelWish, *, at: datetime
 ) -> tuple[Basis, Cancellation]:
-    """What cancelling does ``at`` that moment, and what that rests on. Raises TooLate where it cannot be done."""
+    """What cancelling does ``at`` that moment, and what that rests on.
+
+    Raises TooLate where it cannot be done, RefundTooLarge or Conflict where the money cannot be given back so.
+    """
     basis = (await facts_of(connection, order, at=at.replace(microsecond=0))).basis
     _check(order, basis)
     found = await _cancellation(connection, order, wish)
@@ -86,20 +92,40 @@ def _check(order: Row[Any], basis: Basis) -> None:
         raise TooLate(f"Order {order.number} is {stage}: it can no longer be cancelled.")
 
 
+async def kept_of(connection: AsyncConnection, order: Row[Any], wish: CancelWish) -> tuple[Kept, ...]:
+    """What of each payment such a cancellation keeps. Raises RefundTooLarge, or Conflict."""
+    ends = await _payments(connection, order, wish)
+    return tuple(Kept(end.change_id, end.kept) for end in ends if end.kept)
+
+
 async def _cancellation(connection: AsyncConnection, order: Row[Any], wish: CancelWish) -> Cancellation:
-    rows = await payments.of_order(connection, order.id)
-    ends = tuple([await _payment(connection, row, rows) for row in rows])
+    ends = await _payments(connection, order, wish)
     awaited = await awaited_changes.waiting(connection, order.id)
     return Cancellation(
         released=sum(end.released for end in ends),
         refunded=sum(end.refunded for end in ends),
+        kept=sum(end.kept for end in ends),
         currency=order.currency,
-        payments=tuple(end for end in ends if end.released or end.refunded),
+        payments=tuple(end for end in ends if end.released or end.refunded or end.kept),
         stock=await _stock(connection, order.id, restock=wish.restock),
         parcels=await _parcels(connection, order.id),
         withdrawn_change=None if awaited is None else awaited.id,
         mail=NoticeKind.CANCELLED.value if wish.tell_customer else None,
     )
+
+
+async def _payments(connection: AsyncConnection, order: Row[Any], wish: CancelWish) -> list[PaymentEnd]:
+    rows = await payments.of_order(connection, order.id)
+    ends = [await _payment(connection, row, rows) for row in rows]
+    if wish.refund is None:
+        return ends
+    mine = {row.change_id: row.captured for row in payments.own(rows)}
+    own = [end for end in ends if end.change_id in mine]
+    given = sum(mine.values()) - sum(end.refunded for end in own)
+    to_pay = max(0, order.total - (order.credit or 0) - given)
+    # A change that waits for its payment is not made: what is held or taken for it is given back in any case.
+    others = [end for end in ends if end.change_id not in mine]
+    return [*keeping(own, Money(wish.refund, order.currency), to_pay=to_pay), *others]
 
 
 async def _payment(connection: AsyncConnection, row: Row[Any], rows: Sequence[Row[Any]]) -> PaymentEnd:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import Row
 
-from activities.cancellations import as_shown, preview
+from activities.cancellations import as_shown, kept_of, preview
 from activities.orders import placed_order
 from api.auth import ReadsOrders, WritesOrders
 from api.context import concerns
@@ -18,8 +18,9 @@ from api.schemas.views import AnswerOut
 from api.services import Services, Wired
 from api.viewing import WAITING
 from db import orders, shipments
+from domain.cancellations import Kept
 from domain.errors import NotFound, OrderMoved, TooLate
-from domain.orders import Answer, CancelRequest, OrderStatus, body_hash
+from domain.orders import CANCELLABLE, Answer, CancelRequest, OrderStatus, body_hash
 from domain.previews import Shown
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
@@ -53,12 +54,15 @@ async def cancel(
 ) -> AnswerOut:
     """Cancel the whole order, as long as nothing was handed over. Labels, payment and stock are given back.
 
+    With `"restock": false` its units are not sold again. `refund` says how much of the money is given back: what is
+    kept and was only held is captured.
+
     With the `version` of a preview it is refused if the order has moved since, and the answer says what has.
     """
     asked = body or CancelIn()
     row = await _find(wired, order)
-    shown = await _shown(wired, row, asked)
-    wish = CancelRequest(caller.actor, asked.reason, asked.tell_customer, shown, restock=asked.restock)
+    shown, kept = await _shown(wired, row, asked), await _kept(wired, row, asked)
+    wish = CancelRequest(caller.actor, asked.reason, asked.tell_customer, shown, asked.restock, kept)
     answer = await _cancel(wired, row, wish, _key(idempotency_key, asked))
     return AnswerOut(order_id=row.id, status=answer.status, waiting=answer.waiting)
 
@@ -80,6 +84,14 @@ async def _shown(wired: Services, row: Row[Any], asked: CancelIn) -> Shown | Non
             return await as_shown(connection, row, asked.wish(), asked.version, now=wired.now())
         except TooLate as error:
             return Shown(asked.version, error.detail, row.status, ())
+
+
+async def _kept(wired: Services, row: Row[Any], asked: CancelIn) -> tuple[Kept, ...]:
+    """What is not given back. While an order is cancelled its money moves: what counts is the wish that it follows."""
+    if asked.refund is None or OrderStatus(row.status) not in CANCELLABLE:
+        return ()
+    async with wired.database.reading() as connection:
+        return await kept_of(connection, row, asked.wish())
 
 
 async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str) -> Answer:

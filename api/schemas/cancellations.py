@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import Input, Note, Output, Version
+from api.schemas.base import Amount, Input, Note, Output, Version
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
 from domain.cancellations import CancelWish, ParcelEnd
 
@@ -13,7 +13,7 @@ _WISH: dict[str, Any] = {"reason": "The customer changed her mind.", "tell_custo
 
 
 class PreviewCancel(Input):
-    """Why the order is cancelled, what becomes of its units, and whether the customer is told."""
+    """Why the order is cancelled, what becomes of its units and its money, and whether the customer is told."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_WISH]})
 
@@ -24,15 +24,20 @@ class PreviewCancel(Input):
         strict=True,
         description="Whether its units can be sold again; if not, they are taken off the shelf.",
     )
+    refund: Amount | None = Field(
+        None,
+        description="How much of what was paid is given back, in minor units; 0 is nothing, null everything. What is "
+        "kept and was only held is captured.",
+    )
 
     @property
     def is_plain(self) -> bool:
         """Whether everything is given back."""
-        return self.restock
+        return self.restock and self.refund is None
 
     def wish(self) -> CancelWish:
         """What is to be done."""
-        return CancelWish(self.tell_customer, self.restock)
+        return CancelWish(self.tell_customer, self.restock, self.refund)
 
 
 class CancelIn(PreviewCancel):
@@ -51,6 +56,7 @@ class PaymentEndOut(Output):
     change_id: str | None
     released: int = Field(description="What of it was only held.")
     refunded: int = Field(description="What of it was taken.")
+    kept: int = Field(description="What of it is not given back; taken, where it was only held.")
 
 
 class UnitsBackOut(Output):
@@ -87,8 +93,9 @@ class CancellationOut(Output):
                     "version": _PREVIEWED,
                     "released": 4090,
                     "refunded": 0,
+                    "kept": 0,
                     "currency": "USD",
-                    "payments": [{"change_id": None, "released": 4090, "refunded": 0}],
+                    "payments": [{"change_id": None, "released": 4090, "refunded": 0, "kept": 0}],
                     "stock": [
                         {"parcel": 1, "line": 1, "sku": "MUG-01", "warehouse": "EDI", "quantity": 2, "written_off": 0}
                     ],
@@ -105,6 +112,7 @@ class CancellationOut(Output):
     version: str = Field(description="To be sent with the same body to have it so, and not otherwise.")
     released: int
     refunded: int
+    kept: int
     currency: str
     payments: list[PaymentEndOut]
     stock: list[UnitsBackOut]

@@ -11,7 +11,7 @@ async def test_a_preview_says_what_is_given_back_and_asks_nobody(api: Api) -> No
     await payment(api.database, accepted["id"])
     told = (await api.http.post(f"/v1/orders/{accepted['number']}/cancel/preview")).json()
     assert (told["released"], told["refunded"], told["mail"]) == (14020, 0, "cancelled")
-    assert told["payments"] == [{"change_id": None, "released": 14020, "refunded": 0}]
+    assert told["payments"] == [{"change_id": None, "released": 14020, "refunded": 0, "kept": 0}]
     assert api.gateway.asked == []
 
 

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
+from db import ledger
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import House
@@ -38,9 +39,14 @@ async def cancelled_as_shown(house: House, order: str, **wish: Any) -> dict[str,
     released = sum(
         intents[intent["id"]]["amount_capturable"]
         for intent in await house.intents(order)
-        if intent["status"] == "canceled" and intent["id"] in intents
+        if intent["status"] in {"canceled", "succeeded"} and intent["id"] in intents
     )
-    assert (shown["released"], shown["refunded"]) == (released, refunds)
+    charged = sum(await house.charges(order))
+    took = charged - sum(intent["amount_received"] for intent in intents.values())
+    assert (shown["released"], shown["refunded"], shown["kept"]) == (released - took, refunds, charged - refunds)
+    async with house.database.reading() as connection:
+        now = await ledger.balance_now(connection, order)
+    assert (now.due, now.captured - now.refunded, now.held, now.owed, now.fault) == (shown["kept"],) * 2 + (0, 0, None)
     async with house.database.reading() as connection:
         moved = await released_units(connection, order)
     assert sorted((u["sku"], u["warehouse"], u["quantity"]) for u in shown["stock"]) == moved
@@ -77,9 +83,10 @@ async def test_a_cancelled_order_gives_back_what_its_newest_preview_has_shown(ho
     refused = await cancel(house, order, early["version"])
     assert (refused.status_code, refused.json()["code"]) == (409, "order_moved")
     assert "Parcel 1 has a label now" in refused.json()["detail"]
-    shown = await cancelled_as_shown(house, order, reason="ticket 9", restock=False)
-    assert (shown["released"], shown["refunded"], len(shown["parcels"])) == (2900, 0, 1)
+    shown = await cancelled_as_shown(house, order, reason="ticket 9", restock=False, refund=1900)
+    assert (shown["released"], shown["refunded"], shown["kept"], len(shown["parcels"])) == (1900, 0, 1000, 1)
     assert await house.stock("MUG") == (8, 0)
+    assert await house.charges(order) == [1000]
 
 
 @pytest.mark.fuzz
@@ -89,8 +96,10 @@ async def test_an_order_paid_before_it_was_placed_is_refunded_and_nobody_need_be
     order = await house.place({"MUG": 2}, method=None, intent=intent)
     await house.labelled(order)
     await house.until(order, waiting="the hand-over")
-    shown = await cancelled_as_shown(house, order, tell_customer=False)
-    assert (shown["released"], shown["refunded"], shown["mail"]) == (0, 2900, None)
+    too_much = await house.http.post(f"/v1/orders/{order}/cancel", json={"refund": 2901})
+    assert (too_much.status_code, too_much.json()["code"]) == (409, "refund_too_large")
+    shown = await cancelled_as_shown(house, order, tell_customer=False, refund=2000)
+    assert (shown["released"], shown["refunded"], shown["kept"], shown["mail"]) == (0, 2000, 900, None)
 
 
 @pytest.mark.fuzz

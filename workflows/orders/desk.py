@@ -57,7 +57,8 @@ class Desk:
 
     def cancels_otherwise(self, request: CancelRequest) -> bool:
         """Whether the wish to cancel that was accepted asks for another end."""
-        return self._cancel is not None and self._cancel.restock != request.restock
+        before = self._cancel
+        return before is not None and (before.restock, before.kept) != (request.restock, request.kept)
 
     @property
     def cancellable(self) -> bool:

@@ -68,7 +68,7 @@ class Ending:
         self._journal.wait_for("labels, payment and stock to be given back", Party.WAYBILL)
         await self._journal.publish()
         await self._recall.everything()
-        await self._payment.take_back()
+        self._journal.kept = await self._payment.take_back(stopped.wish.kept)
         why, wish = "the order expired" if expired else "the order was cancelled", stopped.wish
         release = Release(self._journal.order.id, why, restock=wish.restock, by=wish.by)
         await keep_record(StockKeeper.release, release, summary="Give the units back to stock")

@@ -44,6 +44,13 @@ def cancel_refused(request: CancelRequest, desk: Desk, changes: ChangeRun, statu
     return ("order_moved", moved) if moved else None
 
 
+def keep_refused(request: CancelRequest, payment: PaymentRun) -> Refused | None:
+    """Why money cannot be kept as the record has it; None if it can."""
+    if payment.can_keep(request.kept):
+        return None
+    return "order_moved", "The order is being paid at this moment. Preview it again."
+
+
 def resolution_refused(resolution: Resolution, journal: Journal, desk: Desk, changes: ChangeRun) -> Refused | None:
     """Why an exception cannot be decided so; None if it can."""
     refusal = journal.refusal(resolution)
