@@ -63,7 +63,7 @@ async def cancel(
     row = await _find(wired, order)
     shown, kept = await _shown(wired, row, asked), await _kept(wired, row, asked)
     wish = CancelRequest(caller.actor, asked.reason, asked.tell_customer, shown, asked.restock, kept)
-    answer = await _cancel(wired, row, wish, _key(idempotency_key, asked))
+    answer = await _cancel(wired, row, wish, asked, _key(idempotency_key, asked))
     return AnswerOut(order_id=row.id, status=answer.status, waiting=answer.waiting)
 
 
@@ -76,7 +76,9 @@ def _key(idempotency_key: str | None, asked: CancelIn) -> str:
 async def _shown(wired: Services, row: Row[Any], asked: CancelIn) -> Shown | None:
     """What the preview is worth by the record. That it has moved is the order's to say: it may know this very wish."""
     if asked.version is None:
-        return None
+        # Its money is being given back: what could be kept of it is not to be said any more.
+        late = asked.refund is not None and row.closed_at is None and OrderStatus(row.status) not in CANCELLABLE
+        return Shown("", "The order has come further.", row.status, ()) if late else None
     if row.closed_at is not None:
         return Shown(asked.version, "", row.status, ())
     async with wired.database.reading() as connection:
@@ -87,16 +89,16 @@ async def _shown(wired: Services, row: Row[Any], asked: CancelIn) -> Shown | Non
 
 
 async def _kept(wired: Services, row: Row[Any], asked: CancelIn) -> tuple[Kept, ...]:
-    """What is not given back. While an order is cancelled its money moves: what counts is the wish that it follows."""
+    """What is not given back. Of an order that can no longer be cancelled nothing is kept: see `_shown`."""
     if asked.refund is None or OrderStatus(row.status) not in CANCELLABLE:
         return ()
     async with wired.database.reading() as connection:
         return await kept_of(connection, row, asked.wish())
 
 
-async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str) -> Answer:
+async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, asked: CancelIn, key: str) -> Answer:
     if row.closed_at is not None:
-        return await _closed(wired, row, wish)
+        return await _closed(wired, row, asked, by=wish.by)
     async with wired.database.reading() as connection:
         parcels = await shipments.fulfilments(connection, row.id)
     if any(parcel.handed_over_at for parcel in parcels):
@@ -108,7 +110,7 @@ async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str)
         # Either it was accepted while Temporal was away and has not started yet, or it has ended just now.
         row = await _find(wired, row.id)
         if row.closed_at is not None:
-            return await _closed(wired, row, wish)
+            return await _closed(wired, row, asked, by=wish.by)
     async with wired.database.reading() as connection:
         placed = await placed_order(connection, row, wired.policy)
     await wired.gateway.start(placed)
@@ -118,15 +120,15 @@ async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str)
         raise not_running(row.number) from error
 
 
-async def _closed(wired: Services, row: Row[Any], wish: CancelRequest) -> Answer:
+async def _closed(wired: Services, row: Row[Any], asked: CancelIn, *, by: str) -> Answer:
     """How a closed order stands. Raises TooLate unless it was cancelled, OrderMoved if another did so meanwhile."""
     if row.status != OrderStatus.CANCELLED:
         raise TooLate(f"Order {row.number} is closed ({row.status}) and can no longer be cancelled.")
-    if wish.shown is not None or not wish.is_plain:
+    if asked.version is not None or not asked.is_plain:
         async with wired.database.reading() as connection:
-            by = next(entry.actor for entry in await orders.timeline(connection, row.id) if entry.kind == "stopped")
-        if by != wish.by:
-            raise OrderMoved(f"{by} has cancelled the order meanwhile.")
+            who = next(entry.actor for entry in await orders.timeline(connection, row.id) if entry.kind == "stopped")
+        if who != by:
+            raise OrderMoved(f"{who} has cancelled the order meanwhile.")
     return Answer(OrderStatus.CANCELLED, WAITING.validate_python(row.waiting).sentence)
 
 

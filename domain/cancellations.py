@@ -104,7 +104,7 @@ def keeping(ends: Sequence[PaymentEnd], back: Money, *, to_pay: int) -> list[Pay
     paid = sum(end.released + end.refunded for end in ends)
     if back.minor > paid:
         most = Money(paid, back.currency)
-        raise RefundTooLarge(f"At most {most} can be given back: nothing else is paid, or kept.", field="refund")
+        raise RefundTooLarge(f"At most {most} can be given back: no more of the order is paid.", field="refund")
     rest = paid - back.minor
     if rest > to_pay:
         least = Money(paid - to_pay, back.currency)

@@ -253,11 +253,6 @@ class CancelRequest:
     restock: bool = True
     kept: tuple[Kept, ...] = ()
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether everything is given back."""
-        return self.restock and not self.kept
-
 
 @dataclass(frozen=True)
 class HandOver:

@@ -15,7 +15,7 @@ _WISH: dict[str, Any] = {"reason": "The customer changed her mind.", "tell_custo
 class PreviewCancel(Input):
     """Why the order is cancelled, what becomes of its units and its money, and whether the customer is told."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_WISH]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_WISH, {**_WISH, "restock": False, "refund": 1800}]})
 
     reason: Note = Field("", description="Why. Customers do not see it.")
     tell_customer: bool = Field(True, strict=True, description="Whether the customer gets an e-mail about it.")

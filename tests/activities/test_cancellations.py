@@ -28,11 +28,13 @@ async def test_what_is_shown_is_what_is_given_back_whatever_other_refunds_take(w
         row = await orders.find(connection, order)
         assert row is not None
         _, shown = await preview(connection, row, CancelWish(), at=datetime.now(UTC))
+        _, part = await preview(connection, row, CancelWish(refund=1000), at=datetime.now(UTC))
     async with world.database.transaction() as connection:
-        payment = derived_id(order, "payment")
-        back = await rest_for_unwinding(connection, order, payment, f"{order}:refund:1", wanted=3500)
+        of = (connection, order, derived_id(order, "payment"), f"{order}:refund:1")
+        back, some = [await rest_for_unwinding(*of, wanted=3500, keep=keep) for keep in (0, part.kept)]
     units = await StockKeeper(world.database).release(Release(order, "the order was cancelled"))
     assert (shown.refunded, shown.released) == (back, 0) == (3000, 0)
+    assert (part.refunded, part.kept) == (some, 2000) == (1000, 2000)
     assert sum(one.quantity for one in shown.stock) == units == 2
     assert {one.parcel for one in shown.stock} == {1}
 

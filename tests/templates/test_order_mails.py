@@ -166,8 +166,10 @@ def test_a_strange_tracking_address_is_no_link(templates: Templates) -> None:
 def test_a_cancellation_says_what_happens_with_the_money(
     templates: Templates, locale: str, note: MoneyNote, says: str
 ) -> None:
-    money = {"money_note": note, "kept": Money(500, "EUR"), "given_back": Money(2990, "EUR")}
-    made = templates.order_mail(replace(mail(NoticeKind.CANCELLED, locale), **money))
+    kept, back = Money(500, "EUR"), Money(2990, "EUR")
+    made = templates.order_mail(
+        replace(mail(NoticeKind.CANCELLED, locale), money_note=note, kept=kept, given_back=back)
+    )
     assert says in made.text
     assert says in made.html
 

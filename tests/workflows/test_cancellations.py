@@ -8,8 +8,9 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
+from activities.money_checks import CompareAfter
 from db import ledger
-from domain.exceptions import ExceptionKind
+from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import House
 from tests.workflows.test_changes import change, waits_for_the_carrier
@@ -47,6 +48,8 @@ async def cancelled_as_shown(house: House, order: str, **wish: Any) -> dict[str,
     async with house.database.reading() as connection:
         now = await ledger.balance_now(connection, order)
     assert (now.due, now.captured - now.refunded, now.held, now.owed, now.fault) == (shown["kept"],) * 2 + (0, 0, None)
+    compared = (await house.crew.money_checks.compare(CompareAfter("afterwards", only=order))).at
+    assert (compared.orders, compared.differences, compared.busy) == (1, 0, 0)
     async with house.database.reading() as connection:
         moved = await released_units(connection, order)
     assert sorted((u["sku"], u["warehouse"], u["quantity"]) for u in shown["stock"]) == moved
@@ -87,6 +90,7 @@ async def test_a_cancelled_order_gives_back_what_its_newest_preview_has_shown(ho
     assert (shown["released"], shown["refunded"], shown["kept"], len(shown["parcels"])) == (1900, 0, 1000, 1)
     assert await house.stock("MUG") == (8, 0)
     assert await house.charges(order) == [1000]
+    assert "We have charged $10.00. What else your bank had set aside" in await house.letter(order, "cancelled")
 
 
 @pytest.mark.fuzz
@@ -130,3 +134,20 @@ async def test_of_two_who_cancel_as_shown_one_wins_and_its_repetition_gets_the_s
     await house.closed(order, OrderStatus.CANCELLED)
     assert (await cancel(house, order, shown["version"], key=winner)).status_code == 200
     assert not [e for e in await house.exceptions(order) if e.kind == ExceptionKind.UNWIND_FAILED]
+
+
+@pytest.mark.fuzz
+async def test_a_hold_of_which_nothing_can_be_captured_is_released_if_a_person_decides_so(house: House) -> None:
+    await house.receive("MUG", 10)
+    order = await waits_for_the_carrier(house)
+    await house.stripe(fail_next=[{"operation": "payment_intents.capture", "status": 402, "code": "card_declined"}])
+    assert (await house.http.post(f"/v1/orders/{order}/cancel", json={"refund": 0})).status_code == 200
+    otherwise = await house.http.post(f"/v1/orders/{order}/cancel", json={"restock": False})
+    assert (otherwise.status_code, otherwise.json()["code"]) == (409, "order_moved")
+    await house.resolve(order, ExceptionKind.UNWIND_FAILED, Action.SKIP)
+    await house.closed(order, OrderStatus.CANCELLED)
+    assert await house.charges(order) == []
+    assert [intent["status"] for intent in await house.intents(order)] == ["canceled"]
+    async with house.database.reading() as connection:
+        now = await ledger.balance_now(connection, order)
+    assert (now.due, now.held, now.owed) == (0, 0, 0)
