@@ -14,9 +14,20 @@ from activities.change_previews import facts_of
 from activities.refund_grants import left_of
 from db import awaited_changes, payments, portals, shipments
 from db import stock as stock_records
-from domain.cancellations import Cancellation, ParcelBack, ParcelEnd, PaymentEnd, UnitsBack
+from domain.cancellations import (
+    Cancellation,
+    CancelWish,
+    Kept,
+    ParcelBack,
+    ParcelEnd,
+    PaymentEnd,
+    UnitsBack,
+    keeping,
+    units_off,
+)
 from domain.changes.wish import Basis, Stage, basis_of
 from domain.errors import TooLate
+from domain.money import Money
 from domain.notifications import NoticeKind
 from domain.orders import CANCELLABLE, OrderStatus
 from domain.payments import PaymentStatus
@@ -38,12 +49,15 @@ _WORDS = {
 
 
 async def preview(
-    connection: AsyncConnection, order: Row[Any], *, tell_customer: bool, at: datetime
+    connection: AsyncConnection, order: Row[Any], wish: CancelWish, *, at: datetime
 ) -> tuple[Basis, Cancellation]:
-    """What cancelling does ``at`` that moment, and what that rests on. Raises TooLate where it cannot be done."""
+    """What cancelling does ``at`` that moment, and what that rests on.
+
+    Raises TooLate where it cannot be done, RefundTooLarge or Conflict where the money cannot be given back so.
+    """
     basis = (await facts_of(connection, order, at=at.replace(microsecond=0))).basis
     _check(order, basis)
-    found = await _cancellation(connection, order, tell_customer=tell_customer)
+    found = await _cancellation(connection, order, wish)
     told = _CANCELLATION.dump_python(found, mode="json")
     topics = {
         "status": order.status,
@@ -57,13 +71,13 @@ async def preview(
 
 
 async def as_shown(
-    connection: AsyncConnection, order: Row[Any], version: str, *, tell_customer: bool, now: datetime
+    connection: AsyncConnection, order: Row[Any], wish: CancelWish, version: str, *, now: datetime
 ) -> Shown:
     """What a preview with this ``version`` is worth ``now``. Raises InvalidChange, or TooLate where none can be."""
     before = basis_of(version)
     if not before.is_fresh(now):
         return Shown(version, previews.TOO_OLD, order.status, ())
-    basis, _ = await preview(connection, order, tell_customer=tell_customer, at=before.at)
+    basis, _ = await preview(connection, order, wish, at=before.at)
     return await previews.shown(connection, order, before, basis, _WORDS, version=version)
 
 
@@ -78,20 +92,40 @@ def _check(order: Row[Any], basis: Basis) -> None:
         raise TooLate(f"Order {order.number} is {stage}: it can no longer be cancelled.")
 
 
-async def _cancellation(connection: AsyncConnection, order: Row[Any], *, tell_customer: bool) -> Cancellation:
-    rows = await payments.of_order(connection, order.id)
-    ends = tuple([await _payment(connection, row, rows) for row in rows])
+async def kept_of(connection: AsyncConnection, order: Row[Any], wish: CancelWish) -> tuple[Kept, ...]:
+    """What of each payment such a cancellation keeps. Raises RefundTooLarge, or Conflict."""
+    ends = await _payments(connection, order, wish)
+    return tuple(Kept(end.change_id, end.kept) for end in ends if end.kept)
+
+
+async def _cancellation(connection: AsyncConnection, order: Row[Any], wish: CancelWish) -> Cancellation:
+    ends = await _payments(connection, order, wish)
     awaited = await awaited_changes.waiting(connection, order.id)
     return Cancellation(
         released=sum(end.released for end in ends),
         refunded=sum(end.refunded for end in ends),
+        kept=sum(end.kept for end in ends),
         currency=order.currency,
-        payments=tuple(end for end in ends if end.released or end.refunded),
-        stock=await _stock(connection, order.id),
+        payments=tuple(end for end in ends if end.released or end.refunded or end.kept),
+        stock=await _stock(connection, order.id, restock=wish.restock),
         parcels=await _parcels(connection, order.id),
         withdrawn_change=None if awaited is None else awaited.id,
-        mail=NoticeKind.CANCELLED.value if tell_customer else None,
+        mail=NoticeKind.CANCELLED.value if wish.tell_customer else None,
     )
+
+
+async def _payments(connection: AsyncConnection, order: Row[Any], wish: CancelWish) -> list[PaymentEnd]:
+    rows = await payments.of_order(connection, order.id)
+    ends = [await _payment(connection, row, rows) for row in rows]
+    if wish.refund is None:
+        return ends
+    mine = {row.change_id: row.captured for row in payments.own(rows)}
+    own = [end for end in ends if end.change_id in mine]
+    given = sum(mine.values()) - sum(end.refunded for end in own)
+    to_pay = max(0, order.total - (order.credit or 0) - given)
+    # A change that waits for its payment is not made: what is held or taken for it is given back in any case.
+    others = [end for end in ends if end.change_id not in mine]
+    return [*keeping(own, Money(wish.refund, order.currency), to_pay=to_pay), *others]
 
 
 async def _payment(connection: AsyncConnection, row: Row[Any], rows: Sequence[Row[Any]]) -> PaymentEnd:
@@ -100,12 +134,13 @@ async def _payment(connection: AsyncConnection, row: Row[Any], rows: Sequence[Ro
     return PaymentEnd(row.change_id, held, taken)
 
 
-async def _stock(connection: AsyncConnection, order_id: str) -> tuple[UnitsBack, ...]:
+async def _stock(connection: AsyncConnection, order_id: str, *, restock: bool) -> tuple[UnitsBack, ...]:
     """As the release gives them back; those that are held for a change that waits are among them."""
     planned = [row for row in await shipments.fulfilments(connection, order_id) if row.status in UNSENT]
     by_id = {row.id: row.number for row in planned}
     by_place = {row.warehouse: row.number for row in planned}
     rows = await stock_records.reservations(connection, order_id, statuses=LIVE, awaited=True)
+    off = {} if restock else await _written_off(connection, rows)
     found = (
         UnitsBack(
             by_id.get(row.fulfilment_id)
@@ -113,11 +148,22 @@ async def _stock(connection: AsyncConnection, order_id: str) -> tuple[UnitsBack,
             else None
             if row.change_id
             else by_place.get(row.warehouse),
-            *(row.line, row.sku, row.warehouse, row.quantity),
+            *(row.line, row.sku, row.warehouse, row.quantity, off.get(row.id, 0)),
         )
         for row in rows
     )
     return tuple(sorted(found, key=lambda back: (back.line, back.sku, back.warehouse, back.quantity)))
+
+
+async def _written_off(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> dict[str, int]:
+    """Reservation -> how many of its units are taken off the shelf. What a change has held is for sale again."""
+    levels = await stock_records.find_levels(connection, [(row.sku, row.warehouse) for row in rows])
+    free = {(level.sku, level.warehouse): level.on_hand - level.damaged - level.reserved for level in levels}
+    for row in rows:
+        free[row.sku, row.warehouse] += row.quantity
+    own = [row for row in rows if row.change_id is None]
+    units = units_off([(row.sku, row.warehouse, row.quantity) for row in own], free)
+    return {row.id: off for row, off in zip(own, units, strict=True)}
 
 
 async def _parcels(connection: AsyncConnection, order_id: str) -> tuple[ParcelBack, ...]:

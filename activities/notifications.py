@@ -34,7 +34,8 @@ class Notice:
     """Tell the customer of ``kind``. ``subject`` tells apart what may happen several times (a fulfilment, a refund).
 
     ``more_to_come``: units have no place yet, and no fulfilment of the record ships them. ``again`` counts a person's
-    decisions to send it once more although nobody knows whether it has arrived.
+    decisions to send it once more although nobody knows whether it has arrived. ``kept`` is what a cancellation does
+    not give back, in minor units.
     """
 
     order_id: str
@@ -42,6 +43,7 @@ class Notice:
     subject: str = ""
     more_to_come: bool = False
     again: int = 0
+    kept: int = 0
 
     @property
     def id(self) -> str:
@@ -199,7 +201,9 @@ class Notifications:
             parcels=tuple(_parcel_link(p) for p in about),
             more_to_come=notice.kind is NoticeKind.SHIPPED
             and (notice.more_to_come or any(id != notice.subject for id in order.to_come)),
-            money_note=_money_note(order) if notice.kind is NoticeKind.CANCELLED else None,
+            money_note=_money_note(order, notice.kept) if notice.kind is NoticeKind.CANCELLED else None,
+            kept=Money(notice.kept, order.currency),
+            given_back=Money(order.given_back or 0, order.currency),
             leaves_at=order.leaves_at,
             pre_order=order.pre_order,
             refunded=None if order.refund_amount is None else Money(order.refund_amount, order.currency),
@@ -302,7 +306,10 @@ def _return_note(returned: Mapping[str, Any], currency: str) -> ReturnNote:
     )
 
 
-def _money_note(order: Record) -> MoneyNote:
+def _money_note(order: Record, kept: int) -> MoneyNote:
+    if kept:
+        held = order.captured < order.total - (order.credit or 0)
+        return MoneyNote.PART_CHARGED if held else MoneyNote.PART_KEPT
     if order.payment_reference is None:
         return MoneyNote.NOTHING_CHARGED
     if order.captured:

@@ -34,7 +34,7 @@ class PayStep:
     """One step of an order's payment. ``n`` is the decision that it belongs to: it rises when a person retries.
 
     ``since`` is when the order was placed: nothing of it can be older at the provider. ``change_id`` names the change
-    that the payment is for; None for the order's first one.
+    that the payment is for; None for the order's first one. ``keep`` is what a refund leaves, in minor units.
     """
 
     order_id: str
@@ -45,6 +45,7 @@ class PayStep:
     n: int = 1
     reference: str | None = None
     change_id: str | None = None
+    keep: int = 0
 
     @property
     def payment_id(self) -> str:
@@ -138,7 +139,7 @@ class Payments:
 
     @activity.defn(name="refund_payment")
     async def refund(self, step: PayStep) -> RefundState:
-        """Give back what other refunds leave of ``step.amount``; nothing, where they take all of it.
+        """Give back what other refunds leave of ``step.amount``, but for ``step.keep``; nothing, where nothing is left.
 
         After a failure stored under the key the provider's own list decides.
         """
@@ -268,7 +269,9 @@ class Payments:
     async def _intend_refund(self, step: PayStep, key: str) -> tuple[Begun, Money]:
         """Write down that the money is about to be given back; since when, and how much of it."""
         async with self._database.transaction() as connection:
-            rest = await rest_for_unwinding(connection, step.order_id, step.payment_id, key, wanted=step.amount.minor)
+            wanted = step.amount.minor
+            of = (connection, step.order_id, step.payment_id, key)
+            rest = await rest_for_unwinding(*of, wanted=wanted, keep=step.keep)
             event = {"key": key, "amount": rest, "currency": step.amount.currency}
             since = await records.begin_refund(connection, step.payment_id, event)
             forgotten = await restores.forgotten_since(connection, step.since)

@@ -74,7 +74,8 @@ class Projection:
 
     ``open`` are the exceptions that the workflow still waits for: another one that the record shows as open belongs to
     a run that was ended or reset from outside, and nobody waits for it any more. ``settling`` are those whose end is
-    being written by another projection at this moment.
+    being written by another projection at this moment. ``kept`` is what of its money a cancelled order does not give
+    back, in minor units.
     """
 
     order_id: str
@@ -91,13 +92,14 @@ class Projection:
     delivered_at: datetime | None = None
     closed_at: datetime | None = None
     settling: tuple[str, ...] = ()
+    kept: int = 0
 
 
 async def write(connection: AsyncConnection, projection: Projection) -> None:
     """Write a projection. Harmless to repeat; an older one never undoes a newer one.
 
     A fulfilment that is handed over takes its units out of stock in the same transaction, and an order that will never
-    ship has what was invoiced credited.
+    ship has what was invoiced credited, but for what of it is kept.
     """
     values = {
         "status": projection.status.value,
@@ -110,7 +112,9 @@ async def write(connection: AsyncConnection, projection: Projection) -> None:
         connection, projection.order_id, revision=projection.revision, values=values, entries=entries
     )
     if met.newest and projection.status in NEVER_SHIPPED:
-        await ledger.credit_rest(connection, projection.order_id, cause=f"order {projection.status}")
+        # Another sum is another deed: a run that starts anew may be told to give back what this one has kept.
+        cause = f"order {projection.status}" + (f", {projection.kept} kept" if projection.kept else "")
+        await ledger.credit_rest(connection, projection.order_id, keep=projection.kept, cause=cause)
     for exception in projection.opened:
         await exception_records.open_exception(connection, exception_row(projection.order_id, exception))
     for end in projection.resolved:

@@ -239,12 +239,12 @@ async def withdraw(connection: AsyncConnection, refund_id: str, *, actor: str) -
 
 
 async def rest_for_unwinding(
-    connection: AsyncConnection, order_id: str, payment_id: str, key: str, *, wanted: int
+    connection: AsyncConnection, order_id: str, payment_id: str, key: str, *, wanted: int, keep: int = 0
 ) -> int:
-    """What a cancelled order's own refund still gives back of a payment's ``wanted``, in minor units.
+    """What a cancelled order's own refund still gives back of a payment's ``wanted``, but for ``keep``, in minor units.
 
-    Refunds that were only granted are withdrawn, since everything is given back; those being paid keep their money. The
-    same step gets the same answer.
+    Refunds that were only granted are withdrawn, since the cancellation says what is given back; those being paid keep
+    their money. The same step gets the same answer.
     """
     await orders.lock(connection, order_id)
     rows = await payments.of_order(connection, order_id, lock=True)
@@ -256,7 +256,7 @@ async def rest_for_unwinding(
         for row in await records.of_order(connection, order_id):
             if row.status == GrantStatus.GRANTED:
                 await withdraw(connection, row.id, actor="waybill")
-    return min(wanted, await left_of(connection, payment, rows))
+    return min(wanted, max(0, await left_of(connection, payment, rows) - keep))
 
 
 async def left_of(connection: AsyncConnection, payment: Row[Any], rows: Sequence[Row[Any]]) -> int:

@@ -24,6 +24,7 @@ from db import stock_queues as queue_records
 from db.base import Database
 from db.reservations import Held
 from db.stock import Change
+from domain.cancellations import units_off
 from domain.orders import Address, Line, derived_id
 from domain.routing.splitting import units_of
 from domain.shipments import FulfilmentStatus
@@ -63,10 +64,12 @@ class Commit:
 
 @dataclass(frozen=True)
 class Release:
-    """Give an order's units back."""
+    """Give an order's units back; without ``restock`` they are taken off the shelf, as ``by`` has decided."""
 
     order_id: str
     reason: str
+    restock: bool = True
+    by: str = "waybill"
 
 
 class ChangedMeanwhile(Exception):
@@ -162,13 +165,18 @@ class StockKeeper:
 
     @activity.defn(name="release_stock")
     async def release(self, request: Release) -> int:
-        """Give back every unit that the order still holds, and close its fulfilments; the number of units."""
+        """Give back every unit that the order still holds, and close its fulfilments; the number of units.
+
+        What is not to be sold again is taken off the shelf in the same transaction: nobody can reserve it in between.
+        """
         async with self._database.transaction() as connection:
             await shipment_records.cancel_fulfilments(connection, request.order_id)
             rows = await stock_records.reservations(
                 connection, request.order_id, statuses=LIVE, lock=True, awaited=True
             )
             await give_back(connection, rows, reason=request.reason)
+            if not request.restock:
+                await _write_off(connection, [row for row in rows if row.change_id is None], request)
             await queue_records.leave(connection, request.order_id)
             return sum(row.quantity for row in rows)
 
@@ -227,6 +235,29 @@ async def give_back(connection: AsyncConnection, rows: Sequence[Row[Any]], *, re
     ]
     await stock_records.move(connection, changes)
     await stock_records.turn(connection, [row.id for row in rows], ReservationStatus.RELEASED)
+
+
+async def _write_off(connection: AsyncConnection, rows: Sequence[Row[Any]], request: Release) -> None:
+    """Take units off the shelf that were just given back, as far as they are there."""
+    levels = await stock_records.lock(connection, [(row.sku, row.warehouse) for row in rows])
+    free = {(level.sku, level.warehouse): level.on_hand - level.damaged - level.reserved for level in levels}
+    off = units_off([(row.sku, row.warehouse, row.quantity) for row in rows], free)
+    changes = [
+        Change(
+            key=f"write_off:{row.id}",
+            sku=row.sku,
+            warehouse=row.warehouse,
+            kind=MovementKind.WRITTEN_OFF,
+            on_hand=-units,
+            reserved=0,
+            cause=f"cancellation:{request.order_id}",
+            actor=request.by,
+            reason=request.reason,
+        )
+        for row, units in zip(rows, off, strict=True)
+        if units
+    ]
+    await stock_records.move(connection, changes)
 
 
 def _change(key: str, a: Allocation, kind: MovementKind, order_id: str) -> Change:

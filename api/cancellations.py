@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import Row
 
-from activities.cancellations import as_shown, preview
+from activities.cancellations import as_shown, kept_of, preview
 from activities.orders import placed_order
 from api.auth import ReadsOrders, WritesOrders
 from api.context import concerns
@@ -18,8 +18,9 @@ from api.schemas.views import AnswerOut
 from api.services import Services, Wired
 from api.viewing import WAITING
 from db import orders, shipments
+from domain.cancellations import Kept
 from domain.errors import NotFound, OrderMoved, TooLate
-from domain.orders import Answer, CancelRequest, OrderStatus, body_hash
+from domain.orders import CANCELLABLE, Answer, CancelRequest, OrderStatus, body_hash
 from domain.previews import Shown
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
@@ -33,10 +34,10 @@ router = APIRouter(prefix="/v1/orders", tags=["orders"])
 )
 async def show(order: OrderKey, caller: ReadsOrders, wired: Wired, body: PreviewCancel | None = None) -> Any:
     """What would become of money, stock, labels and parcels if the order were cancelled now. Nothing changes."""
-    wish = body or PreviewCancel()
+    wish = (body or PreviewCancel()).wish()
     row = await _find(wired, order)
     async with wired.database.reading() as connection:
-        basis, found = await preview(connection, row, tell_customer=wish.tell_customer, at=wired.now())
+        basis, found = await preview(connection, row, wish, at=wired.now())
     here = {"order_id": row.id, "order_number": row.number, "version": basis.token}
     return CancellationOut.model_validate({**vars(found), **here})
 
@@ -53,40 +54,51 @@ async def cancel(
 ) -> AnswerOut:
     """Cancel the whole order, as long as nothing was handed over. Labels, payment and stock are given back.
 
+    With `"restock": false` its units are not sold again. `refund` says how much of the money is given back: what is
+    kept and was only held is captured.
+
     With the `version` of a preview it is refused if the order has moved since, and the answer says what has.
     """
     asked = body or CancelIn()
     row = await _find(wired, order)
-    shown = await _shown(wired, row, asked)
-    wish = CancelRequest(by=caller.actor, reason=asked.reason, tell_customer=asked.tell_customer, shown=shown)
-    key = _key(idempotency_key, asked)
-    answer = await _cancel(wired, row, wish, key)
+    shown, kept = await _shown(wired, row, asked), await _kept(wired, row, asked)
+    wish = CancelRequest(caller.actor, asked.reason, asked.tell_customer, shown, asked.restock, kept)
+    answer = await _cancel(wired, row, wish, asked, _key(idempotency_key, asked))
     return AnswerOut(order_id=row.id, status=answer.status, waiting=answer.waiting)
 
 
 def _key(idempotency_key: str | None, asked: CancelIn) -> str:
-    # A refusal is kept under its key: the same wish with a newer preview is another question.
+    # A refusal is kept under its key: the same wish with a newer preview, or with another end, is another question.
     key = "cancel" if idempotency_key is None else f"cancel:{idempotency_key}"
-    return key if asked.version is None else f"{key}:{body_hash(asked.model_dump(mode='json'))[:12]}"
+    return key if asked.version is None and asked.is_plain else f"{key}:{body_hash(asked.model_dump(mode='json'))[:12]}"
 
 
 async def _shown(wired: Services, row: Row[Any], asked: CancelIn) -> Shown | None:
     """What the preview is worth by the record. That it has moved is the order's to say: it may know this very wish."""
     if asked.version is None:
-        return None
+        # Its money is being given back: what could be kept of it is not to be said any more.
+        late = asked.refund is not None and row.closed_at is None and OrderStatus(row.status) not in CANCELLABLE
+        return Shown("", "The order has come further.", row.status, ()) if late else None
     if row.closed_at is not None:
         return Shown(asked.version, "", row.status, ())
     async with wired.database.reading() as connection:
         try:
-            tell = asked.tell_customer
-            return await as_shown(connection, row, asked.version, tell_customer=tell, now=wired.now())
+            return await as_shown(connection, row, asked.wish(), asked.version, now=wired.now())
         except TooLate as error:
             return Shown(asked.version, error.detail, row.status, ())
 
 
-async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str) -> Answer:
+async def _kept(wired: Services, row: Row[Any], asked: CancelIn) -> tuple[Kept, ...]:
+    """What is not given back. Of an order that can no longer be cancelled nothing is kept: see `_shown`."""
+    if asked.refund is None or OrderStatus(row.status) not in CANCELLABLE:
+        return ()
+    async with wired.database.reading() as connection:
+        return await kept_of(connection, row, asked.wish())
+
+
+async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, asked: CancelIn, key: str) -> Answer:
     if row.closed_at is not None:
-        return await _closed(wired, row, wish)
+        return await _closed(wired, row, asked, by=wish.by)
     async with wired.database.reading() as connection:
         parcels = await shipments.fulfilments(connection, row.id)
     if any(parcel.handed_over_at for parcel in parcels):
@@ -98,7 +110,7 @@ async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str)
         # Either it was accepted while Temporal was away and has not started yet, or it has ended just now.
         row = await _find(wired, row.id)
         if row.closed_at is not None:
-            return await _closed(wired, row, wish)
+            return await _closed(wired, row, asked, by=wish.by)
     async with wired.database.reading() as connection:
         placed = await placed_order(connection, row, wired.policy)
     await wired.gateway.start(placed)
@@ -108,15 +120,15 @@ async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, key: str)
         raise not_running(row.number) from error
 
 
-async def _closed(wired: Services, row: Row[Any], wish: CancelRequest) -> Answer:
+async def _closed(wired: Services, row: Row[Any], asked: CancelIn, *, by: str) -> Answer:
     """How a closed order stands. Raises TooLate unless it was cancelled, OrderMoved if another did so meanwhile."""
     if row.status != OrderStatus.CANCELLED:
         raise TooLate(f"Order {row.number} is closed ({row.status}) and can no longer be cancelled.")
-    if wish.shown is not None:
+    if asked.version is not None or not asked.is_plain:
         async with wired.database.reading() as connection:
-            by = next(entry.actor for entry in await orders.timeline(connection, row.id) if entry.kind == "stopped")
-        if by != wish.by:
-            raise OrderMoved(f"{by} has cancelled the order meanwhile.")
+            who = next(entry.actor for entry in await orders.timeline(connection, row.id) if entry.kind == "stopped")
+        if who != by:
+            raise OrderMoved(f"{who} has cancelled the order meanwhile.")
     return Answer(OrderStatus.CANCELLED, WAITING.validate_python(row.waiting).sentence)
 
 

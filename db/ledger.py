@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Row, String, bindparam, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    Row,
+    String,
+    bindparam,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -40,11 +52,13 @@ ON CONFLICT DO NOTHING RETURNING number
 _CREDIT_REST = text("""
 INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, actor)
 SELECT 'credited:' || order_id || ':' || :cause, order_id, 'credited', 'sales', 'customer',
-    -sum(CASE 'sales' WHEN debit THEN amount WHEN credit THEN -amount END), min(currency), :cause, 'waybill'
+    -sum(CASE 'sales' WHEN debit THEN amount WHEN credit THEN -amount END) - :keep, min(currency), :cause, 'waybill'
 FROM ledger WHERE order_id = :order_id AND 'sales' IN (debit, credit) GROUP BY order_id
-HAVING sum(CASE 'sales' WHEN debit THEN amount WHEN credit THEN -amount END) < 0
+HAVING -sum(CASE 'sales' WHEN debit THEN amount WHEN credit THEN -amount END) > :keep
 ON CONFLICT (key) DO NOTHING
-""").bindparams(bindparam("cause", type_=String), bindparam("order_id", type_=String))
+""").bindparams(
+    bindparam("cause", type_=String), bindparam("order_id", type_=String), bindparam("keep", type_=BigInteger)
+)
 
 
 class Ledger(Base):
@@ -89,9 +103,9 @@ async def release(connection: AsyncConnection, name: str, *, cause: str) -> None
     await _RELEASE.rows(connection, name=name, cause=cause)
 
 
-async def credit_rest(connection: AsyncConnection, order_id: str, *, cause: str) -> None:
-    """Credit all that was invoiced and is not credited yet. The order's row must be locked."""
-    await connection.execute(_CREDIT_REST, {"order_id": order_id, "cause": cause})
+async def credit_rest(connection: AsyncConnection, order_id: str, *, keep: int = 0, cause: str) -> None:
+    """Credit what was invoiced and is not credited yet, but for ``keep``. The order's row must be locked."""
+    await connection.execute(_CREDIT_REST, {"order_id": order_id, "keep": keep, "cause": cause})
 
 
 async def entries(connection: AsyncConnection, order_id: str) -> list[Row[Any]]:

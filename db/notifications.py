@@ -49,7 +49,7 @@ _CONTENT = Statement(
         RETURNING status, attempts
     )
     SELECT intended.status, intended.attempts, o.id AS order_id, o.number, o.customer, o.currency, o.shipping_charge,
-        o.total, o.credit, o.shipping_address, o.placed_at, p.reference AS payment_reference, p.captured,
+        o.total, o.credit, o.shipping_address, o.placed_at, p.reference AS payment_reference, p.captured, p.given_back,
         (SELECT jsonb_agg(l ORDER BY l.number) FROM order_lines l WHERE l.order_id = o.id) AS lines,
         (SELECT jsonb_agg(q ORDER BY q.number, q.attempt) FROM (
             SELECT f.number, c.attempt, c.fulfilment_id, c.carrier, c.service, c.tracking_code, c.tracking_url,
@@ -83,7 +83,8 @@ _CONTENT = Statement(
             FROM exchanges e JOIN returns r ON r.id = e.return_id LEFT JOIN orders l ON l.id = e.linked_id
             WHERE e.id = CAST(:about AS text)) AS exchanged
     FROM intended CROSS JOIN orders o CROSS JOIN LATERAL (
-        SELECT max(reference) AS reference, sum(captured)::bigint AS captured FROM payments WHERE order_id = o.id) p
+        SELECT max(reference) AS reference, sum(captured)::bigint AS captured, sum(refunded)::bigint AS given_back
+        FROM payments WHERE order_id = o.id) p
     WHERE o.id = CAST(:order_id AS text)
     """)
 )

@@ -57,8 +57,8 @@ class StockLevel(Base):
 class Movement(Base):
     """One change of a level, with the level after it. On hand is the sum of ``on_hand_change``, and so on.
 
-    ``key`` is unique: the same cause moves units once. ``cause`` names it (`order:…`, `receipt:…`). ``entered`` is what
-    a person or program gave, where it was one.
+    ``key`` is unique: the same cause moves units once. ``cause`` names it (`order:…`, `receipt:…`,
+    `cancellation:…`). ``entered`` is what a person or program gave, where it was one.
     """
 
     __tablename__ = "movements"

@@ -1,7 +1,32 @@
 """What becomes of an order that is cancelled: its money, its units, its parcels, and what the customer is told."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from domain.errors import Conflict, RefundTooLarge
+from domain.money import Money
+
+
+@dataclass(frozen=True)
+class CancelWish:
+    """How an order is to be cancelled.
+
+    Without ``restock`` its units are not sold again: they are broken, or were never there. ``refund`` is how much of
+    what was paid for the order the customer gets back, in minor units; None is everything.
+    """
+
+    tell_customer: bool = True
+    restock: bool = True
+    refund: int | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What of a payment is not given back, in minor units; ``change_id`` as in `PaymentEnd`."""
+
+    change_id: str | None
+    amount: int
 
 
 class ParcelEnd(StrEnum):
@@ -19,23 +44,28 @@ class PaymentEnd:
     """What becomes of one payment, in minor units of the order's currency.
 
     ``change_id`` names the change that it pays for; None for the first one. ``released`` was only held, ``refunded``
-    was taken.
+    was taken, ``kept`` was either and is not given back.
     """
 
     change_id: str | None
     released: int
     refunded: int
+    kept: int = 0
 
 
 @dataclass(frozen=True)
 class UnitsBack:
-    """Units that can be sold again. ``parcel`` is the number of the one that they were for, if there is one yet."""
+    """Units that are given up. ``parcel`` is the number of the one that they were for, if there is one yet.
+
+    ``written_off`` of them are taken off the shelf, the others can be sold again.
+    """
 
     parcel: int | None
     line: int
     sku: str
     warehouse: str
     quantity: int
+    written_off: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,16 +79,55 @@ class ParcelBack:
 
 @dataclass(frozen=True)
 class Cancellation:
-    """All that a cancellation does. ``released`` and ``refunded`` are sums over all payments, in minor units.
+    """All that a cancellation does. ``released``, ``refunded``, ``kept`` are sums over all payments, in minor units.
 
     ``withdrawn_change`` is one that waits for its payment, ``mail`` the kind of the e-mail that the customer gets.
     """
 
     released: int
     refunded: int
+    kept: int
     currency: str
     payments: tuple[PaymentEnd, ...]
     stock: tuple[UnitsBack, ...]
     parcels: tuple[ParcelBack, ...]
     withdrawn_change: str | None
     mail: str | None
+
+
+def keeping(ends: Sequence[PaymentEnd], back: Money, *, to_pay: int) -> list[PaymentEnd]:
+    """What becomes of payments if the customer gets just ``back`` of them, the order coming to ``to_pay`` without them.
+
+    What was taken already is kept before any is taken for that. Raises RefundTooLarge, or Conflict where more would be
+    kept than the order costs.
+    """
+    paid = sum(end.released + end.refunded for end in ends)
+    if back.minor > paid:
+        most = Money(paid, back.currency)
+        raise RefundTooLarge(f"At most {most} can be given back: no more of the order is paid.", field="refund")
+    rest = paid - back.minor
+    if rest > to_pay:
+        least = Money(paid - to_pay, back.currency)
+        raise Conflict(f"At least {least} must be given back: it was paid beyond what the order costs.", field="refund")
+    found = list(ends)
+    for place, end in sorted(enumerate(ends), key=lambda one: not one[1].refunded):
+        kept = min(rest, end.released + end.refunded)
+        rest -= kept
+        found[place] = replace(
+            end, released=max(0, end.released - kept), refunded=max(0, end.refunded - kept), kept=kept
+        )
+    return found
+
+
+def units_off(units: Sequence[tuple[str, str, int]], free: Mapping[tuple[str, str], int]) -> list[int]:
+    """How many of units, given as SKU, warehouse and quantity, are taken off their shelves, in their order.
+
+    ``free`` is what would be on each shelf for nobody. What a count has found missing is gone already: it is not there
+    to be taken off a second time.
+    """
+    left, found = dict(free), list[int]()
+    for sku, warehouse, quantity in units:
+        off = min(quantity, max(0, left.get((sku, warehouse), 0)))
+        left[sku, warehouse] = left.get((sku, warehouse), 0) - off
+        found.append(off)
+    return found

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, NewType
 
 from domain.bundles import Part, units_in
+from domain.cancellations import Kept
 from domain.errors import WrongTotal
 from domain.exceptions import Resolution
 from domain.holds import Hold
@@ -239,12 +240,18 @@ class Revision:
 
 @dataclass(frozen=True)
 class CancelRequest:
-    """Somebody wishes the order cancelled; only if it still is what he was ``shown``, if he was."""
+    """Somebody wishes the order cancelled; only if it still is what he was ``shown``, if he was.
+
+    Without ``restock`` its units are taken off the shelf instead of being sold again. ``kept`` is what of its payments
+    is not given back.
+    """
 
     by: str
     reason: str = ""
     tell_customer: bool = True
     shown: Shown | None = None
+    restock: bool = True
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True)

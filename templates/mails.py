@@ -22,6 +22,13 @@ class MoneyNote(StrEnum):
     """the amount was held, not taken, and is free again"""
     REFUNDED = "refunded"
     """the amount was taken and is on its way back"""
+    PART_KEPT = "part_kept"
+    """it was taken, and some of it is kept"""
+    PART_CHARGED = "part_charged"
+    """it was held; some of it was taken and is kept, and the rest is free again"""
+
+
+_SOME_KEPT = (MoneyNote.PART_KEPT, MoneyNote.PART_CHARGED)
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,8 @@ class OrderMail:
     ``locale`` is the customer's BCP 47 tag. ``order_url`` is the signed link to the order's page. ``parcels`` are those
     that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation,
     ``refunded`` for a refund, ``returned`` for a return, ``case`` for a claim or an exchange, and required there.
-    ``credit`` is what of the total such a case of another order settles. ``leaves_at`` is when an order that waits for
+    ``kept`` and ``given_back`` are needed where a cancellation keeps some of the money. ``credit`` is what of the total
+    a case of another order settles. ``leaves_at`` is when an order that waits for
     units should leave, if that is known, and ``pre_order`` whether it waits for something that is not out yet.
     ``difference`` is what a change costs more and ``pay_until`` when that must be paid, needed where it is about that.
     Instants are aware UTC.
@@ -110,6 +118,8 @@ class OrderMail:
     money_note: MoneyNote | None = None
     leaves_at: datetime | None = None
     pre_order: bool = False
+    kept: Money | None = None
+    given_back: Money | None = None
     refunded: Money | None = None
     returned: ReturnNote | None = None
     difference: Money | None = None
@@ -131,6 +141,8 @@ class OrderMail:
         """Raise ValueError if the e-mail could not say what it must."""
         if self.kind is NoticeKind.CANCELLED and self.money_note is None:
             raise ValueError("a cancellation must say what happens with the money")
+        if self.money_note in _SOME_KEPT and (self.kept is None or self.given_back is None):
+            raise ValueError("a cancellation that keeps money must say how much")
         if self.kind is NoticeKind.REFUNDED and self.refunded is None:
             raise ValueError("an e-mail about a refund must say how much it is")
         if self.kind in ABOUT_DIFFERENCES and (self.difference is None or self.pay_until is None):

@@ -4,21 +4,40 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import Input, Note, Output, Version
+from api.schemas.base import Amount, Input, Note, Output, Version
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
-from domain.cancellations import ParcelEnd
+from domain.cancellations import CancelWish, ParcelEnd
 
 _PREVIEWED = "1.1la.0.0.0.1714642561.status~5b1e0c9a-payments~7d420c9a"
 _WISH: dict[str, Any] = {"reason": "The customer changed her mind.", "tell_customer": True}
 
 
 class PreviewCancel(Input):
-    """Why the order is cancelled, and whether the customer is told."""
+    """Why the order is cancelled, what becomes of its units and its money, and whether the customer is told."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_WISH]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_WISH, {**_WISH, "restock": False, "refund": 1800}]})
 
     reason: Note = Field("", description="Why. Customers do not see it.")
     tell_customer: bool = Field(True, strict=True, description="Whether the customer gets an e-mail about it.")
+    restock: bool = Field(
+        True,
+        strict=True,
+        description="Whether its units can be sold again; if not, they are taken off the shelf.",
+    )
+    refund: Amount | None = Field(
+        None,
+        description="How much of what was paid is given back, in minor units; 0 is nothing, null everything. What is "
+        "kept and was only held is captured.",
+    )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether everything is given back."""
+        return self.restock and self.refund is None
+
+    def wish(self) -> CancelWish:
+        """What is to be done."""
+        return CancelWish(self.tell_customer, self.restock, self.refund)
 
 
 class CancelIn(PreviewCancel):
@@ -37,16 +56,18 @@ class PaymentEndOut(Output):
     change_id: str | None
     released: int = Field(description="What of it was only held.")
     refunded: int = Field(description="What of it was taken.")
+    kept: int = Field(description="What of it is not given back; taken, where it was only held.")
 
 
 class UnitsBackOut(Output):
-    """Units that can be sold again; ``parcel`` is null where none is planned for them."""
+    """Units that are given up; ``parcel`` is null where none is planned for them."""
 
     parcel: int | None
     line: int
     sku: str
     warehouse: str
     quantity: int
+    written_off: int = Field(description="What of them is taken off the shelf; the rest can be sold again.")
 
 
 class ParcelBackOut(Output):
@@ -72,9 +93,12 @@ class CancellationOut(Output):
                     "version": _PREVIEWED,
                     "released": 4090,
                     "refunded": 0,
+                    "kept": 0,
                     "currency": "USD",
-                    "payments": [{"change_id": None, "released": 4090, "refunded": 0}],
-                    "stock": [{"parcel": 1, "line": 1, "sku": "MUG-01", "warehouse": "EDI", "quantity": 2}],
+                    "payments": [{"change_id": None, "released": 4090, "refunded": 0, "kept": 0}],
+                    "stock": [
+                        {"parcel": 1, "line": 1, "sku": "MUG-01", "warehouse": "EDI", "quantity": 2, "written_off": 0}
+                    ],
                     "parcels": [{"fulfilment_id": FULFILMENT_ID, "parcel": 1, "becomes": "label_given_back"}],
                     "withdrawn_change": None,
                     "mail": "cancelled",
@@ -88,6 +112,7 @@ class CancellationOut(Output):
     version: str = Field(description="To be sent with the same body to have it so, and not otherwise.")
     released: int
     refunded: int
+    kept: int
     currency: str
     payments: list[PaymentEndOut]
     stock: list[UnitsBackOut]

@@ -1,7 +1,11 @@
 """Cancelling through the API: what its preview says, and what the order is asked."""
 
+from sqlalchemy import update
+
+from db.orders import Order
+from domain.cancellations import Kept
 from domain.identity import Scope
-from domain.orders import CancelRequest
+from domain.orders import CancelRequest, OrderStatus
 from tests.api.conftest import Api
 from tests.api.records import close, fulfilment, payment
 
@@ -11,7 +15,7 @@ async def test_a_preview_says_what_is_given_back_and_asks_nobody(api: Api) -> No
     await payment(api.database, accepted["id"])
     told = (await api.http.post(f"/v1/orders/{accepted['number']}/cancel/preview")).json()
     assert (told["released"], told["refunded"], told["mail"]) == (14020, 0, "cancelled")
-    assert told["payments"] == [{"change_id": None, "released": 14020, "refunded": 0}]
+    assert told["payments"] == [{"change_id": None, "released": 14020, "refunded": 0, "kept": 0}]
     assert api.gateway.asked == []
 
 
@@ -35,6 +39,25 @@ async def test_what_has_moved_since_is_passed_on_since_the_order_may_know_this_v
         assert wish.shown.moved == "The preview is older than a day."
     refused = await api.http.post(url, json={"version": "nonsense"})
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_change")
+
+
+async def test_what_is_kept_follows_from_the_record_and_of_an_order_that_is_unwound_nothing_is(api: Api) -> None:
+    accepted = await api.place()
+    url = accepted["links"]["cancel"]
+    refused = await api.http.post(url, json={"refund": 1})
+    assert (refused.status_code, refused.json()["code"]) == (409, "refund_too_large")
+    await payment(api.database, accepted["id"])
+    assert (await api.http.post(url, json={"refund": 14000})).status_code == 200
+    _, wish, key = api.gateway.asked.pop()
+    assert isinstance(wish, CancelRequest)
+    assert (wish.kept, wish.shown) == ((Kept(None, 20),), None)
+    async with api.database.transaction() as connection:
+        await connection.execute(update(Order).values(status=OrderStatus.CANCELLING.value))
+    assert (await api.http.post(url, json={"refund": 14000})).status_code == 200
+    _, wish, again = api.gateway.asked.pop()
+    assert isinstance(wish, CancelRequest)
+    assert wish.shown is not None
+    assert (wish.kept, wish.shown.moved, again) == ((), "The order has come further.", key)
 
 
 async def test_what_has_left_or_ended_has_no_preview(api: Api) -> None:

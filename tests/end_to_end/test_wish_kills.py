@@ -109,6 +109,43 @@ async def test_a_worker_killed_in_a_cancellation_as_shown_answers_the_same_wish_
 
 
 @pytest.mark.fuzz
+async def test_a_worker_killed_while_money_is_kept_and_units_are_written_off_does_each_once(town: Town) -> None:
+    placed = await ready(town, "kept")
+    total = (await town.order(placed.id))["total"]
+    body = {"refund": total - 500, "restock": False}
+    shown = (await town.ask("POST", f"/v1/orders/{placed.id}/cancel/preview", body)).json()
+    assert (shown["released"], shown["kept"]) == (total - 500, 500)
+    body["version"] = shown["version"]
+    seen = await calls_so_far(town, "payment_intents.capture")
+    lost = {"operation": "payment_intents.capture", "status": "hang_after"}
+    await town.dial("stripe", fail_next=[lost])
+    pid = town.stack.supervisor.pid("worker")
+    async with town.holding("LOCK movements IN EXCLUSIVE MODE"):
+        assert (await insist(town, f"{placed.id}/cancel", body, "keep")).status_code == 200
+        await until(lambda: hanging(town, "payment_intents.capture", seen), what="the capture hangs")
+        town.kill("worker")
+        await town.back("worker", after=pid)
+        pid = town.stack.supervisor.pid("worker")
+        await until(lambda: blocked(town, 1), what="the units wait for the lock")
+        town.kill("worker")
+    await town.back("worker", after=pid)
+    assert (await insist(town, f"{placed.id}/cancel", body, "keep")).status_code == 200
+    await town.closed([placed.id])
+    sums = (await town.order(placed.id))["money"]
+    assert (sums["held"], sums["captured"], sums["refunded"], sums["owed"]) == (0, 500, 0, 0)
+    assert sums["invoiced"] - sums["credited"] == 500
+    paid = [
+        row["reference"] for row in await town.rows("SELECT reference FROM payments WHERE order_id = $1", placed.id)
+    ]
+    assert await deeds(town, "payment_intents.capture", paid) == Counter(paid)
+    moved = await town.rows(
+        "SELECT on_hand_change AS units FROM movements WHERE kind = 'written_off' AND cause = $1",
+        f"cancellation:{placed.id}",
+    )
+    assert sorted(-row["units"] for row in moved) == sorted(unit["written_off"] for unit in shown["stock"])
+
+
+@pytest.mark.fuzz
 async def test_a_worker_killed_while_a_waiting_order_is_reduced_reserves_what_is_left_once(town: Town) -> None:
     order = containing(simple_order("wish-reduced"), 1, GOODS)
     lines = [order["lines"][0], {**order["lines"][1], "quantity": 100_000}]

@@ -156,12 +156,20 @@ def test_a_strange_tracking_address_is_no_link(templates: Templates) -> None:
         ("zh", MoneyNote.NOTHING_CHARGED, "我们没有扣款，您无需进行任何操作。"),
         ("zh", MoneyNote.HOLD_RELEASED, "银行为您预留的 €1,303.40 已经解除"),
         ("zh", MoneyNote.REFUNDED, "您支付的款项已按原付款方式退回"),
+        ("en", MoneyNote.PART_KEPT, "We keep €5.00 of what you paid."),
+        ("en", MoneyNote.PART_KEPT, "We have refunded €29.90, the way you paid it."),
+        ("en", MoneyNote.PART_CHARGED, "We have charged €5.00. What else your bank had set aside has been released"),
+        ("zh", MoneyNote.PART_KEPT, "我们保留 €5.00。"),
+        ("zh", MoneyNote.PART_CHARGED, "我们已扣款 €5.00。"),
     ],
 )
 def test_a_cancellation_says_what_happens_with_the_money(
     templates: Templates, locale: str, note: MoneyNote, says: str
 ) -> None:
-    made = templates.order_mail(replace(mail(NoticeKind.CANCELLED, locale), money_note=note))
+    kept, back = Money(500, "EUR"), Money(2990, "EUR")
+    made = templates.order_mail(
+        replace(mail(NoticeKind.CANCELLED, locale), money_note=note, kept=kept, given_back=back)
+    )
     assert says in made.text
     assert says in made.html
 

@@ -78,6 +78,18 @@ async def cancelled(house: House) -> str:
     return order
 
 
+async def cancelled_keeping(house: House) -> str:
+    """Cancelled after its label was bought: some of the money is kept, and the units are not sold again."""
+    await house.receive("MUG", 10)
+    order = await house.place()
+    await house.labelled(order)
+    await house.until(order, waiting="the hand-over")
+    wish = {"refund": 1900, "restock": False}
+    assert (await house.http.post(f"/v1/orders/{order}/cancel", json=wish)).is_success
+    await house.closed(order, OrderStatus.CANCELLED)
+    return order
+
+
 async def expired(house: House) -> str:
     """Declined, and never paid."""
     await house.receive("MUG", 10)
@@ -364,7 +376,7 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
-        *(cancelled_expiring, rejected, disputed, changed, paid_more, called_off, reduced),
+        *(cancelled_keeping, cancelled_expiring, rejected, disputed, changed, paid_more, called_off, reduced),
         *(parcels_split, parcels_moved, supplied, withdrawn, transfer_received, transfer_late),
         *(return_settled, return_expired, return_late),
         *(case_stories.claim_refunded, case_stories.claim_replaced, case_stories.claim_withdrawn),

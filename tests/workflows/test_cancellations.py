@@ -8,7 +8,9 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from domain.exceptions import ExceptionKind
+from activities.money_checks import CompareAfter
+from db import ledger
+from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import House
 from tests.workflows.test_changes import change, waits_for_the_carrier
@@ -38,12 +40,21 @@ async def cancelled_as_shown(house: House, order: str, **wish: Any) -> dict[str,
     released = sum(
         intents[intent["id"]]["amount_capturable"]
         for intent in await house.intents(order)
-        if intent["status"] == "canceled" and intent["id"] in intents
+        if intent["status"] in {"canceled", "succeeded"} and intent["id"] in intents
     )
-    assert (shown["released"], shown["refunded"]) == (released, refunds)
+    charged = sum(await house.charges(order))
+    took = charged - sum(intent["amount_received"] for intent in intents.values())
+    assert (shown["released"], shown["refunded"], shown["kept"]) == (released - took, refunds, charged - refunds)
+    async with house.database.reading() as connection:
+        now = await ledger.balance_now(connection, order)
+    assert (now.due, now.captured - now.refunded, now.held, now.owed, now.fault) == (shown["kept"],) * 2 + (0, 0, None)
+    compared = (await house.crew.money_checks.compare(CompareAfter("afterwards", only=order))).at
+    assert (compared.orders, compared.differences, compared.busy) == (1, 0, 0)
     async with house.database.reading() as connection:
         moved = await released_units(connection, order)
     assert sorted((u["sku"], u["warehouse"], u["quantity"]) for u in shown["stock"]) == moved
+    off = await written_off(house, order)
+    assert sorted((u["sku"], u["warehouse"], u["written_off"]) for u in shown["stock"] if u["written_off"]) == off
     voided = sum(label["refund_status"] == "submitted" for label in await house.labels())
     assert sum(parcel["becomes"] == "label_given_back" for parcel in shown["parcels"]) == voided
     assert ("cancelled" in await house.mails(order)) is (shown["mail"] == "cancelled")
@@ -54,6 +65,14 @@ async def released_units(connection: Any, order: str) -> list[tuple[str, str, in
     """What the stock ledger says was given back for an order."""
     query = text("SELECT sku, warehouse, -reserved_change FROM movements WHERE kind = 'released' AND cause = :cause")
     return sorted(tuple(row) for row in await connection.execute(query, {"cause": f"order:{order}"}))
+
+
+async def written_off(house: House, order: str) -> list[tuple[str, str, int]]:
+    """What the stock ledger says was taken off the shelf since an order was cancelled."""
+    query = text("SELECT sku, warehouse, -on_hand_change FROM movements WHERE kind = 'written_off' AND cause = :cause")
+    async with house.database.reading() as connection:
+        found = await connection.execute(query, {"cause": f"cancellation:{order}"})
+        return sorted(tuple(row) for row in found)
 
 
 async def test_a_cancelled_order_gives_back_what_its_newest_preview_has_shown(house: House) -> None:
@@ -67,8 +86,11 @@ async def test_a_cancelled_order_gives_back_what_its_newest_preview_has_shown(ho
     refused = await cancel(house, order, early["version"])
     assert (refused.status_code, refused.json()["code"]) == (409, "order_moved")
     assert "Parcel 1 has a label now" in refused.json()["detail"]
-    shown = await cancelled_as_shown(house, order, reason="ticket 9")
-    assert (shown["released"], shown["refunded"], len(shown["parcels"])) == (2900, 0, 1)
+    shown = await cancelled_as_shown(house, order, reason="ticket 9", restock=False, refund=1900)
+    assert (shown["released"], shown["refunded"], shown["kept"], len(shown["parcels"])) == (1900, 0, 1000, 1)
+    assert await house.stock("MUG") == (8, 0)
+    assert await house.charges(order) == [1000]
+    assert "We have charged $10.00. What else your bank had set aside" in await house.letter(order, "cancelled")
 
 
 @pytest.mark.fuzz
@@ -78,8 +100,10 @@ async def test_an_order_paid_before_it_was_placed_is_refunded_and_nobody_need_be
     order = await house.place({"MUG": 2}, method=None, intent=intent)
     await house.labelled(order)
     await house.until(order, waiting="the hand-over")
-    shown = await cancelled_as_shown(house, order, tell_customer=False)
-    assert (shown["released"], shown["refunded"], shown["mail"]) == (0, 2900, None)
+    too_much = await house.http.post(f"/v1/orders/{order}/cancel", json={"refund": 2901})
+    assert (too_much.status_code, too_much.json()["code"]) == (409, "refund_too_large")
+    shown = await cancelled_as_shown(house, order, tell_customer=False, refund=2000)
+    assert (shown["released"], shown["refunded"], shown["kept"], shown["mail"]) == (0, 2000, 900, None)
 
 
 @pytest.mark.fuzz
@@ -110,3 +134,20 @@ async def test_of_two_who_cancel_as_shown_one_wins_and_its_repetition_gets_the_s
     await house.closed(order, OrderStatus.CANCELLED)
     assert (await cancel(house, order, shown["version"], key=winner)).status_code == 200
     assert not [e for e in await house.exceptions(order) if e.kind == ExceptionKind.UNWIND_FAILED]
+
+
+@pytest.mark.fuzz
+async def test_a_hold_of_which_nothing_can_be_captured_is_released_if_a_person_decides_so(house: House) -> None:
+    await house.receive("MUG", 10)
+    order = await waits_for_the_carrier(house)
+    await house.stripe(fail_next=[{"operation": "payment_intents.capture", "status": 402, "code": "card_declined"}])
+    assert (await house.http.post(f"/v1/orders/{order}/cancel", json={"refund": 0})).status_code == 200
+    otherwise = await house.http.post(f"/v1/orders/{order}/cancel", json={"restock": False})
+    assert (otherwise.status_code, otherwise.json()["code"]) == (409, "order_moved")
+    await house.resolve(order, ExceptionKind.UNWIND_FAILED, Action.SKIP)
+    await house.closed(order, OrderStatus.CANCELLED)
+    assert await house.charges(order) == []
+    assert [intent["status"] for intent in await house.intents(order)] == ["canceled"]
+    async with house.database.reading() as connection:
+        now = await ledger.balance_now(connection, order)
+    assert (now.due, now.held, now.owed) == (0, 0, 0)

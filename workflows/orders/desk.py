@@ -17,12 +17,12 @@ Result = TypeVar("Result")
 class OrderStopped(Exception):
     """The order goes no further: it is cancelled by somebody, or expired. Raised at safe points only."""
 
-    def __init__(self, ends_as: OrderStatus, *, by: str, reason: str, tell_customer: bool = True) -> None:
+    def __init__(self, ends_as: OrderStatus, reason: str, *, wish: CancelRequest) -> None:
+        """``wish`` says how; where nobody had one, it is Waybill's own."""
         super().__init__(reason)
         self.ends_as = ends_as
-        self.by = by
         self.reason = reason
-        self.tell_customer = tell_customer
+        self.wish = wish
 
 
 class HandOverRefused(Exception):
@@ -55,6 +55,11 @@ class Desk:
         """Whose wish to cancel it was that counts."""
         return "" if self._cancel is None else self._cancel.by
 
+    def cancels_otherwise(self, request: CancelRequest) -> bool:
+        """Whether the wish to cancel that was accepted asks for another end."""
+        before = self._cancel
+        return before is not None and (before.restock, before.kept) != (request.restock, request.kept)
+
     @property
     def cancellable(self) -> bool:
         """Whether the whole order may still be cancelled."""
@@ -79,15 +84,14 @@ class Desk:
         """A safe point: raise OrderStopped if the order is to be cancelled."""
         if self._cancel is not None:
             reason = f"Cancelled by {self._cancel.by}" + (f": {self._cancel.reason}" if self._cancel.reason else ".")
-            tell = self._cancel.tell_customer
-            raise OrderStopped(OrderStatus.CANCELLED, by=self._cancel.by, reason=reason, tell_customer=tell)
+            raise OrderStopped(OrderStatus.CANCELLED, reason, wish=self._cancel)
 
     def expire(self) -> Never:
         """The order is not paid in time: raise OrderStopped. A wish to cancel that was accepted by now is heeded."""
         if self._cancel is not None and workflow.patched("an-accepted-cancel-outdoes-expiry"):
             self.check()
         self.expired = True
-        raise OrderStopped(OrderStatus.EXPIRED, by="waybill", reason="The order was not paid in time.")
+        raise OrderStopped(OrderStatus.EXPIRED, "The order was not paid in time.", wish=CancelRequest(by="waybill"))
 
     async def ask(
         self,

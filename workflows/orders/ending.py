@@ -62,17 +62,18 @@ class Ending:
         expired = stopped.ends_as is OrderStatus.EXPIRED
         if not expired:
             self._journal.move_to(OrderStatus.CANCELLING)
-        self._journal.note("stopped", stopped.reason, actor=stopped.by)
+        self._journal.note("stopped", stopped.reason, actor=stopped.wish.by)
         self._journal.no_longer_waits()
         self._journal.let_go("cancel")
         self._journal.wait_for("labels, payment and stock to be given back", Party.WAYBILL)
         await self._journal.publish()
         await self._recall.everything()
-        await self._payment.take_back()
-        release = Release(self._journal.order.id, "the order expired" if expired else "the order was cancelled")
+        self._journal.kept = await self._payment.take_back(stopped.wish.kept)
+        why, wish = "the order expired" if expired else "the order was cancelled", stopped.wish
+        release = Release(self._journal.order.id, why, restock=wish.restock, by=wish.by)
         await keep_record(StockKeeper.release, release, summary="Give the units back to stock")
         notice = NoticeKind.EXPIRED if expired else NoticeKind.CANCELLED
-        await self._end(stopped.ends_as, notice if stopped.tell_customer else None)
+        await self._end(stopped.ends_as, notice if wish.tell_customer else None)
 
 
 _ENDS = {

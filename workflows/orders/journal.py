@@ -41,6 +41,8 @@ class Journal:
         self.status = OrderStatus.ACCEPTED
         self.open: dict[str, OrderException] = {}
         self.delivered_at: datetime | None = None
+        self.kept = 0
+        """what a cancellation did not give back, in minor units"""
         self._latest = Waiting("its workflow to begin", Party.WAYBILL, workflow.now())
         self._waits: dict[str, Waiting] = {}
         self._held_up: dict[str, Waiting] = {}
@@ -195,6 +197,7 @@ class Journal:
             delivered_at=self.delivered_at,
             closed_at=workflow.now() if closed else None,
             settling=tuple(self._settling),
+            kept=self.kept,
         )
 
     def _stands(self, projection: Projection) -> bool:

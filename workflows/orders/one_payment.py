@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from activities.failures import KEY_SPENT
@@ -151,33 +152,63 @@ class OnePayment:
         self.state = state or self.state
         return state
 
-    async def take_back(self) -> None:
-        """Release the hold, or refund what was captured."""
+    async def take_back(self, keep: int = 0) -> int:
+        """Release the hold, or refund what was captured, but for ``keep``; what is kept, in minor units.
+
+        What is kept of a hold is captured, and that releases the rest of it.
+        """
         if self.lost:
-            return
-        state = await self.void(what="Releasing the hold", summary="Release the hold")
-        if state is None:
-            return
-        if state.status is PaymentStatus.CAPTURED and state.refunded < state.captured:
-            rest = state.captured - state.refunded
-            refund = await self._desk.insist(
-                lambda: self.attempt(Payments.refund, "refund", f"Refund {rest}", amount=rest), what="The refund"
-            )
-            if refund is not None and refund.amount.minor:
-                self._journal.note("refunded", f"{refund.amount} refunded.")
-        elif state.status is PaymentStatus.CANCELLED:
-            self._journal.note("voided", "The hold on the customer's money was released.")
+            return 0
+        state = await self._keep(keep) if keep and not self.captured else None
+        if state is not None and state.captured.minor == keep:
+            return keep
+        state = state or await self.void(what="Releasing the hold", summary="Release the hold")
+        if state is None or state.status is not PaymentStatus.CAPTURED:
+            if state is not None and state.status is PaymentStatus.CANCELLED:
+                self._journal.note("voided", "The hold on the customer's money was released.")
+            return 0
+        if state.refunded < state.captured:
+            await self._refund(state.captured - state.refunded, keep)
+        return keep
+
+    async def _keep(self, keep: int) -> PaymentState | None:
+        """Capture just this of the hold; None where a person decides to let it go."""
+        amount = Money(keep, self.due.currency)
+
+        async def capture() -> PaymentState | Refusal:
+            summary = f"Capture the {amount} that is kept"
+            outcome = await self.attempt(Payments.capture, "capture", summary, amount=amount)
+            if isinstance(outcome, Refusal):
+                return outcome
+            self.state = outcome
+            if self.captured or self.lost:
+                return outcome
+            self._decisions["capture"] += 1
+            return Refusal("Uncaptured", _uncaptured(outcome).rstrip("."))
+
+        state = await self._desk.insist(capture, what=f"Capturing the {amount} that is kept")
+        if self.captured:
+            self._journal.note("captured", f"{self.known().captured} captured; what else was held is released.")
+        return state
+
+    async def _refund(self, rest: Money, keep: int) -> None:
+        summary = f"Refund {rest}" if not keep else f"Refund {rest} but for {Money(keep, rest.currency)}"
+        refund = await self._desk.insist(
+            lambda: self.attempt(Payments.refund, "refund", summary, amount=rest, keep=keep), what="The refund"
+        )
+        if refund is not None and refund.amount.minor:
+            self._journal.note("refunded", f"{refund.amount} refunded.")
 
     async def attempt(
-        self, method: Step[Result], purpose: str, summary: str, *, amount: Money | None = None
+        self, method: Step[Result], purpose: str, summary: str, *, amount: Money | None = None, keep: int = 0
     ) -> Result | Refusal:
         """One decision's worth of a step. After a refusal the next try is a new decision, with a new key.
 
-        ``amount`` is what is due unless it is given.
+        ``amount`` is what is due unless it is given; ``keep`` is what a refund leaves of it.
         """
         for _ in range(_MOST_KEYS):
             async with self._asking:
-                step = self._step(purpose, amount or self.due)
+                step = replace(self._step(purpose, amount or self.due), keep=keep)
                 outcome = await self._outside.call(method, step, summary=summary, on=Party.PAYMENT_PROVIDER)
             if not isinstance(outcome, Refusal):
                 return outcome

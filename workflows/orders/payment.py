@@ -1,12 +1,13 @@
 """The order's money: secured before anything is packed, captured before anything leaves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 from temporalio import workflow
 
+from domain.cancellations import Kept
 from domain.changes.money import Paid
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
@@ -197,10 +198,14 @@ class PaymentRun:
             if one.source.method is not None:
                 await one.authorise(anew=True)
 
-    async def take_back(self) -> None:
-        """Release the holds, and refund what was captured."""
-        for one in self._all:
-            await one.take_back()
+    def can_keep(self, kept: Sequence[Kept]) -> bool:
+        """Whether each payment of which something is to be kept is known to be held or taken."""
+        return {one.change_id for one in kept} <= {one.change_id for one in self._all if one.secured}
+
+    async def take_back(self, kept: Sequence[Kept] = ()) -> int:
+        """Release the holds, and refund what was captured, but for what is ``kept``; what that is, in minor units."""
+        amounts = {one.change_id: one.amount for one in kept}
+        return sum([await one.take_back(amounts.get(one.change_id, 0)) for one in self._all])
 
     def of_change(self, change_id: str) -> OnePayment:
         """The payment for what a change makes the order cost more; once it is made, that is one of the order's."""

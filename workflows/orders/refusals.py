@@ -38,12 +38,17 @@ def cancel_refused(request: CancelRequest, desk: Desk, changes: ChangeRun, statu
     if not desk.cancel_wished and not desk.cancellable:
         now = "expired" if desk.expired else status.replace("_", " ")
         return "too_late", f"The order is {now}: it can no longer be cancelled."
-    if request.shown is None:
-        return None
-    if desk.cancel_wished:
+    if desk.cancel_wished and (request.shown is not None or desk.cancels_otherwise(request)):
         return "order_moved", f"{desk.cancelled_by} has cancelled the order meanwhile."
-    moved = changes.moved_since(request.shown)
+    moved = "" if request.shown is None else changes.moved_since(request.shown)
     return ("order_moved", moved) if moved else None
+
+
+def keep_refused(request: CancelRequest, payment: PaymentRun) -> Refused | None:
+    """Why money cannot be kept as the record has it; None if it can."""
+    if payment.can_keep(request.kept):
+        return None
+    return "order_moved", "The order is being paid at this moment. Preview it again."
 
 
 def resolution_refused(resolution: Resolution, journal: Journal, desk: Desk, changes: ChangeRun) -> Refused | None:

@@ -211,7 +211,7 @@ class OrderWorkflow:
             self._background.append(asyncio.create_task(self._holds.overtaken(fulfilment.planned, holds)))
 
     def _tell(self, kind: NoticeKind, subject: str = "") -> None:
-        notice = Notice(self._order.id, kind, subject, more_to_come=self._rerouting.waits)
+        notice = Notice(self._order.id, kind, subject, more_to_come=self._rerouting.waits, kept=self._journal.kept)
         self._background.append(asyncio.create_task(self._notices.send(notice)))
 
     def _told(self) -> bool:
@@ -241,7 +241,8 @@ class OrderWorkflow:
 
     @cancel.validator
     def _may_cancel(self, request: CancelRequest) -> None:
-        _refuse(refusals.cancel_refused(request, self._desk, self._changes, self._journal.status))
+        refused = refusals.cancel_refused(request, self._desk, self._changes, self._journal.status)
+        _refuse(refused or refusals.keep_refused(request, self._payment))
 
     @workflow.update
     async def hand_over(self, request: HandOver) -> Answer:
