@@ -72,5 +72,6 @@ class Telling(Judging):
             return True
 
         await Inbox(self.database, {"stripe": self.shop.stripe()}, {}, wake, no_return).apply_due()
-        self.dark -= {event.subject for event in events if event.moves_money}
+        payments = [event for event in events if event.topic is EventTopic.PAYMENT]  # a dispute says nothing of refunds
+        self.dark -= {event.subject for event in payments if event.moves_money}
         return woken
