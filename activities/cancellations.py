@@ -23,6 +23,7 @@ from domain.cancellations import (
     PaymentEnd,
     UnitsBack,
     keeping,
+    too_late,
     units_off,
 )
 from domain.changes.wish import Basis, Stage, basis_of
@@ -84,10 +85,7 @@ async def as_shown(
 def _check(order: Row[Any], basis: Basis) -> None:
     stage = order.status.replace("_", " ")
     if any(stage is Stage.LEFT for _, stage in basis.parcels):
-        raise TooLate(
-            f"Order {order.number} has left, in whole or in part: it can no longer be cancelled. Take what is still "
-            "here out of it by a change, and have the rest returned."
-        )
+        raise too_late(order.number)
     if OrderStatus(order.status) not in CANCELLABLE:
         raise TooLate(f"Order {order.number} is {stage}: it can no longer be cancelled.")
 

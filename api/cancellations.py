@@ -18,7 +18,7 @@ from api.schemas.views import AnswerOut
 from api.services import Services, Wired
 from api.viewing import WAITING
 from db import orders, shipments
-from domain.cancellations import Kept
+from domain.cancellations import Kept, too_late
 from domain.errors import NotFound, OrderMoved, TooLate
 from domain.orders import CANCELLABLE, Answer, CancelRequest, OrderStatus, body_hash
 from domain.previews import Shown
@@ -103,7 +103,7 @@ async def _cancel(wired: Services, row: Row[Any], wish: CancelRequest, asked: Ca
         parcels = await shipments.fulfilments(connection, row.id)
     if any(parcel.handed_over_at for parcel in parcels):
         # A workflow that was reset or taken up again knows of it only after its first step.
-        raise TooLate(f"Order {row.number} has left, in whole or in part: it can no longer be cancelled.")
+        raise too_late(row.number)
     try:
         return await wired.gateway.cancel(row.id, wish, key=key)
     except NotFound:

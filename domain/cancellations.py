@@ -4,8 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from domain.errors import Conflict, RefundTooLarge
+from domain.errors import Conflict, RefundTooLarge, TooLate
 from domain.money import Money
+
+
+def too_late(number: str) -> TooLate:
+    """That an order of which something has left is not cancelled, and what is done instead."""
+    return TooLate(
+        f"Order {number} has left, in whole or in part: it can no longer be cancelled. Take what is still here out of "
+        "it by a change, and have the rest returned."
+    )
 
 
 @dataclass(frozen=True)
