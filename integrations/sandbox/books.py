@@ -41,7 +41,7 @@ CREATE INDEX IF NOT EXISTS calls_operation ON calls (provider, operation);
 """
 FIXED = "fixed_"
 """How the ids of webhook targets begin that were given at the start."""
-_DUE_FIELDS = ("_since", "_lapses_at", "_settles_at", "_refund_since", "_buying_until")
+_DUE_FIELDS = ("due_at", "_since", "_lapses_at", "_settles_at", "_refund_since", "_buying_until")
 """in which the vendors keep what happens by the clock"""
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ALPHABET = string.ascii_letters + string.digits

@@ -92,3 +92,15 @@ def test_sums_are_kept_apart_by_currency(books: Books) -> None:
 def test_a_field_name_that_is_none_is_refused(books: Books) -> None:
     with pytest.raises(ValueError, match="not a field name"):
         books.find("charge", **{"a') OR 1": 1})
+
+
+@pytest.mark.parametrize("field", ["due_at", "_since", "_lapses_at", "_settles_at", "_refund_since", "_buying_until"])
+def test_what_is_due_waits_no_longer_for_a_clock_that_was_set(books: Books, field: str) -> None:
+    """A supplier's order too: one that was picked under a clock ten minutes ahead was delivered ten minutes late."""
+    books.put("thing", "due", {"id": "due", field: 1000.5})
+    books.put("thing", "done", {"id": "done", field: None})
+    books.shift(-600)
+    assert [books.get("thing", name) for name in ("due", "done")] == [
+        {"id": "due", field: 400.5},
+        {"id": "done", field: None},
+    ]
