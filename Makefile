@@ -46,7 +46,7 @@ test: format lint contracts ## everything
 	$(MAKE) --no-print-directory types & types=$$!; \
 	$(MAKE) --no-print-directory compiled; \
 	$(MAKE) --no-print-directory e2e PYTEST_WORKERS=2 >"$$told" 2>&1 & stacks=$$!; \
-	$(MAKE) --no-print-directory suite; failed=$$?; \
+	$(MAKE) --no-print-directory suite PYTEST_WORKERS=3; failed=$$?; \
 	wait $$stacks || failed=1; stacks=; cat "$$told"; \
 	wait $$types || failed=1; types=; \
 	exit $$failed

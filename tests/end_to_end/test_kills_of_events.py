@@ -40,12 +40,17 @@ async def shipped(town: Town, *references: str) -> list[Placed]:
     return placed
 
 
-async def stored(town: Town, count: int) -> bool:
-    return len(await town.rows("SELECT 1 FROM inbox WHERE status = 'stored' AND topic = 'tracking'")) >= count
+async def stored(town: Town, placed: list[Placed]) -> bool:
+    """Whether news of each of these orders is stored, and not applied."""
+    query = """
+    SELECT DISTINCT f.order_id FROM inbox JOIN parcels ON tracker = subject JOIN fulfilments f ON f.id = fulfilment_id
+    WHERE inbox.status = 'stored' AND topic = 'tracking' AND f.order_id = ANY($1)
+    """
+    return len(await town.rows(query, [order.id for order in placed])) == len(placed)
 
 
 async def nothing_stored(town: Town) -> bool:
-    return not await stored(town, 1)
+    return not await town.rows("SELECT 1 FROM inbox WHERE status = 'stored' AND topic = 'tracking'")
 
 
 async def of_delivery(town: Town, placed: Placed) -> list[Any]:
@@ -120,10 +125,10 @@ async def test_events_in_the_hands_of_a_dying_worker_are_applied_by_the_next_one
     with town.frozen("worker"):
         for order in placed[:2]:
             await town.bring_to_door(order.id)
-        await until(lambda: stored(town, 2), what="two events stored")
+        await until(lambda: stored(town, placed[:2]), what="two events stored")
     await until(lambda: hanging(town, LOOK, seen, times=2), what="the carrier asked of both")
     await town.bring_to_door(placed[2].id)
-    await until(lambda: stored(town, 3), what="the third event stored")
+    await until(lambda: stored(town, placed), what="the third event stored")
     async with town.holding("LOCK inbox IN SHARE MODE"):
         await until(lambda: waits(town, "UPDATE inbox"), what="one order woken, its event not settled")
         await town.until(placed, lambda counts: counts["delivered"] == 1)
