@@ -1,5 +1,6 @@
 """Notifications: the customer is told each thing once, the operators of each exception."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ from templates.render import Templates
 
 _MOST_ATTEMPTS = 2
 """without a person's decision"""
+_LOOK_EVERY_SECONDS = 0.5
 _FINAL = frozenset({NotificationStatus.SENT, NotificationStatus.REPEATED})
 
 
@@ -65,8 +67,8 @@ class Links:
     workflow: Callable[[str], str]
 
 
-class _SentMeanwhile(Exception):
-    """Other attempts at the same mail, given up for lost, have sent it after all, or used up what may be tried."""
+class _NotNow(Exception):
+    """Another attempt at the same mail, given up for lost, has it in hand, has sent it, or was the last one."""
 
 
 class _Attempt:
@@ -78,11 +80,11 @@ class _Attempt:
         self._notice = notice
 
     async def begin(self) -> None:
-        """The server is ready for the mail. Raises _SentMeanwhile."""
+        """The server is ready for the mail. Raises _NotNow."""
         async with self._database.statement() as connection:
             number = await records.begin_attempt(connection, self._notice.id, most=self._notice.most_attempts)
         if number is None:
-            raise _SentMeanwhile
+            raise _NotNow
         self.number = number
 
 
@@ -131,24 +133,31 @@ class Notifications:
             )
         if found is None:
             raise LookupError("a notification for an order without a record")
-        if found.status in _FINAL or found.attempts >= notice.most_attempts:
-            before = await self._how_it_ended(notice, values)
-            if before is not None:
-                return before
+        ended = await self._ended_before(notice, values) if found.attempts else None
+        if ended is not None:
+            return ended
         mail = self._compose(notice, found)
         attempt = _Attempt(self._database, notice)
         with provider_failures():
-            try:
-                await self._hand_in(notice, mail, attempt)
-            except _SentMeanwhile:
-                return await self._how_it_ended(notice, values) or NotificationStatus.UNCONFIRMED
+            while not await self._hand_in(notice, mail, attempt):
+                ended = await self._ended_before(notice, values)
+                if ended is not None:
+                    return ended
         status = NotificationStatus.REPEATED if attempt.number > 1 else NotificationStatus.SENT
         async with self._database.statement() as connection:
             await records.finish(connection, notice.id, status)
         return status
 
-    async def _how_it_ended(self, notice: Notice, values: dict[str, Any]) -> NotificationStatus | None:
-        """How the mail was sent before, if nothing more is to be done; else it is written down as intended."""
+    async def _ended_before(self, notice: Notice, values: dict[str, Any]) -> NotificationStatus | None:
+        """How the mail was sent before, if nothing more is to be done; else it is written down as intended.
+
+        An attempt that was taken for dead may still go on, and is waited for: a mail has no key, and would come twice.
+        """
+        while True:
+            async with self._database.reading() as connection:
+                if not await records.is_in_hand(connection, notice.id):
+                    break
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
         async with self._database.transaction() as connection:
             row = await records.intend(connection, values)
             if row.status in _FINAL:
@@ -169,18 +178,21 @@ class Notifications:
                 await exception_records.mark_told(connection, row.id)
         return limit
 
-    async def _hand_in(self, notice: Notice, mail: Mail, attempt: "_Attempt") -> None:
+    async def _hand_in(self, notice: Notice, mail: Mail, attempt: _Attempt) -> bool:
+        """Whether the server has it now; if not, other attempts are to be looked at first."""
         try:
             await self._mailer.send(mail, about_to=attempt.begin)
-        except OutcomeUnknown:
-            raise
+        except _NotNow:
+            return False
         except ProviderError as error:
+            lost = isinstance(error, OutcomeUnknown)
             async with self._database.transaction() as connection:
                 if attempt.number:
-                    await records.forget_attempt(connection, notice.id)
+                    await records.end_attempt(connection, notice.id, counts=lost)
                 if isinstance(error, Rejected) and error.code == "recipient":
                     await records.finish(connection, notice.id, NotificationStatus.REFUSED)
             raise
+        return True
 
     def _compose(self, notice: Notice, order: Record) -> Mail:
         about = []

@@ -1,11 +1,11 @@
 """E-mails to customers: intended once, sent once."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, bindparam, case, func, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, bindparam, case, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -14,9 +14,15 @@ from db.base import Base
 from db.statements import Record, Statement, one_of
 from domain.notifications import NotificationStatus
 
+IN_HAND = timedelta(seconds=20)
+"""how long an attempt of which nothing is heard may still end well: its worker may be slow, or cut off from Temporal"""
+
 
 class Notification(Base):
-    """One e-mail about one event. ``attempts`` counts hand-ins to the mail server whose answer is unknown or good."""
+    """One e-mail about one event. ``attempts`` counts hand-ins to the mail server whose answer is unknown or good.
+
+    ``handed_in_at`` is when the last one began, as long as nobody knows that it has ended.
+    """
 
     __tablename__ = "notifications"
     __table_args__ = (Index("ix_notifications_order_id", "order_id"),)
@@ -29,6 +35,7 @@ class Notification(Base):
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     intended_at: Mapped[datetime] = mapped_column(server_default=func.now())
     sent_at: Mapped[datetime | None]
+    handed_in_at: Mapped[datetime | None]
 
 
 async def intend(connection: AsyncConnection, values: dict[str, Any]) -> Row[Any]:
@@ -94,8 +101,9 @@ _BEGIN_ATTEMPT = Statement(
         Notification.id == bindparam("this"),
         ~one_of(Notification.__table__.c.status, (NotificationStatus.SENT, NotificationStatus.REPEATED)),
         Notification.attempts < bindparam("most"),
+        or_(Notification.handed_in_at.is_(None), Notification.handed_in_at <= func.now() - IN_HAND),
     )
-    .values(attempts=Notification.attempts + 1)
+    .values(attempts=Notification.attempts + 1, handed_in_at=func.now())
     .returning(Notification.attempts)
 )
 
@@ -127,7 +135,7 @@ async def intend_with_content(
 
 
 async def begin_attempt(connection: AsyncConnection, notification_id: str, *, most: int) -> int | None:
-    """Count an attempt just before it is made: which one it is, or None if it must not be made any more.
+    """Count an attempt just before it is made: which one it is, or None if it must not be made, or not yet.
 
     After a crash it is known that it may have been made.
     """
@@ -135,10 +143,19 @@ async def begin_attempt(connection: AsyncConnection, notification_id: str, *, mo
     return number
 
 
-async def forget_attempt(connection: AsyncConnection, notification_id: str) -> None:
-    """Take an attempt back that surely did not reach the mail server."""
+async def is_in_hand(connection: AsyncConnection, notification_id: str) -> bool:
+    """Whether an attempt that is not known to have ended began so lately that it may still go on, and end well."""
+    query = select(Notification.handed_in_at > func.now() - IN_HAND).where(Notification.id == notification_id)
+    return bool(await connection.scalar(query))
+
+
+async def end_attempt(connection: AsyncConnection, notification_id: str, *, counts: bool) -> None:
+    """Record that an attempt has ended; it ``counts`` unless it surely did not reach the mail server."""
+    fewer = 0 if counts else 1
     await connection.execute(
-        update(Notification).where(Notification.id == notification_id).values(attempts=Notification.attempts - 1)
+        update(Notification)
+        .where(Notification.id == notification_id)
+        .values(attempts=Notification.attempts - fewer, handed_in_at=None)
     )
 
 
@@ -151,7 +168,7 @@ def _finish(status: NotificationStatus) -> Statement:
     if status is NotificationStatus.SENT:
         given_up = Notification.status == NotificationStatus.UNCONFIRMED.value
         told = case((given_up, NotificationStatus.REPEATED.value), else_=status.value)
-    return Statement(ended.values(status=told, sent_at=sent))
+    return Statement(ended.values(status=told, sent_at=sent, handed_in_at=None))
 
 
 async def finish(connection: AsyncConnection, notification_id: str, status: NotificationStatus) -> None:

@@ -14,6 +14,7 @@ from runtime.kept_code import keep_workflow_code
 from runtime.sandbox import WithoutContext
 from runtime.settings import Settings, TemporalSettings
 from runtime.traces import UNTRACED, Traces
+from runtime.wishes import Wishes
 
 
 def waybill_plugin(codec: EncryptionCodec, traces: Traces = UNTRACED) -> SimplePlugin:
@@ -22,7 +23,7 @@ def waybill_plugin(codec: EncryptionCodec, traces: Traces = UNTRACED) -> SimpleP
         "waybill",
         data_converter=data_converter(codec),
         workflow_runner=_runner,
-        interceptors=traces.interceptors,
+        interceptors=[Wishes(), *traces.interceptors],
     )
 
 

@@ -68,3 +68,17 @@ class Case:
         mine = {parcel["id"] for parcel in self.books.of("parcels", order_id)}
         found = self.books.objects.get("easypost_shipment", ())
         return [s for s in found if s["_purchased"] and s["reference"] in mine]
+
+    def kept_labels(self, order_id: str) -> list[Row]:
+        """Those under which something may travel, as far as we had a say.
+
+        A carrier who scans a parcel whose label he had taken back gives nothing for it in the end. That is no label of
+        ours any more, where a person was told of it.
+        """
+        voided = {p["id"] for p in self.books.of("parcels", order_id) if p.get("void_status") in GAVE_BACK}
+        told = any(each["kind"] == "shipped_after_cancel" for each in self.books.of("exceptions", order_id))
+        return [
+            label
+            for label in self.labels(order_id)
+            if label["refund_status"] not in GAVE_BACK and not (told and label["reference"] in voided)
+        ]

@@ -12,9 +12,7 @@ def a_parcel_has_one_label(case: Case) -> Iterator[Breach]:
     """At no moment has a fulfilment two labels at the carrier that were not given back."""
     for order_id in case.lives:
         of_parcel = {parcel["id"]: parcel["fulfilment_id"] for parcel in case.books.of("parcels", order_id)}
-        kept = Counter(
-            of_parcel[label["reference"]] for label in case.labels(order_id) if label["refund_status"] not in GAVE_BACK
-        )
+        kept = Counter(of_parcel[label["reference"]] for label in case.kept_labels(order_id))
         for fulfilment, count in kept.items():
             if count > 1:
                 yield Breach("a parcel has one label", f"{count} labels were bought for {fulfilment}", order_id)
@@ -34,9 +32,7 @@ def labels_are_parcels(case: Case) -> Iterator[Breach]:
 
 def _of_order(case: Case, order_id: str, law: str) -> Iterator[Breach]:
     of_parcel = {parcel["id"]: parcel["fulfilment_id"] for parcel in case.books.of("parcels", order_id)}
-    kept = Counter(
-        of_parcel[label["reference"]] for label in case.labels(order_id) if label["refund_status"] not in GAVE_BACK
-    )
+    kept = Counter(of_parcel[label["reference"]] for label in case.kept_labels(order_id))
     told = any(each["kind"] == "shipped_after_cancel" for each in case.books.of("exceptions", order_id))
     for part in case.books.of("fulfilments", order_id):
         if part["portal"] is not None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import REJECTED
@@ -54,6 +55,12 @@ async def record(world: World) -> tuple[str, int, bool]:
     """The one notification: its status, the attempts counted, whether it is known to have gone."""
     row = await world.row("SELECT status, attempts, sent_at FROM notifications")
     return row.status, row.attempts, row.sent_at is not None
+
+
+async def time_passes(world: World) -> None:
+    """So long that an attempt of which nothing is heard is given up for lost."""
+    async with world.database.transaction() as connection:
+        await connection.execute(text("UPDATE notifications SET handed_in_at = handed_in_at - interval '20 s'"))
 
 
 async def test_a_customer_is_told_once(
@@ -128,7 +135,9 @@ async def test_an_attempt_that_ends_well_after_all_settles_an_unconfirmed_mail(
     first = asyncio.create_task(office(database, slow).notify(notice))
     await slow.began.wait()
     async with database.transaction() as connection:
+        await records.end_attempt(connection, notice.id, counts=True)
         await records.begin_attempt(connection, notice.id, most=2)
+    await time_passes(world)
     assert await notifications.notify(notice) is NotificationStatus.UNCONFIRMED
     slow.go_on.set()
     await first
@@ -169,6 +178,7 @@ async def test_after_a_crash_just_before_the_sending_the_customer_still_gets_the
     async with database.transaction() as connection:
         await records.intend(connection, values)
         await records.begin_attempt(connection, notice.id, most=2)
+    await time_passes(world)
     assert await notifications.notify(notice) is NotificationStatus.REPEATED
     assert len(await mailbox.arrived()) == 1
 
@@ -194,10 +204,31 @@ async def test_of_two_attempts_side_by_side_the_last_word_is_repeated(
     slow = SlowMailer()
     first = asyncio.create_task(office(database, slow).notify(notice))
     await slow.began.wait()
+    await time_passes(world)
     assert await office(database, QuickMailer()).notify(notice) is NotificationStatus.REPEATED
     slow.go_on.set()
     await first
     assert (await record(world))[0] == "repeated"
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["before", "at the same time"])
+async def test_an_attempt_that_was_only_slow_is_waited_for_and_the_mail_goes_once(
+    world: World, database: Database, notice: Notice, begun: bool
+) -> None:
+    slow, other = SlowMailer(), HeldBackMailer()
+    second = None if begun else asyncio.create_task(office(database, other).notify(notice))
+    if second is not None:
+        await other.ready.wait()
+    first = asyncio.create_task(office(database, slow).notify(notice))
+    await slow.began.wait()
+    other.go_on.set()
+    second = second or asyncio.create_task(office(database, other).notify(notice))
+    _, waiting = await asyncio.wait([second], timeout=1.2)
+    assert waiting
+    slow.go_on.set()
+    assert [await first, await second] == [NotificationStatus.SENT] * 2
+    assert await record(world) == ("sent", 1, True)
+    assert not other.sent
 
 
 async def test_an_order_that_nobody_recorded_cannot_be_told_about(notifications: Notifications) -> None:
@@ -284,6 +315,20 @@ class SlowMailer:
         await about_to()
         self.began.set()
         await self.go_on.wait()
+
+
+class HeldBackMailer:
+    """Is ready for the mail, and takes it once it may."""
+
+    def __init__(self) -> None:
+        self.ready, self.go_on = asyncio.Event(), asyncio.Event()
+        self.sent: list[str] = []
+
+    async def send(self, mail: Mail, *, about_to: AboutTo = at_once) -> None:
+        self.ready.set()
+        await self.go_on.wait()
+        await about_to()
+        self.sent.append(mail.message_id)
 
 
 class QueueingMailer:

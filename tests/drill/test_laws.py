@@ -105,6 +105,14 @@ def two_labels_were_bought(case: Case) -> Case:
     )
 
 
+def a_label_given_back_was_scanned(case: Case) -> Case:
+    """The carrier took it back, and then gives nothing for it, since the parcel travels."""
+    case = two_labels_were_bought(case)
+    last = len(case.books.tables["parcels"]) - 1
+    case = changed(case, "parcels", last, void_status="submitted")
+    return object_changed(case, "easypost_shipment", last, refund_status="rejected")
+
+
 def a_label_is_nobodys(case: Case) -> Case:
     stray = {"id": "shp_9", "reference": "box-9", "_purchased": True, "refund_status": None}
     return with_objects(
@@ -278,6 +286,7 @@ WRONGS: list[tuple[Callable[[Case], Case], str]] = [
     (a_delivered_order_was_never_charged, "the money fits the end"),
     (money_is_held_for_nothing, "the money fits the end"),
     (two_labels_were_bought, "a parcel has one label"),
+    (a_label_given_back_was_scanned, "a parcel has one label"),
     (a_label_is_nobodys, "labels bought are parcels"),
     (a_label_was_not_given_back, "labels bought are parcels"),
     (a_supplier_has_it_twice, "a supplier has one order"),
@@ -316,6 +325,14 @@ def test_in_a_healthy_case_every_law_holds() -> None:
 
 def test_what_came_back_once_is_no_breach() -> None:
     assert {name: found for name, found in judge(sent_back(healthy())).items() if found} == {}
+
+
+def test_a_scan_under_a_label_that_was_given_back_is_no_breach_where_a_person_was_told() -> None:
+    case = a_label_given_back_was_scanned(healthy())
+    order_id = case.books.tables["fulfilments"][0]["order_id"]
+    told = {"order_id": order_id, "kind": "shipped_after_cancel", "status": "resolved", "told_at": at(40)}
+    case = with_table(case, "exceptions", [*(dict(row) for row in case.books.tables["exceptions"]), told])
+    assert {name: found for name, found in judge(case).items() if found} == {}
 
 
 def test_what_a_supplier_was_ordered_once_and_anew_after_a_cancel_is_no_breach() -> None:

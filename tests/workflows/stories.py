@@ -21,6 +21,7 @@ from tests.portals.trade import open_trade
 from tests.workflows import case_stories
 from tests.workflows.stories_of_changes import called_off, changed, paid_more, reduced
 from tests.workflows.stories_of_parcels import parcels_moved, parcels_split
+from tests.workflows.stories_of_wishes import decided, wished
 
 Story = Callable[[House], Awaitable[str]]
 """tells its story; the id of the order, or of the workflow where it is no order's"""
@@ -372,15 +373,22 @@ async def withdrawn(house: House) -> str:
     return order
 
 
-STORIES: dict[str, Story] = {
+_PLAIN: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
         *(cancelled_keeping, cancelled_expiring, rejected, disputed, changed, paid_more, called_off, reduced),
         *(parcels_split, parcels_moved, supplied, withdrawn, transfer_received, transfer_late),
-        *(return_settled, return_expired, return_late),
+        *(return_settled, return_expired, return_late, wished, decided),
         *(case_stories.claim_refunded, case_stories.claim_replaced, case_stories.claim_withdrawn),
         *(case_stories.replacement, case_stories.replacement_cancelled),
         *(case_stories.exchange_completed, case_stories.exchange_late, case_stories.exchange_ended),
     )
 }
+_AGAIN: dict[str, Story] = {
+    "return_wished": return_settled,
+    "transfer_wished": transfer_received,
+    "claim_wished": case_stories.claim_refunded,
+}
+"""told again since wishes come before what is recorded of them"""
+STORIES = _PLAIN | _AGAIN

@@ -17,7 +17,7 @@ from domain.orders import OrderStatus, PlacedOrder, Revision, can_follow, derive
 from domain.shipments import FulfilmentStatus
 from domain.waiting import Party, Waiting
 from workflows.orders import attributes
-from workflows.orders.steps import keep_record
+from workflows.orders.steps import WISHES_GO_FIRST, keep_record
 
 
 @dataclass(frozen=True)
@@ -266,6 +266,12 @@ class Journal:
     def decide(self, resolution: Resolution) -> None:
         """Take a person's decision."""
         self._decisions[resolution.exception_id] = resolution
+
+    async def settled(self, exception_id: str) -> None:
+        """Wait until an exception is closed, on record, too."""
+        await workflow.wait_condition(lambda: exception_id not in self.open)
+        if workflow.patched(WISHES_GO_FIRST):
+            await workflow.wait_condition(lambda: exception_id not in self._settling)
 
     def resolve(self, decision: Resolution) -> None:
         """Note a person's decision; it is written with the next `publish`."""

@@ -353,7 +353,7 @@ class OrderWorkflow:
         if resolution.action is Action.CANCEL:  # at once, so that no hand-over comes between
             self._desk.wish_cancel(CancelRequest(by=resolution.by, reason=resolution.note))
         self._journal.decide(resolution)
-        await workflow.wait_condition(lambda: resolution.exception_id not in self._journal.open)
+        await self._journal.settled(resolution.exception_id)
         return self._answer()
 
     @resolve.validator
