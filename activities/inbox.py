@@ -201,13 +201,22 @@ class Inbox:
             if said is not None:  # without his word the order may still fail to get it, and more news help
                 await shipment_records.set_parcel(connection, parcel.id, {"woken_status": status.value})
         if recalled(parcel) and tracking.status in SCANNED:
-            cancelled = parcel.fulfilment_status == FulfilmentStatus.CANCELLED
-            why = "the order is cancelled" if cancelled else "its label was given back"
-            reason = f"Parcel {tracking.tracking_code} was scanned by the carrier although {why}."
-            kind = ExceptionKind.SHIPPED_AFTER_CANCEL
-            await self._open(connection, parcel.order_id, f"scan:{parcel.id}", kind, reason)
-            note = "scanned although cancelled: an operator is told"
+            note = await self._tell_of_stray(connection, row, parcel, tracking)
         await _settle(connection, row, InboxStatus.APPLIED, order_id=parcel.order_id, note=note)
+
+    async def _tell_of_stray(self, connection: AsyncConnection, row: Record, parcel: Record, tracking: Tracking) -> str:
+        """A parcel travels that must not: a person is told, once, and what of its order has not left is held."""
+        cancelled = parcel.fulfilment_status == FulfilmentStatus.CANCELLED
+        why = "the order is cancelled" if cancelled else "its label was given back"
+        reason = f"Parcel {tracking.tracking_code} was scanned by the carrier although {why}."
+        if not cancelled:
+            reason += " What has not left is held, so that nothing is sent twice: release the hold to send it."
+        kind = ExceptionKind.SHIPPED_AFTER_CANCEL
+        new = await self._open(connection, parcel.order_id, f"scan:{parcel.id}", kind, reason)
+        if new and not cancelled:
+            stray = Wake(row.provider, row.event_id, EventTopic.TRACKING, parcel.id, stray=tracking.tracking_code)
+            await self._wake(parcel.order_id, stray)
+        return "scanned although cancelled: an operator is told"
 
     async def _apply_to_return(self, connection: AsyncConnection, row: Record, tracking: Tracking) -> None:
         label = await return_labels.find_tracked(
@@ -243,7 +252,7 @@ class Inbox:
 
     async def _open(
         self, connection: AsyncConnection, order_id: str, purpose: str, kind: ExceptionKind, reason: str
-    ) -> None:
+    ) -> bool:
         values = {
             "id": derived_id(order_id, f"exception:{purpose}"),
             "order_id": order_id,
@@ -253,8 +262,9 @@ class Inbox:
             "actions": [Action.SKIP.value],
             "opened_at": datetime.now(UTC),
         }
-        await exception_records.open_exception(connection, values)
+        new = await exception_records.open_exception(connection, values)
         await exception_records.refresh_attention(connection, order_id)
+        return new
 
 
 def _woken(woken: bool) -> str:

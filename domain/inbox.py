@@ -51,6 +51,7 @@ class Wake:
 
     The event itself is not believed: ``where`` is what the carrier said when it was asked on account of it. Without
     that, the workflow asks. ``disputed``: a person must decide about a dispute before anything more leaves.
+    ``stray``: the tracking code of a parcel that travels although its label was given back.
     """
 
     provider: str
@@ -59,3 +60,4 @@ class Wake:
     parcel_id: str | None = None
     where: Whereabouts | None = None
     disputed: bool = False
+    stray: str | None = None

@@ -224,11 +224,11 @@ class House(Findings):
 
     # --- the carrier -------------------------------------------------------------------------------------------------
 
-    async def advance(self, order: str, steps: int = 1, *, number: int = 1) -> None:
-        """The carrier scans a parcel: the next of its nine events, or several of them."""
+    async def advance(self, order: str, steps: int = 1, *, number: int = 1, label: int = -1) -> None:
+        """The carrier scans a parcel under one of its labels: the next of its nine events, or several of them."""
         fulfilment = (await self.fulfilments(order))[number - 1]
         labelled = [p for p in await self.parcels(order) if p.fulfilment_id == fulfilment.id and p.tracking_code]
-        await self._play(f"easypost/trackers/{labelled[-1].tracking_code}/advance", steps=steps)
+        await self._play(f"easypost/trackers/{labelled[label].tracking_code}/advance", steps=steps)
 
     async def carrier_reports(self, order: str, status: str, **more: str) -> None:
         """The carrier reports something out of the ordinary."""

@@ -240,6 +240,8 @@ async def test_a_rejected_parcel_that_travels_all_the_same_is_an_operators(house
     exception = await house.exception(order, ExceptionKind.SHIPPED_AFTER_CANCEL)
     assert "its label was given back" in exception.reason
     assert (await decides(house, exception.id, "skip")).status_code == 200
+    (hold,) = await house.holds(order)
+    await house.release(order, hold.id)
     await ships_from_elsewhere(house, order)
 
 

@@ -9,6 +9,7 @@ from domain.errors import Conflict, OnHold, TooLate
 from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import House
+from tests.workflows.test_changes import change
 
 
 async def put_rules(house: House, *rules: dict[str, Any]) -> None:
@@ -172,3 +173,24 @@ async def test_a_hold_outlives_the_workflow_that_knew_of_it(house: House) -> Non
     await house.release(order, hold)
     await house.hand_over(order)
     assert len(await house.labels()) == 1
+
+
+async def test_nothing_more_leaves_while_a_parcel_travels_under_a_label_that_was_given_back(house: House) -> None:
+    await house.receive("MUG", 10)
+    order = await house.place({"MUG": 2})
+    await house.labelled(order)
+    await house.until(order, waiting="the hand-over")
+    await change(house, order, lines=[{"line": 1, "quantity": 1}])
+    await house.until(order, waiting="the hand-over")
+    await house.advance(order, 2, label=0)
+    await house.until(order, waiting="although its label was given back")
+    with pytest.raises(OnHold):
+        await house.hand_over(order)
+    await house.advance(order, 7, label=0)
+    await house.exception(order, ExceptionKind.SHIPPED_AFTER_CANCEL)
+    (hold,) = await house.holds(order)
+    await house.release(order, hold.id)
+    await house.hand_over(order)
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    assert len(await house.holds(order)) == 1

@@ -8,7 +8,8 @@ from temporalio import workflow
 from activities.projections import Agreed
 from activities.shipments import Shipments, VerifyAddress
 from domain.exceptions import Action, ExceptionKind
-from domain.holds import Hold, ReleaseHold
+from domain.holds import Hold, HoldReason, ReleaseHold
+from domain.inbox import Wake
 from domain.orders import derived_id
 from domain.stock import PlannedFulfilment
 from domain.waiting import Party
@@ -78,6 +79,12 @@ class Holds:
             return
         self._standing[hold.id] = hold = replace(hold, shown=None)
         self._journal.held(hold)
+
+    def stop_after(self, stray: Wake) -> None:
+        """Goods may be on their way under a label that was given back: nothing leaves before somebody has looked."""
+        note = f"parcel {stray.stray} was scanned although its label was given back"
+        name = derived_id(stray.parcel_id or "", "stray")
+        self.place(Hold(name, HoldReason.OPERATOR, "waybill", workflow.now(), note))
 
     def agree(self, release: ReleaseHold) -> None:
         """Take somebody's agreement to a release; the hold is let go once enough people agree."""

@@ -370,6 +370,9 @@ class OrderWorkflow:
             if self._payment.told_of_dispute(wake.disputed):
                 self._background.append(asyncio.create_task(self._journal.publish()))
             return
+        if wake.stray is not None and not self._everything_left():
+            self._holds.stop_after(wake)
+            self._background.append(asyncio.create_task(self._journal.publish()))
         for run in self._fulfilments.values():
             run.wake(wake)
 
