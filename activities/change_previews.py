@@ -11,6 +11,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities import routing
+from activities.change_queues import with_more
 from activities.parcel_previews import parcel_preview
 from activities.refund_grants import refundable
 from activities.rejections import set_apart
@@ -56,7 +57,8 @@ async def _with_places(connection: AsyncConnection, order: Row[Any], facts: Fact
         held = await _held(connection, order.id)
         effects, _ = await with_held(connection, order.id, effects, own=held, at=facts.basis.at)
     elif facts.status is OrderStatus.AWAITING_STOCK:
-        effects = await _with_reach(connection, order.id, effects, at=facts.basis.at)
+        more = with_more(connection, order, effects, at=facts.basis.at) if effects.more else None
+        effects = await (more or _with_reach(connection, order.id, effects, at=facts.basis.at))
     else:
         effects = await _routed(connection, order, facts, effects)
         effects, _ = await with_added(connection, order.id, effects, at=facts.basis.at)

@@ -226,12 +226,14 @@ async def _plan(connection: AsyncConnection, effects: Effects) -> Plan:
 
 
 async def lock_levels(connection: AsyncConnection, order: Row[Any], change: OrderChange) -> None:
-    """Lock every level that a change may read or move, before it is looked at."""
+    """Lock every level that a change may read or move, before it is looked at; and what may be promised besides."""
     rows = await stock_records.reservations(connection, order.id, statuses=LIVE, awaited=True)
     places = {place.warehouse for place in await routing.places(connection)} | {row.warehouse for row in rows}
     lines = [order_line(row) for row in await orders.lines(connection, order.id)]
     skus = {row.sku for row in rows} | {sku for line in lines for sku in line.units}
     skus |= {sku for new in change.edits.add for sku in units_in(new.parts or (Part(new.sku, 1),), 1)}
+    if order.status == OrderStatus.AWAITING_STOCK:  # what is promised is counted under these
+        await catalogue.lock_promised(connection, skus)
     await stock_records.lock(connection, [(sku, place) for sku in skus for place in places])
 
 
@@ -249,7 +251,11 @@ async def _make(connection: AsyncConnection, order: Row[Any], step: ApplyChange)
     before = await orders.lines(connection, order.id)
     await move_units(connection, order, step.change, effects, at=step.at, awaited=step.awaited)
     if order.status == OrderStatus.AWAITING_STOCK:
-        await stock_queues.shrink(connection, order.id, units_of(effects.after))
+        after = units_of(effects.after)
+        await stock_queues.shrink(connection, order.id, after)
+        if effects.more:
+            more = {place: after[place] for place in effects.more}
+            await stock_queues.grow(connection, order.id, more, expected_at=effects.expected_at)
     await _rewrite(connection, order, effects)
     await _settle(connection, order, change, effects)
     await _keep(connection, order, before, step, effects)

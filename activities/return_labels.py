@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
+from activities.called_off_labels import CalledOff, bought_columns, give_back
 from activities.case_records import trouble, write
 from activities.failures import provider_failures
 from activities.orders import order_line
@@ -27,7 +28,6 @@ from domain.shipments import (
     GIVEN_BACK,
     SCANNED,
     Item,
-    Label,
     ParcelSize,
     Shipment,
     ShipmentRequest,
@@ -78,7 +78,10 @@ class ReturnLabels:
             return LabelOutcome(Outcome(case.standing))
         label_id, shipment = await self._created(carrier, case, step.provider)
         if shipment.label is None:
-            shipment = await self._settled(carrier, label_id, shipment)
+            settled = await self._settled(carrier, label_id, shipment)
+            if settled is None:
+                return LabelOutcome(Outcome((await self._case(step)).standing))
+            shipment = settled
         if shipment.refund_status in GIVEN_BACK:
             return LabelOutcome(Outcome(case.standing), _NOTHING_SOLD)
         if shipment.label is None:
@@ -105,8 +108,12 @@ class ReturnLabels:
 
     @activity.defn(name="void_return_label")
     async def void(self, step: LabelStep) -> Outcome:
-        """Ask for the label's price back, after a look at what was bought; nothing where none was."""
-        async with self._database.reading() as connection:
+        """Ask for the label's price back, after a look at what was bought; nothing where none was.
+
+        What is just being bought by an attempt that stands still is looked for again later.
+        """
+        async with self._database.transaction() as connection:
+            await records.call_off(connection, step.return_id)
             rows = await records.of_return(connection, step.return_id)
         said = [status for row in rows if (status := await self._given_back(row)) is not None]
         async with self._database.transaction() as connection:
@@ -169,13 +176,16 @@ class ReturnLabels:
                     return label_id, next((s for s in usable if s.label is not None), usable[0])
             return label_id, await carrier.create(request)
 
-    async def _settled(self, carrier: Carrier, label_id: str, made: Shipment) -> Shipment:
-        """The one shipment that may be bought: of several attempts at once the first's, as it is with parcels."""
+    async def _settled(self, carrier: Carrier, label_id: str, made: Shipment) -> Shipment | None:
+        """The one shipment that may be bought: of several attempts at once the first's, as it is with parcels.
+
+        None where it was called off meanwhile.
+        """
         rate = cheapest(made.rates, max_days=None)
         async with self._database.statement() as connection:
             stands = await records.settle_on(connection, label_id, made.reference, rate.reference if rate else None)
-        if stands == made.reference:
-            return made
+        if stands is None or stands == made.reference:
+            return None if stands is None else made
         with provider_failures():
             return await carrier.retrieve(stands)
 
@@ -196,9 +206,13 @@ class ReturnLabels:
             tracker = label.tracker or (await carrier.start_tracking(label.tracking_code, label.carrier)).tracker
         async with self._database.transaction() as connection:
             case = await find_case(connection, step.return_id, lock=True)
-            bought = {"bought_at": await orders.clock(connection), **_columns(label, tracker)}
-            await records.change(connection, label_id, {"shipment": shipment.reference, **bought})
-            if case.status is ReturnStatus.APPROVED and case.row.label == LabelState.WANTED:
+            wanted = case.status is ReturnStatus.APPROVED and case.row.label == LabelState.WANTED
+            kept = wanted or await records.is_bought(connection, label_id)
+            if kept:
+                bought = {"shipment": shipment.reference, **bought_columns(label, tracker)}
+                await records.change(connection, label_id, bought)
+            if wanted:
+                await records.call_off(connection, step.return_id, but=label_id)
                 text = f"Its label was bought: {label.carrier} {label.service}, {label.price}."
                 event = {"key": "labelled", "at": step.at, "kind": "labelled", "text": text, "actor": step.by}
                 more: dict[str, Any] = {
@@ -207,6 +221,10 @@ class ReturnLabels:
                 }
                 letter = NoticeKind.RETURN_APPROVED
                 await move(connection, case, ReturnStatus.LABELLED, {**event, "entered": None}, letter=letter, **more)
+        if not kept:  # the return wants no label any more, or has another attempt's
+            of = CalledOff(label_id, case.row.order_id, step.return_id)
+            with provider_failures():
+                await give_back(self._database, carrier, of, shipment)
         return Outcome((await self._case(step)).standing)
 
     async def _given_back(self, row: Row[Any]) -> str | None:
@@ -256,20 +274,6 @@ async def _open_under_way(connection: AsyncConnection, case: ReturnCase, said: s
     facts = {"return": case.row.id, "number": case.row.number}
     kind = ExceptionKind.SHIPPED_AFTER_CANCEL
     await open_about(connection, case.row.order_id, name, kind, f"{reason} Skip: it is seen to.", (Action.SKIP,), facts)
-
-
-def _columns(label: Label, tracker: str) -> dict[str, Any]:
-    return {
-        "carrier": label.carrier,
-        "service": label.service,
-        "price": label.price.minor,
-        "currency": label.price.currency,
-        "tracking_code": label.tracking_code,
-        "tracking_url": label.tracking_url,
-        "tracker": tracker,
-        "label_url": label.url,
-        "tracking_status": TrackingStatus.LABEL_CREATED.value,
-    }
 
 
 def _size(row: Any) -> ParcelSize:

@@ -235,6 +235,8 @@ class Returns:
                 return
             if case.row.trouble == ExceptionKind.RETURN_LABEL_FAILED:
                 values |= _about_label(case, step.action)
+                if step.action is Action.SKIP:
+                    await return_labels.call_off(connection, case.row.id)
             await write(connection, case, values, event)
 
         return await self._once(step.return_id, follow)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
+from activities.called_off_labels import CalledOff, bought_columns, give_back
 from activities.failures import provider_failures
 from activities.routing import learn_cost
 from db import catalogue as catalogue_records
@@ -22,12 +24,10 @@ from domain.portals import PortalStage
 from domain.shipments import (
     GIVEN_BACK,
     Item,
-    Label,
     ParcelSize,
     Shipment,
     ShipmentRequest,
     Tracking,
-    TrackingStatus,
     Whereabouts,
     cheapest,
     pack,
@@ -71,7 +71,7 @@ class Booking:
     """What came of it: the label, or, where no offer is fast enough, what the carriers say to that.
 
     ``found`` says that an earlier attempt bought the label: the parcel may have been scanned since. ``given_back`` says
-    that it was bought and given back, so that nothing may travel under it.
+    that it was bought and given back, or called off before it was bought: nothing may travel under it.
     """
 
     bought: Bought | None
@@ -142,10 +142,10 @@ class Shipments:
         """Create the shipment, choose a rate, buy the label. What was created or bought before is found, and used."""
         carrier = self._carriers[step.provider]
         shipment = await self._created(carrier, step)
-        if shipment.label is None:
-            shipment = await self._settled(carrier, step, shipment)
-        if shipment.refund_status in GIVEN_BACK:
+        settled = shipment if shipment.label is not None else await self._settled(carrier, step, shipment)
+        if settled is None or settled.refund_status in GIVEN_BACK:
             return Booking(None, given_back=True)
+        shipment = settled
         found = shipment.label is not None
         if not found:
             rate = cheapest(shipment.rates, max_days=step.max_days)
@@ -153,35 +153,46 @@ class Shipments:
                 return Booking(None, shipment.messages)
             with provider_failures():
                 shipment = await carrier.buy(shipment.reference, rate.reference)
-        return Booking(await self._keep(carrier, step, shipment), found=found)
+        bought = await self._keep(carrier, step, shipment)
+        return Booking(bought, found=found and bought is not None, given_back=bought is None)
 
-    async def _settled(self, carrier: Carrier, step: Book, made: Shipment) -> Shipment:
-        """The one shipment whose label may be bought.
+    async def _settled(self, carrier: Carrier, step: Book, made: Shipment) -> Shipment | None:
+        """The one shipment whose label may be bought; None once the parcel was called off.
 
         A worker that stood still is taken for dead, and may go on beside the one that has its step by then: each makes
-        a shipment, which costs nothing, and the first that is on record is both's.
+        a shipment, which costs nothing, and the first that is on record is both's. Its order may be cancelled by then,
+        too: nobody hears what it is told.
         """
         rate = cheapest(made.rates, max_days=step.max_days)
         async with self._database.statement() as connection:
             stands = await records.settle_on(
                 connection, step.parcel_id, made.reference, rate.reference if rate else None
             )
-        if stands == made.reference:
+        if stands.called_off:
+            return None
+        if stands.stopped:
+            raise ApplicationError("the order is cancelled: nothing more is bought for it", type="OrderStopped")
+        if stands.shipment == made.reference:
             return made
         with provider_failures():
-            return await carrier.retrieve(stands)
+            return await carrier.retrieve(stands.shipment)
 
-    async def _keep(self, carrier: Carrier, step: Book, shipment: Shipment) -> Bought:
+    async def _keep(self, carrier: Carrier, step: Book, shipment: Shipment) -> Bought | None:
+        """Write down what was bought; None where it was given back, as the parcel was called off meanwhile."""
         label = shipment.label
         if label is None:
             raise ValueError("a carrier's adapter answered a purchase without a label")
         with provider_failures():
             tracker = label.tracker or (await carrier.start_tracking(label.tracking_code, label.carrier)).tracker
-        row = {"shipment": shipment.reference, **_bought_row(label, tracker)}
+        row = {"shipment": shipment.reference, **bought_columns(label, tracker)}
         async with self._database.transaction() as connection:
             grams = await records.set_bought(connection, step.parcel_id, row)
             if grams is not None:
                 await learn_cost(connection, label, warehouse=step.warehouse, recipient=step.recipient, grams=grams)
+            kept = grams is not None or await records.is_bought(connection, step.parcel_id)
+        if not kept:
+            await self._give_back(carrier, step, shipment)
+            return None
         return Bought(tracker, label.tracking_code, label.tracking_url, label.carrier, label.service)
 
     @activity.defn(name="verify_address")
@@ -192,14 +203,22 @@ class Shipments:
 
     @activity.defn(name="void_label")
     async def void(self, step: VoidLabel) -> str:
-        """Ask for the label's price back; what the carrier says to it, or `not_bought`."""
+        """Ask for the label's price back; what the carrier says to it, or `not_bought`.
+
+        First the parcel is called off, so that nothing is bought any more once it was looked at; what is just being
+        bought is looked for again later.
+        """
         carrier = self._carriers[step.provider]
+        async with self._database.statement() as connection:
+            reference = await records.call_off(connection, step.parcel_id)
+        if not (reference or step.shipment):
+            return "not_bought"
         with provider_failures():
-            shipment = await carrier.retrieve(step.shipment)
+            shipment = await carrier.retrieve(reference or step.shipment)
             if shipment.label is None:
                 return "not_bought"
             if shipment.refund_status is None:
-                shipment = await carrier.void(step.shipment)
+                shipment = await carrier.void(shipment.reference)
         status = shipment.refund_status or "submitted"
         async with self._database.statement() as connection:
             await records.set_parcel(connection, step.parcel_id, {"void_status": status})
@@ -207,7 +226,7 @@ class Shipments:
 
     @activity.defn(name="booked_parcels")
     async def booked(self, order_id: str) -> list[Booked]:
-        """The order's parcels that have a shipment at the carrier, from our record; not those given back before.
+        """The order's parcels that have a shipment at the carrier, or may get one; not those given back before.
 
         And what it has with suppliers that was not cancelled.
         """
@@ -216,9 +235,9 @@ class Shipments:
             numbers = {row.id: row.number for row in await records.fulfilments(connection, order_id)}
             at_portals = await portal_records.of_order(connection, order_id)
         labelled = [
-            Booked(r.id, r.fulfilment_id, numbers[r.fulfilment_id], r.provider, r.shipment, r.tracker)
+            Booked(r.id, r.fulfilment_id, numbers[r.fulfilment_id], r.provider, r.shipment or "", r.tracker)
             for r in rows
-            if r.provider in self._carriers and r.shipment is not None and r.void_status not in GIVEN_BACK
+            if r.provider in self._carriers and r.void_status not in GIVEN_BACK
         ]
         ordered = [
             Booked(r.reference, r.fulfilment_id, r.fulfilment_number, r.portal, r.reference, None, portal=r.portal)
@@ -235,6 +254,14 @@ class Shipments:
         async with self._database.transaction() as connection:
             await record_tracking(connection, step.parcel_id, tracking)
         return tracking.where
+
+    async def _give_back(self, carrier: Carrier, step: Book, shipment: Shipment) -> None:
+        async with self._database.reading() as connection:
+            fulfilment = await records.find_fulfilment(connection, step.fulfilment_id)
+        if fulfilment is None:
+            raise LookupError("a parcel without its fulfilment")
+        with provider_failures():
+            await give_back(self._database, carrier, CalledOff(step.parcel_id, fulfilment.order_id), shipment)
 
     async def _created(self, carrier: Carrier, step: Book) -> Shipment:
         sender, size = await self._contents(step)
@@ -286,21 +313,6 @@ def told_by(tracking: Tracking) -> Told:
         "tracking_url": tracking.url,
     }
     return Told(tracking.events, values)
-
-
-def _bought_row(label: Label, tracker: str) -> dict[str, Any]:
-    return {
-        "carrier": label.carrier,
-        "service": label.service,
-        "price": label.price.minor,
-        "currency": label.price.currency,
-        "tracking_code": label.tracking_code,
-        "tracking_url": label.tracking_url,
-        "tracker": tracker,
-        "label_url": label.url,
-        "bought_at": datetime.now(UTC),
-        "tracking_status": TrackingStatus.LABEL_CREATED.value,
-    }
 
 
 def _size(row: Any) -> ParcelSize:

@@ -247,7 +247,7 @@ async def _view(wired: Services, name: str) -> ReturnOut:
         lines = await records.lines(connection, row.id)
         events = await records.events(connection, row.id)
         labels = await return_labels.of_return(connection, row.id)
-    parcel = next((label for label in labels if label.bought_at is not None), None)
+    parcel = next((label for label in labels if label.bought_at is not None and label.called_off_at is None), None)
     values = {
         "parcel": parcel and ReturnParcelOut.model_validate(parcel),
         **with_waiting(row),

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, case, func, or_, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, case, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.returns import Return
+from domain.returns import LabelState, ReturnStatus
 
 
 class ReturnLabel(Base):
@@ -39,6 +40,8 @@ class ReturnLabel(Base):
     label_url: Mapped[str | None]
     intended_at: Mapped[datetime] = mapped_column(server_default=func.now())
     bought_at: Mapped[datetime | None]
+    called_off_at: Mapped[datetime | None]
+    """since when it is not bought any more; bought all the same, it is given back"""
     void_status: Mapped[str | None]
     tracking_status: Mapped[str] = mapped_column(server_default=text("'unknown'"))
 
@@ -61,17 +64,49 @@ async def bought(connection: AsyncConnection, return_id: str) -> Row[Any] | None
     return next((row for row in rows if row.bought_at is not None and row.void_status is None), None)
 
 
-async def settle_on(connection: AsyncConnection, label_id: str, shipment: str, rate: str | None) -> str:
-    """Note the shipment that is about to be bought at a rate; the one that stands, which is the first noted."""
+async def settle_on(connection: AsyncConnection, label_id: str, shipment: str, rate: str | None) -> str | None:
+    """Note the shipment that is about to be bought at a rate; the one that stands, which is the first noted.
+
+    None, and nothing noted, where it was called off, or its return wants no label any more.
+    """
     first = ReturnLabel.shipment.is_(None)
+    wanted = exists().where(
+        Return.id == ReturnLabel.return_id,
+        Return.status == ReturnStatus.APPROVED.value,
+        Return.label == LabelState.WANTED.value,
+    )
     settled = (
         update(ReturnLabel)
-        .where(ReturnLabel.id == label_id)
+        .where(ReturnLabel.id == label_id, ReturnLabel.called_off_at.is_(None), wanted)
         .values(
             shipment=func.coalesce(ReturnLabel.shipment, shipment), rate=case((first, rate), else_=ReturnLabel.rate)
         )
     )
-    return str((await connection.execute(settled.returning(ReturnLabel.shipment))).scalar_one())
+    stands: str | None = (await connection.execute(settled.returning(ReturnLabel.shipment))).scalar_one_or_none()
+    return stands
+
+
+_CALL_OFF = text("""
+WITH off AS (
+    UPDATE return_labels SET called_off_at = now()
+    WHERE return_id = :return_id AND id <> :kept AND bought_at IS NULL AND called_off_at IS NULL RETURNING id
+)
+INSERT INTO called_off_labels (id) SELECT id FROM off ON CONFLICT DO NOTHING
+""")
+
+
+async def call_off(connection: AsyncConnection, return_id: str, *, but: str = "") -> None:
+    """Let no label of a return be bought that is not on record as bought, ``but`` one.
+
+    They are looked at again later: somebody may just be buying one.
+    """
+    await connection.execute(_CALL_OFF, {"return_id": return_id, "kept": but})
+
+
+async def is_bought(connection: AsyncConnection, label_id: str) -> bool:
+    """Whether it is on record as bought."""
+    at = await connection.execute(select(ReturnLabel.bought_at).where(ReturnLabel.id == label_id))
+    return at.scalar_one_or_none() is not None
 
 
 async def change(connection: AsyncConnection, label_id: str, values: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base
 from db.restores import FORGOTTEN
 from db.statements import Record, Statement, one_of
+from domain.orders import NEVER_SHIPPED, OrderStatus
 from domain.shipments import UNSENT, FulfilmentStatus, preceding
 
 
@@ -74,6 +75,8 @@ class Parcel(Base):
     tracker: Mapped[str | None]
     label_url: Mapped[str | None]
     bought_at: Mapped[datetime | None]
+    called_off_at: Mapped[datetime | None]
+    """since when nothing may be bought for it any more, and its label, if it has one, is to be given back"""
     void_status: Mapped[str | None]
     tracking_status: Mapped[str] = mapped_column(server_default=text("'unknown'"))
     estimated_delivery: Mapped[datetime | None]
@@ -179,6 +182,7 @@ class Intended:
     forgotten_since: datetime | None
 
 
+_STOPPED = ", ".join(f"'{status.value}'" for status in (OrderStatus.CANCELLING, *sorted(NEVER_SHIPPED)))
 _INTEND = Statement(
     text(f"""
     WITH added AS (
@@ -201,21 +205,57 @@ async def intend(connection: AsyncConnection, parcel: dict[str, Any], *, placed_
     return Intended(row.first, row.shipment, row.forgotten_since)
 
 
+@dataclass(frozen=True)
+class Settled:
+    """The shipment that stands for a parcel, the first that was noted.
+
+    Nothing may be bought where the parcel was ``called_off``, or its order is ``stopped``: cancelled, or about to be.
+    """
+
+    shipment: str
+    called_off: bool
+    stopped: bool
+
+
+# Whoever calls a parcel off changes its row: either he sees what was noted here, or this sees that it is called off.
 _SETTLE_ON = Statement(
-    update(Parcel)
-    .where(Parcel.id == bindparam("this_parcel"))
-    .values(
-        shipment=func.coalesce(Parcel.shipment, bindparam("new_shipment")),
-        rate=case((Parcel.shipment.is_(None), bindparam("new_rate")), else_=Parcel.rate),
-    )
-    .returning(Parcel.shipment)
+    text(f"""
+    UPDATE parcels SET shipment = coalesce(shipment, :new_shipment),
+        rate = CASE WHEN shipment IS NULL THEN :new_rate ELSE rate END
+    FROM fulfilments f JOIN orders o ON o.id = f.order_id
+    WHERE parcels.id = :this_parcel AND f.id = parcels.fulfilment_id
+    RETURNING shipment, called_off_at IS NOT NULL AS called_off, o.status IN ({_STOPPED}) AS stopped
+    """)  # noqa: S608 - of constants
 )
 
 
-async def settle_on(connection: AsyncConnection, parcel_id: str, shipment: str, rate: str | None) -> str:
-    """Note the shipment whose label is about to be bought at a rate; the one that stands, which is the first noted."""
-    stands: str = await _SETTLE_ON.scalar(connection, this_parcel=parcel_id, new_shipment=shipment, new_rate=rate)
-    return stands
+async def settle_on(connection: AsyncConnection, parcel_id: str, shipment: str, rate: str | None) -> Settled:
+    """Note the shipment whose label is about to be bought at a rate; what stands."""
+    [row] = await _SETTLE_ON.rows(connection, this_parcel=parcel_id, new_shipment=shipment, new_rate=rate)
+    return Settled(row.shipment, row.called_off, row.stopped)
+
+
+_CALL_OFF = Statement(
+    text("""
+    WITH off AS (
+        UPDATE parcels SET called_off_at = coalesce(called_off_at, now()) WHERE id = :this_parcel
+        RETURNING id, shipment, bought_at
+    ), watched AS (
+        INSERT INTO called_off_labels (id) SELECT id FROM off WHERE shipment IS NOT NULL AND bought_at IS NULL
+        ON CONFLICT DO NOTHING
+    )
+    SELECT shipment FROM off
+    """)
+)
+
+
+async def call_off(connection: AsyncConnection, parcel_id: str) -> str | None:
+    """Let nothing more be bought for a parcel; the shipment for which a label may have been.
+
+    One that is on record without its label is looked at again later: somebody may just be buying it.
+    """
+    shipment: str | None = await _CALL_OFF.scalar(connection, this_parcel=parcel_id)
+    return shipment
 
 
 @cache
@@ -231,7 +271,7 @@ async def set_parcel(connection: AsyncConnection, parcel_id: str, values: dict[s
 
 @cache
 def _set_bought(names: tuple[str, ...]) -> Statement:
-    new = Parcel.id == bindparam("this_parcel"), Parcel.bought_at.is_(None)
+    new = Parcel.id == bindparam("this_parcel"), Parcel.bought_at.is_(None), Parcel.called_off_at.is_(None)
     values: dict[str, Any] = {name: bindparam(name) for name in names}
     return Statement(update(Parcel).where(*new).values(values).returning(Parcel.weight_grams))
 
@@ -239,10 +279,18 @@ def _set_bought(names: tuple[str, ...]) -> Statement:
 async def set_bought(connection: AsyncConnection, parcel_id: str, values: dict[str, Any]) -> int | None:
     """Note what was bought for a parcel, once: by a repetition the carrier may have told more already.
 
-    The parcel's weight in grams; None if it was noted before.
+    The parcel's weight in grams; None if it was noted before, or the parcel was called off meanwhile.
     """
     grams: int | None = await _set_bought(tuple(values)).scalar(connection, this_parcel=parcel_id, **values)
     return grams
+
+
+_BOUGHT = Statement(select(Parcel.bought_at).where(Parcel.id == bindparam("this_parcel")))
+
+
+async def is_bought(connection: AsyncConnection, parcel_id: str) -> bool:
+    """Whether a parcel's label is on record."""
+    return await _BOUGHT.scalar(connection, this_parcel=parcel_id) is not None
 
 
 async def find_fulfilment(connection: AsyncConnection, fulfilment_id: str) -> Record | None:

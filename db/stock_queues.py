@@ -135,7 +135,7 @@ DELETE FROM stock_queue_calls WHERE id IN (
 """)
 _CLAIMED = text("""
 SELECT sku, barred, sum(units)::bigint AS units FROM stock_waits
-WHERE promised AND sku = ANY(CAST(:skus AS text[])) GROUP BY sku, barred
+WHERE promised AND sku = ANY(CAST(:skus AS text[])) AND order_id <> :but GROUP BY sku, barred
 """)
 
 
@@ -152,9 +152,9 @@ async def before(
     return Before(claims, mine, rows[0].reserved, rows[0].version)
 
 
-async def claims(connection: AsyncConnection, skus: Collection[str]) -> tuple[Claim, ...]:
-    """All claims to ``skus``."""
-    return tuple(_claim(row) for row in await connection.execute(_CLAIMED, {"skus": sorted(skus)}))
+async def claims(connection: AsyncConnection, skus: Collection[str], *, but: str = "") -> tuple[Claim, ...]:
+    """All claims to ``skus``, ``but`` those of one order."""
+    return tuple(_claim(row) for row in await connection.execute(_CLAIMED, {"skus": sorted(skus), "but": but}))
 
 
 def _claim(row: Row[Any] | Record) -> Claim:
@@ -211,6 +211,37 @@ async def shrink(connection: AsyncConnection, order_id: str, units: Mapping[tupl
         fewer = {"units": bindparam("left"), "missing": func.least(Wait.missing, bindparam("left"))}
         await connection.execute(update(Wait).where(*mine).values(fewer), kept)
         await call(connection, {row.sku for row in rows if row.promised})
+
+
+async def grow(
+    connection: AsyncConnection, order_id: str, units: Mapping[tuple[int, str], int], *, expected_at: datetime | None
+) -> None:
+    """Let an order that waits with a promise wait for these ``units``, by line and SKU, in the place that it has.
+
+    ``expected_at`` is when it should leave then; None if that stays. One without a promise has nothing to be kept: the
+    next look puts it where it belongs.
+    """
+    mine = [row for row in await of_order(connection, order_id) if row.promised]
+    if not mine:
+        return
+    first, missing = mine[0], {(row.line, row.sku): row.missing for row in mine}
+    kept = {name: getattr(first, name) for name in ("queue", "pre_order", "barred", "expected_at", "reason")}
+    rows = [
+        {
+            **kept,
+            "order_id": order_id,
+            "line": line,
+            "sku": sku,
+            "units": count,
+            "missing": missing.get((line, sku), 0),
+            "promised": True,
+            "since": min(row.since for row in mine),
+        }
+        for (line, sku), count in sorted(units.items())
+    ]
+    await enter(connection, rows)
+    if expected_at is not None:
+        await connection.execute(update(Wait).where(Wait.order_id == order_id).values(expected_at=expected_at))
 
 
 async def call(connection: AsyncConnection, skus: Iterable[str]) -> None:

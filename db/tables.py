@@ -4,6 +4,7 @@ from db.audit import Decode
 from db.awaited_changes import AwaitedChange
 from db.base import Base
 from db.bundles import BundlePart
+from db.called_off_labels import CalledOffLabel
 from db.catalogue import Sku, Warehouse
 from db.claims import Claim, ClaimEvent, ClaimLine
 from db.disputes import Dispute
@@ -40,6 +41,7 @@ __all__ = [
     "AwaitedChange",
     "Base",
     "BundlePart",
+    "CalledOffLabel",
     "Checkpoint",
     "Claim",
     "ClaimEvent",

@@ -4,10 +4,13 @@ An order that cannot be filled waits in a queue with all of its units. Those to 
 what they wait for is set aside, the oldest promise first, before anybody who came later is given anything.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+
+from domain.errors import NotInStock
 
 
 class QueueName(StrEnum):
@@ -148,6 +151,60 @@ def queue_for(demand: Demand, terms: Mapping[str, Terms], *, lacking: Mapping[st
     full = [sku for sku in refused if terms.get(sku, Terms()).expected(at) is not None]
     why = f"; no more of {', '.join(full)} may be promised" if full else ""
     return Queued(QueueName.UNFILLABLE, f"{short} missing{why}")
+
+
+def promised_whole(
+    more: Iterable[str], demand: Demand, terms: Mapping[str, Terms], *, lacking: Mapping[str, int], at: datetime
+) -> datetime | None:
+    """When an order is expected to leave that waits without a promise, if it is given ``more`` of these SKUs.
+
+    None if it waits on without one, for want of others. Raises NotInStock where they are not there themselves.
+    """
+    queued = queue_for(demand, terms, lacking=lacking, at=at)
+    if queued.promised:
+        return queued.expected
+    if any(demand.missing.get(sku, 0) for sku in more):
+        raise NotInStock(f"Not enough units can be sold: {queued.reason}.")
+    return None
+
+
+def promised_besides(
+    more: Iterable[str],
+    demand: Demand,
+    terms: Mapping[str, Terms],
+    *,
+    lacking: Mapping[str, int],
+    later: Set[str],
+    at: datetime,
+) -> datetime | None:
+    """When the units are expected that an order gets besides, which waits with a promise; None if all are there.
+
+    ``more`` are their SKUs, ``demand`` is all that the order wants then, ``lacking`` what others were promised and
+    nobody has. The order keeps its place in the queue, so that of SKUs in ``later``, of which others were promised some
+    since, it gets only what is there for all. Raises NotInStock.
+    """
+    expected = list[datetime]()
+    for sku in sorted(more):
+        sold, missing = terms.get(sku, Terms()), demand.missing.get(sku, 0)
+        if not missing and sold.released_at(at) is None:
+            continue
+        by = sold.expected(at)
+        if by is None or (missing and lacking.get(sku, 0) + missing > sold.cap):
+            why = "" if by is None else "; no more may be promised"
+            raise NotInStock(f"Not enough units can be sold: {missing} of {sku} missing{why}.")
+        if missing and sku in later:
+            raise NotInStock(f"Others were promised {sku} since this order was: place another one for more of it.")
+        expected.append(by)
+    return max(expected, default=None)
+
+
+def overtaken(before: Iterable[Claim], others: Iterable[Claim]) -> frozenset[str]:
+    """The SKUs of which ``others`` were promised more than those who come ``before``."""
+    first, all_of_them = Counter[str](), Counter[str]()
+    for count, claims in ((first, before), (all_of_them, others)):
+        for claim in claims:
+            count[claim.sku] += claim.units
+    return frozenset(sku for sku, units in all_of_them.items() if units > first[sku])
 
 
 def told(demand: Demand, terms: Mapping[str, Terms], at: datetime) -> str:

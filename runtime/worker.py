@@ -14,6 +14,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.called_off_labels import CalledOffLabels
 from activities.case_watch import CaseWatch
 from activities.changes import Changes
 from activities.claim_records import open_claim
@@ -195,6 +196,7 @@ async def crew(
             *_stock_chores(settings, database, outside, gateway, mailer, templates),
             *_case_chores(settings, database, client, returns),
             Chore("start_refunds", 2.0, RefundStarter(database, _money(settings, client)).start),
+            Chore("look_at_called_off_labels", 60.0, CalledOffLabels(database, outside.carriers).look),
             Chore("watch_portals", 2.0, PortalWatch(database, gateway.wake).look),
             Chore("sweep_evidence", 600.0, EvidenceSweep(database, settings.portal_evidence_kept).sweep),
         ),

@@ -49,6 +49,7 @@ EFFECTS: dict[str, Any] = {
     "reserved": [],
     "added": [],
     "reach": [],
+    "expected_at": "2024-05-08T09:14:05Z",
     "labels": [{"fulfilment_id": FULFILMENT_ID, "parcel": 1, "replaced": True}],
     "promised_before": "2024-05-10T09:14:05Z",
     "promised_after": "2024-05-10T09:14:05Z",
@@ -256,6 +257,9 @@ class EffectsOut(Output):
     added: list[ReservedOut] = Field(description="Units that it gets besides, and where they ship from.")
     reach: list[ReservedOut] = Field(
         description="Where all of it can be held as soon as it is changed, if it waits for stock now."
+    )
+    expected_at: datetime | None = Field(
+        description="When all of it should leave, if it waits for stock and what it gets besides is promised by this."
     )
     labels: list[LabelEffectOut]
     promised_before: datetime | None

@@ -111,6 +111,8 @@ class Effects:
     """where all of it is held afterwards, if it is not paid yet and its units become others"""
     reach: tuple[Allocation, ...] = ()
     """where all of it can be held as soon as it is changed, if it waits for stock; nothing if it waits on"""
+    expected_at: datetime | None = None
+    """when all of it is expected to leave, if it waits for stock and what it gets besides is promised by this"""
     staying: Mapping[str, tuple[Allocation, ...]] = field(default_factory=dict)
     """what each of ``stops`` ships afterwards"""
     parcel: ParcelEffect | None = None
@@ -259,8 +261,9 @@ def _check(before: Content, after: Content, facts: Facts) -> None:
         return
     if facts.status is OrderStatus.ACCEPTED:
         raise TooEarly("The order is being reserved: its lines can be changed in a moment.")
-    if facts.status is OrderStatus.AWAITING_STOCK and more_units(before, after):
-        raise TooEarly("The order waits for stock: units can be taken out of it, and more added once it is reserved.")
+    waits = facts.status is OrderStatus.AWAITING_STOCK
+    if waits and any(one.held or one.captured for one in facts.payments) and more_units(before, after):
+        raise TooEarly("The order is paid and waits for stock: more can be added once it is reserved again.")
     if facts.status in BEFORE_PACKING and facts.basis.captured:
         raise TooEarly("The order's payment is being looked at: its lines can be changed after that.")
     if facts.status is OrderStatus.SHIPPED and more_units(before, after):

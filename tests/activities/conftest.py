@@ -63,19 +63,42 @@ def easypost(sandbox: RunningSandbox, client: httpx2.AsyncClient) -> EasyPost:
 
 
 class StandsStill(EasyPost):
-    """The carrier system as a worker reaches it that stands still just before it makes a shipment."""
+    """The carrier system as a worker reaches it that stands still once.
 
-    def __init__(self, url: str, client: httpx2.AsyncClient) -> None:
+    It does before it makes a shipment ("create"), before it buys its label ("buy"), or when it has ("bought").
+    """
+
+    def __init__(self, url: str, client: httpx2.AsyncClient, *, at: str = "create") -> None:
         super().__init__(
             base_url=url, api_key="EZTKtest", webhook_secrets=[EASYPOST_SECRET], client=client, timeout=SHORT
         )
+        self.at = at
         self.stands, self.goes_on = asyncio.Event(), asyncio.Event()
 
     async def create(self, request: ShipmentRequest) -> Shipment:
         """Once it goes on."""
-        self.stands.set()
-        await self.goes_on.wait()
+        await self._stand("create")
         return await super().create(request)
+
+    async def buy(self, reference: str, rate: str) -> Shipment:
+        """Once it goes on."""
+        await self._stand("buy")
+        bought = await super().buy(reference, rate)
+        await self._stand("bought")
+        return bought
+
+    async def until(self, place: str) -> None:
+        """Go on, and stand still again there."""
+        self.at = place
+        self.stands.clear()
+        self.goes_on.set()
+        self.goes_on.clear()
+        await self.stands.wait()
+
+    async def _stand(self, here: str) -> None:
+        if self.at == here:
+            self.stands.set()
+            await self.goes_on.wait()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from domain.bundles import Part
 from domain.changes.effects import Facts, effects_of, said
+from domain.changes.money import Paid
 from domain.changes.wish import Basis, Content, Edits, LineEdit, NewLine, Share, Stage, basis_of
 from domain.errors import Conflict, InvalidChange, RefundTooLarge, TooEarly, TooLate, WaybillError
 from domain.orders import Address, Line, OrderStatus
@@ -98,7 +99,7 @@ def test_another_service_moves_the_carriers_part_of_the_promise_only() -> None:
         (less(1, 4), facts(share(1, Stage.LEFT, (1, "MUG", 3)), status=OrderStatus.SHIPPED), TooLate),
         (Edits(add=(NewLine("MUG", 1, 5, discount=6),)), facts(*IN_TWO), InvalidChange),
         (less(1, 1), facts(status=OrderStatus.ACCEPTED), TooEarly),
-        (less(1, 4), facts(status=OrderStatus.AWAITING_STOCK), TooEarly),
+        (less(1, 4), replace(facts(status=OrderStatus.AWAITING_STOCK), payments=(Paid(None, 5, held=5),)), TooEarly),
         (Edits(shipping_address=AWAY), facts(share(1, Stage.LEFT, (1, "MUG", 3))), TooLate),
         (less(1, 1), facts(share(1, Stage.LEFT, (1, "MUG", 3))), TooLate),
         (less(1, 1), facts(*IN_TWO, status=OrderStatus.CANCELLING), TooLate),

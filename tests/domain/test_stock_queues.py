@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.stock_queues import Claim, Demand, OutOfStock, QueueName, Terms, latest_release, queue_for, set_aside
+from domain.errors import NotInStock
+from domain.stock_queues import (
+    Claim,
+    Demand,
+    OutOfStock,
+    QueueName,
+    Terms,
+    latest_release,
+    overtaken,
+    promised_besides,
+    queue_for,
+    set_aside,
+)
 
 AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
 BACKORDER = Terms(OutOfStock.BACKORDER, cap=10, restock_days=14)
@@ -104,3 +116,39 @@ def test_the_latest_of_several_days_counts() -> None:
 def test_units_that_lie_where_they_may_not_ship_from_are_a_matter_of_routing() -> None:
     queued = queue_for(Demand({"MUG": 1}, {"MUG": 1}, reachable=True), {}, lacking={}, at=AT)
     assert (queued.queue, queued.promised) == (QueueName.ROUTING, False)
+
+
+MORE_TERMS = {
+    "MUG": Terms(OutOfStock.BACKORDER, cap=3, restock_days=10),
+    "TEE": Terms(),
+    "LAMP": Terms(OutOfStock.PRE_ORDER, cap=3, ships_on=date(2030, 1, 1)),
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "missing", "lacking", "later", "expected"),
+    [
+        ("TEE", {"MUG": 2}, {}, set(), None),
+        ("TEE", {"TEE": 1}, {}, set(), "1 of TEE missing"),
+        ("MUG", {"MUG": 2}, {"MUG": 1}, set(), AT + timedelta(days=10)),
+        ("MUG", {"MUG": 2}, {"MUG": 2}, set(), "no more may be promised"),
+        ("MUG", {"MUG": 1}, {}, {"MUG"}, "Others were promised MUG since"),
+        ("MUG", {"MUG": 1}, {}, {"LAMP"}, AT + timedelta(days=10)),
+        ("LAMP", {}, {}, {"LAMP"}, datetime(2030, 1, 1, tzinfo=UTC)),
+        ("LAMP", {"LAMP": 4}, {}, set(), "no more may be promised"),
+    ],
+)
+def test_what_a_promised_order_gets_besides_is_there_promised_or_refused(
+    more: str, missing: dict[str, int], lacking: dict[str, int], later: set[str], expected: datetime | str | None
+) -> None:
+    demand = Demand({"MUG": 4, "TEE": 1, "LAMP": 4}, missing)
+    if isinstance(expected, str):
+        with pytest.raises(NotInStock, match=expected):
+            promised_besides({more}, demand, MORE_TERMS, lacking=lacking, later=later, at=AT)
+    else:
+        assert promised_besides({more}, demand, MORE_TERMS, lacking=lacking, later=later, at=AT) == expected
+
+
+def test_who_was_promised_more_of_a_sku_than_those_before_is_overtaken() -> None:
+    before, others = (Claim("MUG", 2), Claim("TEE", 1)), (Claim("MUG", 1), Claim("MUG", 2), Claim("TEE", 1))
+    assert overtaken(before, others) == {"MUG"}

@@ -14,6 +14,7 @@ from domain.exceptions import Action, ExceptionKind
 from domain.orders import OrderStatus
 from tests.house import House
 from tests.workflows.test_changes import change, waits_for_the_carrier
+from tests.workflows.test_differences import CARD, JUG, awaiting, ends, with_a_jug
 
 
 async def preview(house: House, order: str, **wish: Any) -> dict[str, Any]:
@@ -91,6 +92,33 @@ async def test_a_cancelled_order_gives_back_what_its_newest_preview_has_shown(ho
     assert await house.stock("MUG") == (8, 0)
     assert await house.charges(order) == [1000]
     assert "We have charged $10.00. What else your bank had set aside" in await house.letter(order, "cancelled")
+
+
+async def test_what_is_kept_of_an_order_that_two_payments_pay_for_is_taken_of_both(house: House) -> None:
+    order, paid = await with_a_jug(house, CARD)
+    await ends(house, order, paid, "applied")
+    await house.shipping_from(order, 2)
+    shown = await cancelled_as_shown(house, order, refund=900)
+    assert [(p["released"], p["refunded"], p["kept"]) for p in shown["payments"]] == [(0, 0, 2900), (900, 0, 300)]
+    assert sorted(await house.charges(order)) == [300, 2900]
+    assert [p["becomes"] for p in shown["parcels"]] == ["label_given_back"] * 2
+    assert "We have charged $32.00." in await house.letter(order, "cancelled")
+
+
+@pytest.mark.fuzz
+async def test_what_is_kept_of_two_payments_is_kept_of_the_one_that_was_taken_first(house: House) -> None:
+    await house.receive("MUG", 10)
+    await house.receive("JUG", 1, at="WEST")
+    intent = await house.shop_makes_intent(2900, capture="automatic")
+    order = await house.place({"MUG": 2}, method=None, intent=intent)
+    await house.labelled(order)
+    await house.until(order, waiting="the hand-over")
+    change = await awaiting(house, order, CARD, add=[JUG])
+    await ends(house, order, change["id"], "applied")
+    await house.shipping_from(order, 2)
+    shown = await cancelled_as_shown(house, order, refund=1500)
+    assert [(p["released"], p["refunded"], p["kept"]) for p in shown["payments"]] == [(0, 300, 2600), (1200, 0, 0)]
+    assert (await house.charges(order), await house.given_back()) == ([2900], 300)
 
 
 @pytest.mark.fuzz

@@ -14,8 +14,8 @@ async def test_a_line_that_nobody_has_is_taken_out_and_the_rest_goes_on_at_once(
     await house.receive("JUG", 1, at="WEST")
     order = await house.place({"MUG": 2, "JUG": 3})
     await house.exception(order, ExceptionKind.OUT_OF_STOCK)
-    more = await house.http.post(f"/v1/orders/{order}/changes/preview", json={"lines": [{"line": 1, "quantity": 3}]})
-    assert (more.status_code, more.json()["code"]) == (409, "conflict")
+    more = await house.http.post(f"/v1/orders/{order}/changes/preview", json={"lines": [{"line": 2, "quantity": 4}]})
+    assert (more.status_code, more.json()["code"]) == (409, "not_in_stock")
     stays = await preview(house, order, lines=[{"line": 2, "quantity": 2}])
     assert (stays["reach"], stays["money"]["credited"]) == ([], 1200)
     done = await change(house, order, lines=[{"line": 2, "quantity": 0}])
@@ -30,6 +30,30 @@ async def test_a_line_that_nobody_has_is_taken_out_and_the_rest_goes_on_at_once(
     assert (told["version"], told["total"], told["money"]["owed"], told["waits"]) == (2, 2900, 0, [])
     late = await apply(house, order, stays["version"], lines=[{"line": 2, "quantity": 2}])
     assert (late.status_code, late.json()["code"]) == (409, "order_moved")
+
+
+async def test_what_is_added_while_it_waits_is_promised_reserved_and_paid_with_the_rest(house: House) -> None:
+    await backordered(house)
+    await house.receive("TEE", 1)
+    order = await house.place({"MUG": 3})
+    await house.until(order, waiting="2 of MUG on backorder")
+    added = {"sku": "TEE", "quantity": 1, "unit_price": 1200}
+    done = await change(house, order, lines=[{"line": 1, "quantity": 4}], add=[added])
+    assert (done["money"]["invoiced"], done["money"]["asked"], done["reach"]) == (2400, 0, [])
+    assert done["promised_after"] > done["expected_at"]
+    row = await house.until(order, OrderStatus.AWAITING_STOCK, waiting="3 of MUG on backorder")
+    assert not row.needs_attention
+    assert await house.charges(order) == []
+    later = await house.place({"TEE": 1})
+    await house.exception(later, ExceptionKind.OUT_OF_STOCK)
+    await house.delivery_comes_in("MUG", 3)
+    await house.labelled(order)
+    assert (await house.stock("MUG"), await house.stock("TEE")) == ((4, 4), (1, 1))
+    await house.hand_over(order)
+    told = (await house.http.get(f"/v1/orders/{order}")).json()
+    assert await house.charges(order) == [told["total"]]
+    assert (told["version"], told["money"]["owed"], told["waits"]) == (2, 0, [])
+    assert "changed" in await house.mails(order)
 
 
 @pytest.mark.fuzz

@@ -6,6 +6,7 @@ from domain.orders import OrderStatus
 from tests.house import House
 from tests.workflows import test_claims as claims
 from tests.workflows import test_exchanges as exchanges
+from tests.workflows.test_cancellations import cancelled_as_shown
 from tests.workflows.test_differences import BANK, CARD, agrees, ask, awaiting, ends, with_a_jug
 from tests.workflows.test_returns import delivered, money
 
@@ -90,6 +91,46 @@ async def test_a_replacement_whose_further_payment_is_awaited_or_held_is_cancell
         assert (sums["owed"], sums["held"], await house.charges(order)) == (0, 0, [])
         await agrees(house, order)
     assert (await house.stock("MUG"))[1] == 0
+
+
+async def test_what_is_kept_of_a_cancelled_replacement_is_kept_of_what_was_paid_for_more(house: House) -> None:
+    name, linked = await replacement(house)
+    change = await awaiting(house, linked, CARD, lines=A_MUG_MORE)
+    await ends(house, linked, change["id"], "applied")
+    await house.shipping_from(linked, 2)
+    beyond = await house.http.post(f"/v1/orders/{linked}/cancel/preview", json={"refund": 1201})
+    assert (beyond.status_code, beyond.json()["code"]) == (
+        409,
+        "refund_too_large",
+    )  # what the claim settled is no money
+    shown = await cancelled_as_shown(house, linked, refund=700)
+    assert (shown["released"], shown["refunded"], shown["kept"]) == (700, 0, 500)
+    assert await house.charges(linked) == [500]
+    await claims.until(house, name, "requested")
+    again = (await claims.told(house, name, "approve", remedy="replacement"))["replacement"]["id"]
+    await house.labelled(again)
+    sums = await money(house, linked)
+    assert [sums[n] for n in ("captured", "refunded", "held", "owed")] == [500, 0, 0, 0]
+
+
+@pytest.mark.fuzz
+async def test_what_is_kept_of_a_cancelled_exchange_leaves_what_came_back_to_be_refunded(house: House) -> None:
+    order = await delivered(house, 1)
+    exchange = await exchanges.asked(house, order, 3000)
+    await exchanges.comes_back(house, exchange)
+    linked = (await exchanges.until(house, exchange["id"], "ordered"))["ordered"]["id"]
+    await house.labelled(linked)
+    shown = await cancelled_as_shown(house, linked, refund=1300)
+    assert (shown["released"], shown["refunded"], shown["kept"]) == (1300, 0, 500)
+    over = await exchanges.ended(house, exchange["id"])
+    refund = (await house.http.get(f"/v1/refunds/{over['refund_id']}")).json()
+    assert (over["status"], refund["amount"], refund["status"]) == ("ended", 1200, "granted")
+    assert (await house.charges(linked), (await money(house, order))["owed"]) == ([500], -1200)
+    (await house.http.post(f"/v1/refunds/{over['refund_id']}/pay")).raise_for_status()
+    await refunded(house, order, 1)
+    assert (await house.refunds(order), (await money(house, order))["owed"]) == ([1200], 0)
+    for each in (order, linked):
+        await agrees(house, each)
 
 
 @pytest.mark.fuzz
