@@ -26,7 +26,7 @@ from domain.cancellations import (
     too_late,
     units_off,
 )
-from domain.changes.wish import Basis, Stage, basis_of
+from domain.changes.wish import Basis, Stage
 from domain.errors import TooLate
 from domain.money import Money
 from domain.notifications import NoticeKind
@@ -75,11 +75,11 @@ async def as_shown(
     connection: AsyncConnection, order: Row[Any], wish: CancelWish, version: str, *, now: datetime
 ) -> Shown:
     """What a preview with this ``version`` is worth ``now``. Raises InvalidChange, or TooLate where none can be."""
-    before = basis_of(version)
-    if not before.is_fresh(now):
-        return Shown(version, previews.TOO_OLD, order.status, ())
-    basis, _ = await preview(connection, order, wish, at=before.at)
-    return await previews.shown(connection, order, before, basis, _WORDS, version=version)
+
+    async def again(at: datetime) -> Basis:
+        return (await preview(connection, order, wish, at=at))[0]
+
+    return await previews.as_shown(connection, order, version, again, _WORDS, now=now)
 
 
 def _check(order: Row[Any], basis: Basis) -> None:

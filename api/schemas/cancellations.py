@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import Amount, Input, Note, Output, Version
+from api.schemas.base import Amount, Input, Note, Output, Preview, Version
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
 from domain.cancellations import CancelWish, ParcelEnd
 
@@ -81,7 +81,7 @@ class ParcelBackOut(Output):
     )
 
 
-class CancellationOut(Output):
+class CancellationOut(Preview):
     """What cancelling the order would do now, amounts in minor units of ``currency``. Nothing has changed."""
 
     model_config = ConfigDict(
@@ -107,9 +107,6 @@ class CancellationOut(Output):
         }
     )
 
-    order_id: str
-    order_number: str
-    version: str = Field(description="To be sent with the same body to have it so, and not otherwise.")
     released: int
     refunded: int
     kept: int
