@@ -25,7 +25,7 @@ from domain.cancellations import (
 )
 from domain.changes.effects import Effects, Facts
 from domain.changes.wish import Basis, Edits, Stage
-from domain.errors import ChangeAwaited, Conflict, OrderMoved
+from domain.errors import ChangeAwaited, Conflict, KeyReused, OrderMoved
 from domain.notifications import NoticeKind
 from domain.orders import ENDED, Line, OrderStatus, derived_id
 from domain.return_requests import ShopReturn, WantedLine, shipped_most
@@ -79,7 +79,10 @@ async def _to_take_back(connection: AsyncConnection, order: Row[Any]) -> tuple[t
     out = await sent(connection, order.id, lines)
     wanted = to_take_back(lines, out, await settled_units(connection, order.id, lines))
     if not wanted:
-        raise Conflict(f"All of order {order.number} that has left is coming back, or has, or is claimed.")
+        raise Conflict(
+            f"All of order {order.number} that has left is coming back, or has, or is claimed. What is still here "
+            "can be taken out of it by a change."
+        )
     return wanted, shipped_most(wanted, out)
 
 
@@ -125,10 +128,12 @@ async def take_back(
 ) -> Row[Any]:
     """Open the return of what has left of an order that is locked; a reference that has one already has that.
 
-    Raises OrderMoved where other units are to come back than was wished.
+    Raises OrderMoved where other units are to come back than was wished, KeyReused where the reference is another's.
     """
     known = await records.find_named(connection, order.id, wish.reference)
     if known is not None:
+        if known.body_hash != wish.body_hash:
+            raise KeyReused(f"{wish.reference!r} is the reference of another return.", field="Idempotency-Key")
         return known
     wanted, _ = await _to_take_back(connection, order)
     if wanted != wish.lines:

@@ -17,7 +17,7 @@ from api.services import Services
 from db import orders
 from db import returns as records
 from domain.changes.wish import Basis, Edits, OrderChange, basis_of
-from domain.errors import Conflict, Forbidden, InvalidChange, KeyReused, OrderMoved
+from domain.errors import Conflict, Forbidden, InvalidChange, KeyReused, OrderMoved, Unavailable
 from domain.identity import Scope
 from domain.orders import OrderStatus, body_hash, derived_id
 from domain.return_requests import ShopReturn
@@ -153,6 +153,6 @@ def _change(order: Row[Any], reference: str, asked: CancelIn, basis: Basis) -> O
 async def _opened(wired: Services, order: Row[Any], reference: str) -> Row[Any]:
     async with wired.database.reading() as connection:
         found = await records.find_named(connection, order.id, reference)
-    if found is None:
-        raise LookupError("a change that takes back what has left, and no return of it")
+    if found is None:  # a worker of before has made the change: what it does not know of is opened by the repetition
+        raise Unavailable("The rest is out of the order, and the return is not open yet. Repeat it with the same key.")
     return found
