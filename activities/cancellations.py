@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities import previews
+from activities import previews, shop_returns
 from activities.change_previews import facts_of
 from activities.refund_grants import left_of
 from db import awaited_changes, payments, portals, shipments
@@ -21,16 +21,17 @@ from domain.cancellations import (
     ParcelBack,
     ParcelEnd,
     PaymentEnd,
+    Shipped,
     UnitsBack,
     keeping,
     too_late,
     units_off,
 )
-from domain.changes.wish import Basis, Stage, basis_of
+from domain.changes.wish import Basis, Stage
 from domain.errors import TooLate
 from domain.money import Money
 from domain.notifications import NoticeKind
-from domain.orders import CANCELLABLE, OrderStatus
+from domain.orders import CANCELLABLE, NEVER_SHIPPED, OrderStatus
 from domain.payments import PaymentStatus
 from domain.portals import PortalStage
 from domain.previews import Shown
@@ -39,6 +40,7 @@ from domain.stock import LIVE
 
 _CANCELLATION: TypeAdapter[Cancellation] = TypeAdapter(Cancellation)
 _ORDERED = frozenset({PortalStage.SUBMITTING, PortalStage.PLACED, PortalStage.DIFFERS})
+_UNDONE = NEVER_SHIPPED | {OrderStatus.CANCELLING}
 _WORDS = {
     "status": "The order has come further.",
     "payments": "Other money would be released or given back now.",
@@ -46,6 +48,7 @@ _WORDS = {
     "parcels": "Other labels or orders with suppliers would be given back now.",
     "change": "A change that waited for its payment has come or gone.",
     "mail": "The body is another than was previewed.",
+    "return": "Other units would come back now.",
 }
 
 
@@ -54,32 +57,43 @@ async def preview(
 ) -> tuple[Basis, Cancellation]:
     """What cancelling does ``at`` that moment, and what that rests on.
 
-    Raises TooLate where it cannot be done, RefundTooLarge or Conflict where the money cannot be given back so.
+    Raises TooLate where it cannot be done, RefundTooLarge or Conflict where the money cannot be given back so, and
+    what `shop_returns.plan_of` raises where something has left.
     """
-    basis = (await facts_of(connection, order, at=at.replace(microsecond=0))).basis
-    _check(order, basis)
-    found = await _cancellation(connection, order, wish)
+    facts = await facts_of(connection, order, at=at.replace(microsecond=0))
+    if takes_back(order, facts.basis, wish):
+        plan = await shop_returns.plan_of(connection, order, wish, facts)
+        found = shop_returns.cancellation_of(plan, facts, tell_customer=wish.tell_customer)
+    else:
+        _check(order, facts.basis)
+        found = await _cancellation(connection, order, wish)
+    return replace(facts.basis, effects=previews.digest(_topics(order, found))), found
+
+
+def _topics(order: Row[Any], found: Cancellation) -> dict[str, Any]:
     told = _CANCELLATION.dump_python(found, mode="json")
-    topics = {
-        "status": order.status,
-        "payments": told["payments"],
-        "stock": told["stock"],
-        "parcels": told["parcels"],
-        "change": told["withdrawn_change"],
-        "mail": told["mail"],
-    }
-    return replace(basis, effects=previews.digest(topics)), found
+    topics = {"stock": told["stock"], "parcels": told["parcels"], "mail": told["mail"]}
+    if found.returned is not None:  # whether it has arrived meanwhile makes no difference
+        return {**topics, "payments": [found.released, found.refunded], "return": told["returned"]}
+    change = told["withdrawn_change"]
+    return {**topics, "status": order.status, "payments": told["payments"], "change": change}
+
+
+def takes_back(order: Row[Any], basis: Basis, wish: CancelWish) -> bool:
+    """Whether something of an order has left that is to come back. Of one that is being cancelled nothing is."""
+    gone = any(stage is Stage.LEFT for _, stage in basis.parcels)
+    return gone and wish.shipped is Shipped.RETURN and OrderStatus(order.status) not in _UNDONE
 
 
 async def as_shown(
     connection: AsyncConnection, order: Row[Any], wish: CancelWish, version: str, *, now: datetime
 ) -> Shown:
-    """What a preview with this ``version`` is worth ``now``. Raises InvalidChange, or TooLate where none can be."""
-    before = basis_of(version)
-    if not before.is_fresh(now):
-        return Shown(version, previews.TOO_OLD, order.status, ())
-    basis, _ = await preview(connection, order, wish, at=before.at)
-    return await previews.shown(connection, order, before, basis, _WORDS, version=version)
+    """What a preview with this ``version`` is worth ``now``. Raises InvalidChange, or what `preview` raises."""
+
+    async def again(at: datetime) -> Basis:
+        return (await preview(connection, order, wish, at=at))[0]
+
+    return await previews.as_shown(connection, order, version, again, _WORDS, now=now)
 
 
 def _check(order: Row[Any], basis: Basis) -> None:

@@ -26,6 +26,7 @@ from activities.orders import order_line, revision_of
 from activities.parcel_changes import rerouted_by
 from activities.refund_grants import grant
 from activities.rejections import standing
+from activities.shop_returns import take_back
 from activities.versions import first_version, version_json
 from db import awaited_changes, catalogue, ledger, orders, payments, stock_queues, versions
 from db import stock as stock_records
@@ -210,8 +211,9 @@ async def _changed(connection: AsyncConnection, made: Row[Any] | None, step: App
     new = tuple(fulfilment for fulfilment in found if fulfilment.id not in step.known)
     plan = await _plan(connection, effects) if effects.held else None
     rerouted = await rerouted_by(connection, order, step.change, step.known)
+    tells = _tells(effects) and step.change.tell_customer
     revision = await revision_of(connection, order)
-    return Changed(revision, said(effects), dict(effects.staying), new, plan, rerouted, _tells(effects))
+    return Changed(revision, said(effects), dict(effects.staying), new, plan, rerouted, tells)
 
 
 def _tells(effects: Effects) -> bool:
@@ -262,6 +264,8 @@ async def _make(connection: AsyncConnection, order: Row[Any], step: ApplyChange)
     kind = "changed" if _tells(effects) else "parcel_changed"
     entry = {"key": f"changed:{change.id}", "at": step.at, "kind": kind, "actor": change.by}
     await orders.add_entries(connection, order.id, [{**entry, "text": said(effects)}])
+    if change.takes_back is not None:  # with the change or not at all, or what has left would be forgotten
+        await take_back(connection, order, change.takes_back, actor=change.by, at=step.at)
 
 
 async def _rewrite(connection: AsyncConnection, order: Row[Any], effects: Effects) -> None:

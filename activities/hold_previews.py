@@ -13,7 +13,7 @@ from activities import previews
 from activities.change_previews import facts_of
 from db import payments
 from domain.changes.effects import Facts
-from domain.changes.wish import Basis, Stage, basis_of
+from domain.changes.wish import Basis, Stage
 from domain.errors import Conflict, TooLate
 from domain.holds import Hold
 from domain.orders import ENDED, OrderStatus
@@ -62,30 +62,22 @@ async def hold_as_shown(
     connection: AsyncConnection, order: Row[Any], hold: Hold, version: str, *, now: datetime
 ) -> Shown:
     """What the preview of a hold with this ``version`` is worth ``now``. Raises InvalidChange, TooLate."""
-    before = basis_of(version)
-    if not before.is_fresh(now):
-        return Shown(version, previews.TOO_OLD, order.status, ())
-    basis, _ = await preview_hold(connection, order, hold, at=before.at)
-    return await _shown(connection, order, before, basis, version)
+
+    async def again(at: datetime) -> Basis:
+        return (await preview_hold(connection, order, hold, at=at))[0]
+
+    return await previews.as_shown(connection, order, version, again, _WORDS, now=now)
 
 
 async def release_as_shown(
     connection: AsyncConnection, order: Row[Any], hold_id: str, by: str, version: str, *, now: datetime
 ) -> Shown:
     """What the preview of a release with this ``version`` is worth ``now``. Raises InvalidChange, Conflict."""
-    before = basis_of(version)
-    if not before.is_fresh(now):
-        return Shown(version, previews.TOO_OLD, order.status, ())
-    basis, _ = await preview_release(connection, order, hold_id, by, at=before.at)
-    return await _shown(connection, order, before, basis, version)
 
+    async def again(at: datetime) -> Basis:
+        return (await preview_release(connection, order, hold_id, by, at=at))[0]
 
-async def _shown(connection: AsyncConnection, order: Row[Any], before: Basis, now: Basis, version: str) -> Shown:
-    standing = await previews.standing_holds(connection, order, now)
-    marks = tuple(sorted(hold.mark for hold in standing))
-    listed = " and the ".join(hold.words for hold in standing)
-    words = {**_WORDS, "holds": f"Other holds stand now: the {listed}." if listed else "No hold stands any more."}
-    return await previews.shown(connection, order, before, now, words, version=version, standing=marks)
+    return await previews.as_shown(connection, order, version, again, _WORDS, now=now)
 
 
 async def _standstill(

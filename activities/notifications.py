@@ -312,6 +312,7 @@ def _return_note(returned: Mapping[str, Any], currency: str) -> ReturnNote:
         send_by=None if send_by is None else datetime.fromisoformat(send_by),
         refusal=returned["refusal"],
         label_url=returned["label_url"],
+        cancelled=returned["cancelled"],
         amount=Money(settlement["amount"] - settlement.get("exchanged", 0), currency),
         fee=Money(settlement["fee"], currency),
         label=Money(settlement["label"], currency),

@@ -1,7 +1,8 @@
 """Previews of cancelling and holding an order: what each rests on, and what has moved since."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -9,12 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.change_previews import changed_since
 from db import holds
-from domain.changes.wish import Basis
+from domain.changes.wish import Basis, basis_of
 from domain.holds import Hold, HoldReason
 from domain.orders import body_hash
 from domain.previews import Shown
-
-TOO_OLD = "The preview is older than a day."
 
 
 def digest(topics: Mapping[str, Any]) -> str:
@@ -22,21 +21,29 @@ def digest(topics: Mapping[str, Any]) -> str:
     return "-".join(f"{name}~{body_hash({name: content})[:8]}" for name, content in topics.items())
 
 
-async def shown(
+async def as_shown(
     connection: AsyncConnection,
     order: Row[Any],
-    before: Basis,
-    now: Basis,
+    version: str,
+    preview: Callable[[datetime], Awaitable[Basis]],
     words: Mapping[str, str],
     *,
-    version: str,
-    standing: tuple[str, ...] = (),
+    now: datetime,
 ) -> Shown:
-    """What a preview that rested on ``before`` is worth, if the same one would rest on ``now``.
+    """What a preview with this ``version`` is worth ``now``; ``preview`` says what the same one would rest on.
 
-    ``words`` say for each topic of its digest that it is another one now.
+    ``words`` say for each topic of its digest that it is another one now. Raises InvalidChange, or what the preview
+    raises.
     """
-    return Shown(version, await _moved(connection, order, before, now, words), order.status, standing)
+    before = basis_of(version)
+    if not before.is_fresh(now):
+        return Shown(version, "The preview is older than a day.", order.status, ())
+    # Before the preview: a hold that comes between the two is then missed by the order, or has moved the digest.
+    marks = tuple(sorted(hold.mark for hold in await standing_holds(connection, order, before)))
+    basis = await preview(before.at)
+    listed = " and the ".join(hold.words for hold in await standing_holds(connection, order, basis))
+    said = {**words, "holds": f"Other holds stand now: the {listed}." if listed else "No hold stands any more."}
+    return Shown(version, await _moved(connection, order, before, basis, said), order.status, marks)
 
 
 async def standing_holds(connection: AsyncConnection, order: Row[Any], now: Basis) -> list[Hold]:

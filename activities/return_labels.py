@@ -217,7 +217,7 @@ class ReturnLabels:
                 event = {"key": "labelled", "at": step.at, "kind": "labelled", "text": text, "actor": step.by}
                 more: dict[str, Any] = {
                     "label": LabelState.BOUGHT.value,
-                    "send_by": step.at + timedelta(days=case.rule.send_days),
+                    "send_by": max(case.row.send_by, step.at + timedelta(days=case.rule.send_days)),
                 }
                 letter = NoticeKind.RETURN_APPROVED
                 await move(connection, case, ReturnStatus.LABELLED, {**event, "entered": None}, letter=letter, **more)

@@ -103,7 +103,8 @@ async def move(
     if status is not case.status and wanted and status is not ReturnStatus.APPROVED:
         values.setdefault("label", LabelState.UNWANTED.value)  # its purchase may be on the way
     after = await _with_lines(connection, case, lines)
-    await case_records.move(connection, after, status, event, letter=letter, **values)
+    told = letter if case.row.tell_customer else None
+    await case_records.move(connection, after, status, event, letter=told, **values)
 
 
 async def _with_lines(connection: AsyncConnection, case: ReturnCase, lines: Sequence[ReturnLine] | None) -> ReturnCase:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.case_records import tell_order
 from activities.orders import order_line
 from activities.projections import waiting_json
-from activities.return_records import standing_of
+from activities.return_records import RULE, standing_of
 from activities.shipped import delivered, settled_units
 from db import catalogue, orders
 from db import returns as records
@@ -20,13 +20,12 @@ from db.return_rules import RULES
 from domain.errors import InvalidReturn, KeyReused, NotFound
 from domain.notifications import NoticeKind
 from domain.orders import Line, body_hash, derived_id
-from domain.return_requests import ReturnRequest, check_eligible, takes_in
+from domain.return_requests import ReturnRequest, WantedLine, check_eligible, takes_in
 from domain.return_rules import ReturnRule, ReturnRules
 from domain.return_units import ReturnLine
 from domain.returns import LabelState, ReturnStatus
 
 RULES_JSON: TypeAdapter[tuple[ReturnRule, ...]] = TypeAdapter(tuple[ReturnRule, ...])
-_RULE: TypeAdapter[ReturnRule] = TypeAdapter(ReturnRule)
 
 
 async def rules_in_force(connection: AsyncConnection) -> ReturnRules:
@@ -69,7 +68,7 @@ async def ask(
         "warehouse": warehouse,
         "reason": request.reason.value,
         "note": request.note,
-        "rule": _RULE.dump_python(rule, mode="json"),
+        "rule": RULE.dump_python(rule, mode="json"),
         "rules_version": rules.version,
         "override": request.override,
         "created_by": actor,
@@ -89,31 +88,47 @@ async def _add(
     rule: ReturnRule,
     at: datetime,
 ) -> None:
-    skus = {line.number: line.sku for line in lines}
-    wanted = [ReturnLine(n.line, skus[n.line], n.quantity) for n in request.lines]
     approved = request.reason in rule.approved
     values = {
         **given,
-        "number": await records.next_number(connection),
         "status": (ReturnStatus.APPROVED if approved else ReturnStatus.REQUESTED).value,
-        "since": at,
-        "patient_since": at,
         "label": (LabelState.WANTED if request.label else LabelState.NONE).value,
-        "label_attempt": 1,
         "send_by": at + timedelta(days=rule.send_days) if approved else None,
-        "trouble": None,
-        "revision": 0,
         "letters": [letter.value for letter in _letters(request, approved=approved)],
-        "created_at": at,
     }
-    units = sum(line.quantity for line in wanted)
+    units = sum(line.quantity for line in request.lines)
     told = f"The return of {units} unit{'s' if units != 1 else ''} was asked for ({request.reason.replace('_', ' ')})"
     text = f"{told}{' and approved by the rules' if approved else ''}."
     text += f" Taken although the rules forbid it: {request.override}" if request.override else ""
+    await write_down(connection, values, request.lines, lines, told=text, at=at)
+
+
+async def write_down(
+    connection: AsyncConnection,
+    given: dict[str, Any],
+    wanted: Sequence[WantedLine],
+    lines: Sequence[Line],
+    *,
+    told: str,
+    at: datetime,
+) -> None:
+    """Write a return of units of these ``lines`` of an order, which is locked; ``told`` opens its history."""
+    skus = {line.number: line.sku for line in lines}
+    back = [ReturnLine(n.line, skus[n.line], n.quantity) for n in wanted]
+    values = {
+        **given,
+        "number": await records.next_number(connection),
+        "since": at,
+        "patient_since": at,
+        "label_attempt": 1,
+        "trouble": None,
+        "revision": 0,
+        "created_at": at,
+    }
     actor = given["created_by"]
-    event = {"key": "requested", "at": at, "kind": "requested", "text": text, "actor": actor, "entered": None}
-    waiting = waiting_json(standing_of(values, wanted).waiting)
-    await records.add(connection, {**values, "waiting": waiting}, wanted, event)
+    event = {"key": "requested", "at": at, "kind": "requested", "text": told, "actor": actor, "entered": None}
+    waiting = waiting_json(standing_of(values, back).waiting)
+    await records.add(connection, {**values, "waiting": waiting}, back, event)
     await tell_order(connection, "return", values, event)
 
 

@@ -316,7 +316,8 @@ def _unwanted(case: ReturnCase) -> dict[str, Any]:
 def _about_label(case: ReturnCase, action: Action) -> dict[str, Any]:
     if action is Action.RETRY:
         return {"label_attempt": case.row.label_attempt + 1}
-    return {"label": LabelState.NONE.value, "letters": [*case.row.letters, NoticeKind.RETURN_APPROVED.value]}
+    approved = [NoticeKind.RETURN_APPROVED.value] if case.row.tell_customer else []
+    return {"label": LabelState.NONE.value, "letters": [*case.row.letters, *approved]}
 
 
 def _key(given: ReturnReceipt | Inspection) -> str:

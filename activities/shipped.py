@@ -1,6 +1,6 @@
 """What has left for an order's customer, in units of the order's lines, and what of it is spoken for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from sqlalchemy import Row
@@ -16,12 +16,23 @@ from domain.shipments import LEFT, FulfilmentStatus
 
 async def delivered(connection: AsyncConnection, order_id: str, lines: Sequence[Line]) -> list[Delivered]:
     """What came to the customer's door, parcel by parcel: of a bundle only whole ones."""
+    return await _brought(connection, order_id, lines, {FulfilmentStatus.DELIVERED})
+
+
+async def sent(connection: AsyncConnection, order_id: str, lines: Sequence[Line]) -> list[Delivered]:
+    """The same with what is on its way there; not what has come back under its own label."""
+    return await _brought(connection, order_id, lines, {FulfilmentStatus.HANDED_OVER, FulfilmentStatus.DELIVERED})
+
+
+async def _brought(
+    connection: AsyncConnection, order_id: str, lines: Sequence[Line], statuses: Set[FulfilmentStatus]
+) -> list[Delivered]:
     parts = _parts(lines)
     parcels: dict[tuple[int, str], list[Row[Any]]] = {}
-    for row in await shipped.contents(connection, order_id, {FulfilmentStatus.DELIVERED}):
+    for row in await shipped.contents(connection, order_id, statuses):
         parcels.setdefault((row.line, row.fulfilment_id), []).append(row)
     return [
-        Delivered(line, made, rows[0].delivered_at, rows[0].warehouse)
+        Delivered(line, made, rows[0].delivered_at or rows[0].handed_over_at, rows[0].warehouse)
         for (line, _), rows in parcels.items()
         if (made := can_be_made(parts[line], {row.sku: row.quantity for row in rows}))
     ]

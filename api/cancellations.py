@@ -12,13 +12,14 @@ from api.context import concerns
 from api.describing import problems
 from api.errors import not_running
 from api.headers import IdempotencyKey
+from api.keys import Caller
 from api.orders import OrderKey
-from api.schemas.cancellations import CancelIn, CancellationOut, PreviewCancel
-from api.schemas.views import AnswerOut
+from api.schemas.cancellations import CancelIn, CancellationOut, CancelledOut, OpenedReturnOut, PreviewCancel
 from api.services import Services, Wired
+from api.shop_returns import take_back_shipped
 from api.viewing import WAITING
 from db import orders, shipments
-from domain.cancellations import Kept, too_late
+from domain.cancellations import Kept, Shipped, too_late
 from domain.errors import NotFound, OrderMoved, TooLate
 from domain.orders import CANCELLABLE, Answer, CancelRequest, OrderStatus, body_hash
 from domain.previews import Shown
@@ -43,7 +44,7 @@ async def show(order: OrderKey, caller: ReadsOrders, wired: Wired, body: Preview
 
 
 @router.post(
-    "/{order}/cancel", response_model=AnswerOut, summary="Cancel an order", responses=problems(404, 409, body=True)
+    "/{order}/cancel", response_model=CancelledOut, summary="Cancel an order", responses=problems(404, 409, body=True)
 )
 async def cancel(
     order: OrderKey,
@@ -51,8 +52,10 @@ async def cancel(
     wired: Wired,
     body: CancelIn | None = None,
     idempotency_key: IdempotencyKey = None,
-) -> AnswerOut:
+) -> CancelledOut:
     """Cancel the whole order, as long as nothing was handed over. Labels, payment and stock are given back.
+
+    With `"shipped": "return"` it is cancelled later, too: what has left comes back by a return, the rest is taken out.
 
     With `"restock": false` its units are not sold again. `refund` says how much of the money is given back: what is
     kept and was only held is captured.
@@ -61,16 +64,43 @@ async def cancel(
     """
     asked = body or CancelIn()
     row = await _find(wired, order)
+    try:
+        return await _by_stage(wired, row, asked, caller, idempotency_key)
+    except TooLate:
+        if asked.shipped is not Shipped.RETURN or asked.version is not None:
+            raise
+    # It has left in this very moment, which its record tells by now.
+    return await _by_stage(wired, row, asked, caller, idempotency_key)
+
+
+async def _by_stage(wired: Services, row: Row[Any], asked: CancelIn, caller: Caller, key: str | None) -> CancelledOut:
+    if asked.shipped is Shipped.RETURN:
+        found = await take_back_shipped(wired, row.id, asked, caller=caller, key=key)
+        if found is not None:
+            return await _taken_back(wired, row, found)
+    return await _whole(wired, row, asked, caller, key)
+
+
+async def _taken_back(wired: Services, row: Row[Any], found: Row[Any]) -> CancelledOut:
+    now = await _find(wired, row.id)
+    opened = OpenedReturnOut(id=found.id, number=found.number, url=f"/v1/returns/{found.id}")
+    told = f"Return {found.number} takes back what has left. {WAITING.validate_python(found.waiting).sentence}"
+    return CancelledOut(order_id=row.id, status=now.status, waiting=told, opened_return=opened)
+
+
+async def _whole(wired: Services, row: Row[Any], asked: CancelIn, caller: Caller, key: str | None) -> CancelledOut:
     shown, kept = await _shown(wired, row, asked), await _kept(wired, row, asked)
     wish = CancelRequest(caller.actor, asked.reason, asked.tell_customer, shown, asked.restock, kept)
-    answer = await _cancel(wired, row, wish, asked, _key(idempotency_key, asked))
-    return AnswerOut(order_id=row.id, status=answer.status, waiting=answer.waiting)
+    answer = await _cancel(wired, row, wish, asked, _key(key, asked))
+    return CancelledOut(order_id=row.id, status=answer.status, waiting=answer.waiting, opened_return=None)
 
 
 def _key(idempotency_key: str | None, asked: CancelIn) -> str:
     # A refusal is kept under its key: the same wish with a newer preview, or with another end, is another question.
     key = "cancel" if idempotency_key is None else f"cancel:{idempotency_key}"
-    return key if asked.version is None and asked.is_plain else f"{key}:{body_hash(asked.model_dump(mode='json'))[:12]}"
+    # Of an order of which nothing has left it is the same wish, whatever should become of that.
+    content = asked.model_dump(mode="json", exclude={"shipped"})
+    return key if asked.version is None and asked.is_plain else f"{key}:{body_hash(content)[:12]}"
 
 
 async def _shown(wired: Services, row: Row[Any], asked: CancelIn) -> Shown | None:

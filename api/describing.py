@@ -1,9 +1,11 @@
 """How routes are described in the OpenAPI document."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
 from api.problems import MEDIA_TYPE, Problem
 from api.schemas.base import Input, Output
@@ -106,8 +108,14 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     schemas |= problem.pop("$defs")
     schemas["Problem"] = problem
     # FastAPI drops every null from the document, also from examples, where a null is an answer.
-    for model in (*Input.__subclasses__(), *Output.__subclasses__()):
+    for model in (*_made_from(Input), *_made_from(Output)):
         extra = model.model_config.get("json_schema_extra")
         if isinstance(extra, dict) and model.__name__ in schemas:
             schemas[model.__name__] |= extra
     return document
+
+
+def _made_from(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for made in model.__subclasses__():
+        yield made
+        yield from _made_from(made)

@@ -70,7 +70,8 @@ _CONTENT = Statement(
         (SELECT c.asked FROM awaited_changes c WHERE c.id = CAST(:change AS text)) AS difference,
         (SELECT c.until FROM awaited_changes c WHERE c.id = CAST(:change AS text)) AS pay_until,
         (SELECT jsonb_build_object('number', r.number, 'send_by', r.send_by, 'refusal', r.refusal,
-                'settlement', r.settlement, 'send_to', w.address, 'label_url', (
+                'cancelled', r.reason = 'order_cancelled', 'settlement', r.settlement, 'send_to', w.address,
+                'label_url', (
                     SELECT b.label_url FROM return_labels b WHERE b.return_id = r.id AND b.bought_at IS NOT NULL
                         AND b.void_status IS NULL ORDER BY b.attempt DESC LIMIT 1), 'units', (
                     SELECT jsonb_agg(jsonb_build_object('name', l.name, 'quantity', n.quantity) ORDER BY n.number)

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base
 from db.cases import CaseEvent, Cases, OrderCase, indexes
 from db.orders import Order
+from domain.return_rules import ReturnReason
 from domain.return_units import ReturnLine as Line
 from domain.returns import GIVEN_UP, ReturnStatus
 
@@ -44,6 +45,8 @@ class Return(OrderCase, Base):
     rules_version: Mapped[int]
     override: Mapped[str | None]
     """why it was taken although the rules forbid it"""
+    tell_customer: Mapped[bool] = mapped_column(server_default=text("true"))
+    """whether he is written to about it"""
     label: Mapped[str]
     label_attempt: Mapped[int] = mapped_column(server_default=text("1"))
     send_by: Mapped[datetime | None]
@@ -128,6 +131,12 @@ async def returned(connection: AsyncConnection, order_id: str) -> dict[int, int]
         .group_by(ReturnLine.number)
     )
     return {row.number: int(row.units) for row in await connection.execute(query)}
+
+
+async def for_reason(connection: AsyncConnection, order_id: str, reason: ReturnReason) -> list[Row[Any]]:
+    """An order's returns for one reason, oldest first."""
+    query = _READ.where(Return.order_id == order_id, Return.reason == reason.value)
+    return list(await connection.execute(query.order_by(Return.created_at, Return.id)))
 
 
 async def save_lines(connection: AsyncConnection, return_id: str, lines: Sequence[Line]) -> None:

@@ -13,7 +13,7 @@ from domain.shipments import FulfilmentStatus
 async def contents(
     connection: AsyncConnection, order_id: str, statuses: Collection[FulfilmentStatus]
 ) -> list[Row[Any]]:
-    """What an order's fulfilments in these statuses hold: line, SKU, quantity, warehouse, and when it was delivered."""
+    """What an order's fulfilments in these statuses hold: line, SKU, quantity, warehouse, when each left and came."""
     query = (
         select(
             FulfilmentLine.line,
@@ -21,6 +21,7 @@ async def contents(
             FulfilmentLine.quantity,
             Fulfilment.warehouse,
             Fulfilment.id.label("fulfilment_id"),
+            Fulfilment.handed_over_at,
             Fulfilment.delivered_at,
         )
         .join(Fulfilment, Fulfilment.id == FulfilmentLine.fulfilment_id)

@@ -11,9 +11,18 @@ from domain.money import Money
 def too_late(number: str) -> TooLate:
     """That an order of which something has left is not cancelled, and what is done instead."""
     return TooLate(
-        f"Order {number} has left, in whole or in part: it can no longer be cancelled. Take what is still here out of "
-        "it by a change, and have the rest returned."
+        f'Order {number} has left, in whole or in part: it can no longer be cancelled. With "shipped": "return" what '
+        "has left is taken back by a return, and what is still here is taken out of the order."
     )
+
+
+class Shipped(StrEnum):
+    """What becomes of an order of which something has left, if it is to be cancelled."""
+
+    REFUSE = "refuse"
+    """it is not cancelled"""
+    RETURN = "return"
+    """what has left comes back by a return, what has not is taken out of the order"""
 
 
 @dataclass(frozen=True)
@@ -21,12 +30,14 @@ class CancelWish:
     """How an order is to be cancelled.
 
     Without ``restock`` its units are not sold again: they are broken, or were never there. ``refund`` is how much of
-    what was paid for the order the customer gets back, in minor units; None is everything.
+    what was paid for the order the customer gets back, in minor units; None is everything. ``shipped`` says
+    what becomes of it if something has left.
     """
 
     tell_customer: bool = True
     restock: bool = True
     refund: int | None = None
+    shipped: Shipped = Shipped.REFUSE
 
 
 @dataclass(frozen=True)
@@ -86,10 +97,29 @@ class ParcelBack:
 
 
 @dataclass(frozen=True)
+class ReturnedUnits:
+    """Units of an order's line that come back."""
+
+    line: int
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """The return of what has left: where it goes, and of which units it is."""
+
+    warehouse: str
+    lines: tuple[ReturnedUnits, ...]
+
+
+@dataclass(frozen=True)
 class Cancellation:
     """All that a cancellation does. ``released``, ``refunded``, ``kept`` are sums over all payments, in minor units.
 
     ``withdrawn_change`` is one that waits for its payment, ``mail`` the kind of the e-mail that the customer gets.
+    ``returned`` is what comes back of an order of which something has left: all else then is of what has not, and
+    ``refunded`` of that is granted, to be paid as every refund.
     """
 
     released: int
@@ -101,6 +131,7 @@ class Cancellation:
     parcels: tuple[ParcelBack, ...]
     withdrawn_change: str | None
     mail: str | None
+    returned: TakenBack | None = None
 
 
 def keeping(ends: Sequence[PaymentEnd], back: Money, *, to_pay: int) -> list[PaymentEnd]:

@@ -36,8 +36,24 @@ class ReturnRequest:
 
 
 @dataclass(frozen=True)
+class ShopReturn:
+    """What the shop takes back of an order that it cancels after it has left, to ``warehouse``.
+
+    It goes by no rule that limits customers. Without ``tell_customer`` nobody writes to him about it, ever.
+    ``body_hash`` is of what was sent; a ``reference`` counts once within its order.
+    """
+
+    reference: str
+    lines: tuple[WantedLine, ...]
+    warehouse: str
+    note: str = ""
+    tell_customer: bool = True
+    body_hash: str = ""
+
+
+@dataclass(frozen=True)
 class Delivered:
-    """``units`` of an order's line that a parcel brought from ``warehouse`` to the customer's door."""
+    """``units`` of an order's line that a parcel brings from ``warehouse``: at the customer's door, or left, ``at``."""
 
     line: int
     units: int
@@ -102,10 +118,13 @@ def _left(line: int, delivered: Sequence[Delivered], settled: Mapping[int, Settl
 
 def takes_in(request: ReturnRequest, delivered: Sequence[Delivered]) -> str:
     """The warehouse to which it goes: the one that is asked for, or the one that shipped most of these lines."""
-    if request.warehouse is not None:
-        return request.warehouse
+    return request.warehouse or shipped_most(request.lines, delivered)
+
+
+def shipped_most(lines: Sequence[WantedLine], delivered: Sequence[Delivered]) -> str:
+    """The warehouse that has shipped most of these lines."""
     units: dict[str, int] = {}
     for one in delivered:
-        if one.line in {wanted.line for wanted in request.lines}:
+        if one.line in {wanted.line for wanted in lines}:
             units[one.warehouse] = units.get(one.warehouse, 0) + one.units
     return max(sorted(units), key=lambda warehouse: units[warehouse])

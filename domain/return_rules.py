@@ -15,10 +15,14 @@ class ReturnReason(StrEnum):
     DAMAGED = "damaged"
     WRONG_ITEM = "wrong_item"
     NOT_AS_DESCRIBED = "not_as_described"
+    ORDER_CANCELLED = "order_cancelled"
+    """after it had left"""
     OTHER = "other"
 
 
-OURS = frozenset({ReturnReason.DAMAGED, ReturnReason.WRONG_ITEM, ReturnReason.NOT_AS_DESCRIBED})
+OURS = frozenset(
+    {ReturnReason.DAMAGED, ReturnReason.WRONG_ITEM, ReturnReason.NOT_AS_DESCRIBED, ReturnReason.ORDER_CANCELLED}
+)
 """Reasons that the shop answers for: no fee, the label at its cost, and money back also for what comes damaged."""
 
 

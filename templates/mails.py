@@ -56,7 +56,7 @@ class ReturnNote:
 
     ``send_to`` and ``send_by`` are where and until when the ``units`` may be sent; without a ``label_url`` the customer
     brings or sends them himself. ``refusal`` is why it was refused. ``amount`` is given back, ``fee`` and ``label``
-    are taken off.
+    are taken off. ``cancelled`` says that nobody asked for it: the order was cancelled after it had left.
     """
 
     number: str
@@ -68,6 +68,7 @@ class ReturnNote:
     send_by: datetime | None = None
     label_url: str | None = None
     refusal: str | None = None
+    cancelled: bool = False
 
 
 @dataclass(frozen=True)

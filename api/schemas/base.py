@@ -22,6 +22,14 @@ class Output(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
+class Preview(Output):
+    """What every preview of what is wished of an order says. Nothing has changed."""
+
+    order_id: str
+    order_number: str
+    version: str = Field(description="To be sent with the same body to have it so, and not otherwise.")
+
+
 def printable(text: str) -> str:
     """``text``, unless it has line breaks or other control characters."""
     if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):

@@ -4,9 +4,10 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import Amount, Input, Note, Output, Version
-from api.schemas.examples import FULFILMENT_ID, ORDER_ID
-from domain.cancellations import CancelWish, ParcelEnd
+from api.schemas.base import Amount, Input, Note, Output, Preview, Version
+from api.schemas.examples import ANSWER, FULFILMENT_ID, ORDER_ID
+from api.schemas.views import AnswerOut
+from domain.cancellations import CancelWish, ParcelEnd, Shipped
 
 _PREVIEWED = "1.1la.0.0.0.1714642561.status~5b1e0c9a-payments~7d420c9a"
 _WISH: dict[str, Any] = {"reason": "The customer changed her mind.", "tell_customer": True}
@@ -30,6 +31,12 @@ class PreviewCancel(Input):
         "kept and was only held is captured.",
     )
 
+    shipped: Shipped = Field(
+        Shipped.REFUSE,
+        description="What becomes of it if something has left: it is refused, or what has left comes back by a return "
+        "and the rest is taken out of the order. Needs the scope `returns:write` besides.",
+    )
+
     @property
     def is_plain(self) -> bool:
         """Whether everything is given back."""
@@ -37,7 +44,7 @@ class PreviewCancel(Input):
 
     def wish(self) -> CancelWish:
         """What is to be done."""
-        return CancelWish(self.tell_customer, self.restock, self.refund)
+        return CancelWish(self.tell_customer, self.restock, self.refund, self.shipped)
 
 
 class CancelIn(PreviewCancel):
@@ -81,7 +88,22 @@ class ParcelBackOut(Output):
     )
 
 
-class CancellationOut(Output):
+class ReturnedUnitsOut(Output):
+    """Units of an order's line that come back."""
+
+    line: int
+    sku: str
+    quantity: int
+
+
+class TakenBackOut(Output):
+    """The return that is opened of what has left."""
+
+    warehouse: str = Field(description="Where it goes.")
+    lines: list[ReturnedUnitsOut]
+
+
+class CancellationOut(Preview):
     """What cancelling the order would do now, amounts in minor units of ``currency``. Nothing has changed."""
 
     model_config = ConfigDict(
@@ -102,14 +124,12 @@ class CancellationOut(Output):
                     "parcels": [{"fulfilment_id": FULFILMENT_ID, "parcel": 1, "becomes": "label_given_back"}],
                     "withdrawn_change": None,
                     "mail": "cancelled",
+                    "returned": None,
                 }
             ]
         }
     )
 
-    order_id: str
-    order_number: str
-    version: str = Field(description="To be sent with the same body to have it so, and not otherwise.")
     released: int
     refunded: int
     kept: int
@@ -119,3 +139,22 @@ class CancellationOut(Output):
     parcels: list[ParcelBackOut]
     withdrawn_change: str | None = Field(description="A change that waits for its payment, which is given back.")
     mail: str | None = Field(description="The kind of the e-mail that the customer gets; null if none.")
+    returned: TakenBackOut | None = Field(
+        description="What comes back, where something has left; all else is of the rest, whose `refunded` is granted."
+    )
+
+
+class OpenedReturnOut(Output):
+    """The return that was opened."""
+
+    id: str
+    number: str
+    url: str
+
+
+class CancelledOut(AnswerOut):
+    """How the order stands after it, and the return of what had left, if something had."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**ANSWER, "opened_return": None}]})
+
+    opened_return: OpenedReturnOut | None

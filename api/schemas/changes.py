@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator
 
-from api.schemas.base import MAX_AMOUNT, MAX_QUANTITY, Amount, Input, Instant, Note, Output, Version
+from api.schemas.base import MAX_AMOUNT, MAX_QUANTITY, Amount, Input, Instant, Note, Output, Preview, Version
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
 from api.schemas.orders import AddressIn, LineIn, PaymentIn
 from domain.changes.wish import Edits, LineEdit, NewLine
@@ -268,7 +268,7 @@ class EffectsOut(Output):
     routed_to: list[str] = Field(description="Where routing would ship it from now. It does so if `reserved` says so.")
 
 
-class PreviewOut(EffectsOut):
+class PreviewOut(EffectsOut, Preview):
     """What a change would do now. Nothing has changed."""
 
     model_config = ConfigDict(
@@ -286,9 +286,6 @@ class PreviewOut(EffectsOut):
         }
     )
 
-    order_id: str
-    order_number: str
-    version: str = Field(description="To be sent with the same body to have it so.")
     paid_by: str | None = Field(
         description="How what is asked for would be paid, `method` or `intent`; null where nothing is, or the body "
         "does not say it yet."

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import Amount, Currency, Input, Instant, Note, Output, Quantity, Version, Word
+from api.schemas.base import Amount, Currency, Input, Instant, Note, Output, Preview, Quantity, Version, Word
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
 from domain.hold_rules import HoldRule, HoldRuleKind
 from domain.holds import HoldReason, HoldStatus
@@ -99,7 +99,7 @@ class ParcelStopOut(Output):
     held_by: list[str] = Field(description="The ids of other holds that stop it afterwards.")
 
 
-class StandstillOut(Output):
+class StandstillOut(Preview):
     """What placing or releasing a hold would do now. Nothing has changed."""
 
     model_config = ConfigDict(
@@ -130,9 +130,6 @@ class StandstillOut(Output):
         }
     )
 
-    order_id: str
-    order_number: str
-    version: str = Field(description="To be sent with the same body to have it so, and not otherwise.")
     said: str = Field(description="In a sentence.")
     parcels: list[ParcelStopOut]
     goes_on: list[str] = Field(description="What of the order no hold stops: `stock`, `payment`.")

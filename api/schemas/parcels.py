@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import Code, Input, Note, Output, Quantity, Word
+from api.schemas.base import Code, Input, Note, Output, Preview, Quantity, Word
 from api.schemas.changes import EFFECTS, PREVIEWED, EffectsOut, ReservedOut
 from api.schemas.examples import FULFILMENT_ID, ORDER_ID
 from api.schemas.rejections import MAX_LINES, RejectedLineIn
@@ -161,7 +161,7 @@ class ParcelEffectsOut(EffectsOut):
     waiting: list[UnplacedOut]
 
 
-class ParcelPreviewOut(ParcelEffectsOut):
+class ParcelPreviewOut(ParcelEffectsOut, Preview):
     """What would be done now. Nothing has changed."""
 
     model_config = ConfigDict(
@@ -169,10 +169,6 @@ class ParcelPreviewOut(ParcelEffectsOut):
             "examples": [{**_DONE, "order_id": ORDER_ID, "order_number": "WB-100001", "version": PREVIEWED}]
         }
     )
-
-    order_id: str
-    order_number: str
-    version: str = Field(description="To be sent with the same body to have it so.")
 
 
 class ParcelChangeOut(ParcelEffectsOut):

@@ -64,6 +64,7 @@ _SUMMARY: dict[str, Any] = {
     "reason": "changed_mind",
     "note": "Ordered the blue one by mistake.",
     "override": None,
+    "tell_customer": True,
     "label": "bought",
     "send_by": "2024-05-23T09:00:00Z",
     "refusal": None,
@@ -256,6 +257,7 @@ class _Return(BaseModel):
     reason: ReturnReason
     note: str
     override: str | None = Field(description="Why it was taken although the rules forbid it.")
+    tell_customer: bool = Field(description="Whether the customer is written to about it.")
     label: LabelState
     send_by: datetime | None = Field(description="Until when it is waited for.")
     refusal: str | None = Field(description="Why it was refused.")

@@ -9,6 +9,7 @@ from domain.changes.parcel import ParcelEdit
 from domain.errors import InvalidChange
 from domain.money import Money
 from domain.orders import Address, Line, PaymentSource
+from domain.return_requests import ShopReturn
 from domain.stock import Allocation
 
 GOOD_FOR = timedelta(hours=24)
@@ -165,7 +166,8 @@ class OrderChange:
 
     ``id`` is made from the caller's key, so that a repetition is the same change; ``body_hash`` is of what was sent.
     ``payment`` is how the customer pays what it costs more, ``pay_until`` when that must be done; both are None where
-    it costs no more than is held already.
+    it costs no more than is held already. ``takes_back`` is what has left of an order that
+    is cancelled by this. Without ``tell_customer`` he is not written to about it.
     """
 
     id: str
@@ -176,3 +178,5 @@ class OrderChange:
     body_hash: str = ""
     payment: PaymentSource | None = None
     pay_until: datetime | None = None
+    tell_customer: bool = True
+    takes_back: ShopReturn | None = None

@@ -178,6 +178,71 @@ async def test_a_worker_killed_while_a_waiting_order_is_reduced_reserves_what_is
     assert held[0]["units"] == lines[0]["quantity"]
 
 
+async def half_shipped(town: Town) -> Placed:
+    """An order of two parcels, of which one has left and the other is labelled."""
+    placed = await ready(town, "half")
+    [parcel] = (await town.order(placed.id))["fulfilments"]
+    path, body = f"/v1/fulfilments/{parcel['id']}/split", {"lines": [{"line": 2, "quantity": 1}]}
+    shown = (await town.ask("POST", f"{path}/preview", body)).json()
+    assert (await town.ask("POST", path, {**body, "version": shown["version"]})).is_success
+
+    async def labelled() -> bool:
+        parts = (await town.order(placed.id))["fulfilments"]
+        return [part["status"] for part in parts] == ["labelled", "labelled"]
+
+    await until(labelled, what="both parcels labelled")
+    assert (await town.ask("POST", f"/v1/fulfilments/{parcel['id']}/hand-over", key="left")).is_success
+    return placed
+
+
+@pytest.mark.fuzz
+async def test_a_worker_killed_while_what_has_left_is_taken_back_opens_one_return_and_buys_it_one_label(
+    town: Town,
+) -> None:
+    placed = await half_shipped(town)
+    body: dict[str, Any] = {"shipped": "return", "reason": "sold twice"}
+    shown = (await town.ask("POST", f"/v1/orders/{placed.id}/cancel/preview", body)).json()
+    body["version"] = shown["version"]
+    seen = await calls_so_far(town, "shipments.refund", "shipments.buy")
+    lost = {"operation": "shipments.refund", "status": "hang_after"}
+    await town.dial("easypost", **FAR_AWAY, fail_next=[lost, {"operation": "shipments.buy", "status": "hang_after"}])
+    pid = town.stack.supervisor.pid("worker")
+    async with town.holding("LOCK return_lines IN EXCLUSIVE MODE"):
+        asked = asyncio.create_task(insist(town, f"{placed.id}/cancel", body, "late"))
+        await until(lambda: hanging(town, "shipments.refund", seen), what="the label's return hangs")
+        town.kill("worker")
+        await town.back("worker", after=pid)
+        pid = town.stack.supervisor.pid("worker")
+        await until(lambda: blocked(town, 1), what="the return waits for the lock")
+        town.kill("worker")
+    await town.back("worker", after=pid)
+    pid = town.stack.supervisor.pid("worker")
+    answer = await asyncio.wait_for(asked, 60)
+    assert answer.status_code == 200, answer.text
+    opened = answer.json()["opened_return"]
+    await until(lambda: hanging(town, "shipments.buy", seen), what="the return's label hangs")
+    town.kill("worker")
+    await town.back("worker", after=pid)
+    assert (await insist(town, f"{placed.id}/cancel", body, "late")).json()["opened_return"] == opened
+    await check_taken_back_once(town, placed, opened["id"], shown["refunded"])
+
+
+async def check_taken_back_once(town: Town, placed: Placed, name: str, refunded: int) -> None:
+    async def is_labelled() -> bool:
+        return bool((await town.ask("GET", f"/v1/returns/{name}")).json()["status"] == "labelled")
+
+    await until(is_labelled, what="the return labelled")
+    rows = await town.rows("SELECT l.shipment FROM return_labels l JOIN returns r ON r.id = l.return_id")
+    bought = [row["shipment"] for row in rows if row["shipment"]]
+    assert await deeds(town, "shipments.buy", bought) == Counter(bought)
+    assert len(bought) == 1
+    order = await town.order(placed.id)
+    assert (len(order["lines"]), order["status"], order["money"]["credited"]) == (1, "shipped", refunded)
+    refunds = (await town.ask("GET", f"/v1/orders/{placed.id}/refunds")).json()["items"]
+    assert [(one["status"], one["amount"]) for one in refunds] == [("granted", refunded)]
+    assert await money(town, placed) == ["succeeded"]
+
+
 def _total(line: dict[str, Any]) -> int:
     total: int = line["quantity"] * line["unit_price"] - line.get("discount", 0) + line.get("tax", 0)
     return total

@@ -101,6 +101,16 @@ def test_every_mail_tells_its_order_in_both_languages(templates: Templates, kind
     assert not re.search(r"\n{3,}", made.text)
 
 
+def test_whoever_is_to_send_back_a_cancelled_order_is_told_why(templates: Templates) -> None:
+    kind = NoticeKind.RETURN_APPROVED
+    for locale, words in (("en-GB", "Your order was cancelled after it had left us."), ("zh-CN", "发货后已取消")):
+        asked = mail(kind, locale)
+        cancelled = replace(asked, returned=replace(RETURNED, cancelled=True))
+        for text in ("text", "html"):
+            assert words not in getattr(templates.order_mail(asked), text)
+            assert words in getattr(templates.order_mail(cancelled), text)
+
+
 @pytest.mark.parametrize("kind", NoticeKind)
 def test_the_chinese_mails_are_chinese(templates: Templates, kind: NoticeKind) -> None:
     made = templates.order_mail(replace(mail(kind, "zh-CN"), lines=()))
