@@ -101,9 +101,9 @@ BUGS = (
         plant(
             "a mail is sent once",
             "activities/notifications.py",
-            "            try:\n                await self._hand_in(notice, mail, attempt)\n",
-            "            try:\n                await self._mailer.send(mail)\n"
-            "                await self._hand_in(notice, mail, attempt)\n",
+            "        with provider_failures():\n            while not await self._hand_in(notice, mail, attempt):\n",
+            "        with provider_failures():\n            await self._mailer.send(mail)\n"
+            "            while not await self._hand_in(notice, mail, attempt):\n",
         ),
         TOLD,
     ),

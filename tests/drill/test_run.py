@@ -37,7 +37,6 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
-@pytest.mark.fuzz
 async def test_a_short_drill_holds(folder: Path) -> None:
     said: list[str] = []
     settings = Settings(seed=RICH, orders=ORDERS, seconds=25)
