@@ -1,6 +1,7 @@
 """Whatever is held and released in whichever order: what a preview shows to stand still does, and all else goes on."""
 
 import asyncio
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -68,7 +69,7 @@ class Held:
             case "hold":
                 await self.hold(of)
             case "hold for two":
-                id = f"two-{len(self.holds)}-{of}-{self.order[:8]}"
+                id = uuid.uuid4().hex
                 on = None if of is None else (await self.house.fulfilments(self.order))[of - 1].id
                 wish = Hold(id, HoldReason.FRAUD, "Ann", datetime.now(UTC), "", on, approvals=2)
                 await self.house.gateway.hold(self.order, wish, key=id)
