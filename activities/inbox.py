@@ -10,6 +10,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.disputes import record_disputes
+from activities.payments import told
 from activities.quiet_events import ends_wait, recalled, record_quiet, together
 from activities.refund_news import being_paid, refunds_failed
 from activities.shipments import record_tracking
@@ -107,6 +108,9 @@ class Inbox:
         payment = await self._payment_of(connection, row)
         if payment is None:
             await _park(connection, row)
+        elif payment.called_off_at is not None and await self._let_go(connection, row, payment):
+            note = "the payment was given up before: what was held is released"
+            await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=note)
         elif payment.status == PaymentStatus.PENDING:
             # The order's own call is still on its way: what it writes decides whether anybody waits for this event.
             await _soon(connection, row, note="the payment's own step is running")
@@ -119,6 +123,20 @@ class Inbox:
         else:
             note = await self._money_moved(connection, row, payment) if row.moves_money else "nothing waited for it"
             await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=note)
+
+    async def _let_go(self, connection: AsyncConnection, row: Record, payment: Row[Any]) -> bool:
+        """Release what an attempt holds that had stood still until the payment was given up; whether there was any."""
+        given_up = await payment_records.is_called_off(connection, payment.id)
+        if not given_up or row.ends_hold or row.moves_money or row.subject is None:
+            return False
+        provider = self._providers[row.provider]
+        state = await provider.retrieve(row.subject)
+        ours = (state.order_id, state.change_id) == (payment.order_id, payment.change_id)
+        if not ours or state.status in {PaymentStatus.CAPTURED, PaymentStatus.CANCELLED}:
+            return False
+        state = await provider.void(row.subject, key=f"{payment.order_id}:let_go:{row.subject}")
+        await payment_records.confirm(connection, payment.id, values=told(state), events=[])
+        return True
 
     async def _apply_dispute(self, connection: AsyncConnection, row: Record) -> None:
         """The provider is asked how its disputes stand, and the order told whether it must wait for a decision."""

@@ -76,7 +76,9 @@ class Payments:
                 state = await self._adopt(provider, step)
             else:
                 state = await self._hold(provider, step, key, begun=begun)
-        await self._confirm(step, state, _secured(step, key, state))
+        called_off_at = await self._confirm(step, state, _secured(step, key, state))
+        if called_off_at is not None and called_off_at > begun.since:
+            return await self._let_go(provider, step, state)
         return state
 
     @activity.defn(name="inspect_payment")
@@ -120,8 +122,13 @@ class Payments:
 
     @activity.defn(name="void_payment")
     async def void(self, step: PayStep) -> PaymentState | None:
-        """Release the hold; None where the order has no payment. The state tells if the money was captured instead."""
+        """Release the hold; None where the order has no payment. The state tells if the money was captured instead.
+
+        First the payment is called off, so that an attempt that stands still and goes on later holds nothing.
+        """
         provider, key = self._providers[step.source.provider], step.key("void")
+        async with self._database.statement() as connection:
+            await records.call_off(connection, step.payment_id)
         with provider_failures():
             reference = await self._ours(provider, step)
             if reference is None:
@@ -173,6 +180,8 @@ class Payments:
         made = await (self._forgotten(provider, step, begun) if step.n == 1 else self._live(provider, step))
         if made is not None:
             return made
+        if begun.called_off:
+            raise Rejected(provider.name, "the payment was given up before it was made", status=409)
         try:
             return await provider.authorise(request, key=key)
         except ProviderDown as error:
@@ -180,6 +189,15 @@ class Payments:
             if made is None:
                 raise
             return made
+
+    async def _let_go(self, provider: PaymentProvider, step: PayStep, state: PaymentState) -> PaymentState:
+        """Release what was held by an attempt that had stood still until the payment was given up."""
+        key = step.key("let_go")
+        with provider_failures():
+            state = await provider.void(state.reference, key=key)
+        done = state.status is PaymentStatus.CANCELLED
+        await self._confirm(step, state, [_event(step, key, "voided", state.amount, state)] if done else [])
+        return state
 
     async def _adopt(self, provider: PaymentProvider, step: PayStep) -> PaymentState:
         state = await self._retrieve(provider, step)
@@ -279,12 +297,13 @@ class Payments:
 
     async def _confirm(
         self, step: PayStep, state: PaymentState, events: list[dict[str, Any]], *, repriced: bool = False
-    ) -> None:
+    ) -> datetime | None:
+        """Write down what the provider says; when the payment was last given up, None if it never was."""
         if _foreign(step, state):
-            return
+            return None
         values = told(state) | ({"amount": state.amount.minor} if repriced else {})
         async with self._database.transaction() as connection:
-            await records.confirm(connection, step.payment_id, values=values, events=events)
+            return await records.confirm(connection, step.payment_id, values=values, events=events)
 
 
 def told(state: PaymentState) -> dict[str, Any]:

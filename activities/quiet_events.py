@@ -79,6 +79,7 @@ async def _payments(connection: AsyncConnection, rows: Sequence[Record]) -> list
         for row, payment in found
         if payment is not None
         and payment.status != PaymentStatus.PENDING
+        and payment.called_off_at is None
         and not payment.awaiting_customer
         and not (row.ends_hold and payment.status == PaymentStatus.AUTHORISED)
         and not (row.moves_money and payment.refunding)

@@ -33,7 +33,10 @@ from db import ledger
 from db.base import Base
 from db.statements import Record, Statement
 from domain.ledger import EntryKind, LedgerEntry
+from domain.orders import NEVER_SHIPPED, OrderStatus
 
+STOPPED = ", ".join(f"'{status.value}'" for status in (OrderStatus.CANCELLING, *sorted(NEVER_SHIPPED)))
+"""the statuses, as SQL has them in a list, in which nothing more is bought or held for an order"""
 ORDER_NUMBERS = Sequence("order_numbers", start=100001, metadata=Base.metadata)
 
 

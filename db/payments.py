@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db import ledger
 from db.base import Base
-from db.orders import Order
+from db.orders import STOPPED, Order
 from db.restores import FORGOTTEN
 from db.statements import Record, Statement
 from domain.ledger import EntryKind, LedgerEntry
@@ -56,6 +56,8 @@ class Payment(Base):
     """whether a refund was ever begun, so that events about money may tell of one that failed"""
     checked_at: Mapped[datetime | None]
     """when the provider was last asked"""
+    called_off_at: Mapped[datetime | None]
+    """when it was last given up: what was decided before shall hold no money any more"""
 
 
 class PaymentEvent(Base):
@@ -90,6 +92,9 @@ _INTEND = Statement(
     ON CONFLICT (key) DO UPDATE SET key = excluded.key
     RETURNING coalesce(intended_at, now()) AS since,
         (SELECT p.reference FROM payments p WHERE p.id = CAST(:payment_id AS text)) AS reference,
+        (SELECT o.status IN ({STOPPED}) FROM orders o WHERE o.id = CAST(:order_id AS text)) OR coalesce((
+            SELECT p.called_off_at > coalesce(payment_events.intended_at, now())
+            FROM payments p WHERE p.id = CAST(:payment_id AS text)), false) AS called_off,
         {FORGOTTEN} AS forgotten_since
     """)  # noqa: S608 - of constants
 )
@@ -109,20 +114,22 @@ def _confirm(names: tuple[str, ...]) -> Statement:
     changed = update(Payment).where(Payment.id == bindparam("this_payment")).values(checked_at=func.now())
     done = text(_DONE).columns(PaymentEvent.key).cte("done")
     told = changed.values({name: bindparam(name) for name in names}).add_cte(done)
-    return Statement(told.returning(Payment.order_id, Payment.provider, Payment.currency))
+    return Statement(told.returning(Payment.order_id, Payment.provider, Payment.currency, Payment.called_off_at))
 
 
 @dataclass(frozen=True)
 class Begun:
     """A step that is about to be made: since when, and what was known before it was written down.
 
-    ``reference`` is the provider's, if there is a payment. From ``forgotten_since`` on, the order may have been dealt
+    ``reference`` is the provider's, if there is a payment. ``called_off`` says that the payment was given up since, or
+    its order is cancelled, or about to be. From ``forgotten_since`` on, the order may have been dealt
     with without a trace in this database, since it was restored; None if not.
     """
 
     since: datetime
     reference: str | None
     forgotten_since: datetime | None
+    called_off: bool = False
 
 
 async def intend(
@@ -135,7 +142,25 @@ async def intend(
     known = {"known": payment.get("reference"), "change_id": payment.get("change_id")}
     given = {**payment, **event, **known, "placed_at": placed_at}
     [row] = await _INTEND.rows(connection, **given)
-    return Begun(row.since, row.reference, row.forgotten_since)
+    return Begun(row.since, row.reference, row.forgotten_since, bool(row.called_off))
+
+
+_CALL_OFF = Statement(
+    update(Payment).where(Payment.id == bindparam("this_payment")).values(called_off_at=func.clock_timestamp())
+)
+
+
+async def call_off(connection: AsyncConnection, payment_id: str) -> None:
+    """Note that a payment is given up: whoever holds money for it later gives that back."""
+    await _CALL_OFF.rows(connection, this_payment=payment_id)
+
+
+async def is_called_off(connection: AsyncConnection, payment_id: str) -> bool:
+    """Whether a payment was given up, and nobody has decided to have it made since."""
+    anew = PaymentEvent.payment_id == Payment.id, PaymentEvent.kind == "authorised"
+    later = select(PaymentEvent.key).where(*anew, PaymentEvent.intended_at > Payment.called_off_at).exists()
+    query = select(Payment.id).where(Payment.id == payment_id, Payment.called_off_at.is_not(None), ~later)
+    return (await connection.execute(query)).first() is not None
 
 
 _HOLD_OVER = frozenset({PaymentStatus.CAPTURED, PaymentStatus.CANCELLED})
@@ -143,8 +168,11 @@ _HOLD_OVER = frozenset({PaymentStatus.CAPTURED, PaymentStatus.CANCELLED})
 
 async def confirm(
     connection: AsyncConnection, payment_id: str, *, values: dict[str, Any], events: list[dict[str, Any]]
-) -> None:
-    """Record what the provider answered, the steps that are now known to be done, and what they mean for the ledger."""
+) -> datetime | None:
+    """Record what the provider answered, the steps that are now known to be done, and what they mean for the ledger.
+
+    When the payment was last given up; None if it never was.
+    """
     done = {
         "keys": [event["key"] for event in events],
         "payment_ids": [event["payment_id"] for event in events],
@@ -154,8 +182,11 @@ async def confirm(
         "references": [event["reference"] for event in events],
     }
     payment = await _confirm(tuple(values)).first(connection, this_payment=payment_id, **values, **done)
-    if payment is not None:
-        await post(connection, payment, values, events)
+    if payment is None:
+        return None
+    await post(connection, payment, values, events)
+    called_off_at: datetime | None = payment.called_off_at
+    return called_off_at
 
 
 async def post(

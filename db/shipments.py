@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.orders import STOPPED
 from db.restores import FORGOTTEN
 from db.statements import Record, Statement, one_of
-from domain.orders import NEVER_SHIPPED, OrderStatus
 from domain.shipments import UNSENT, FulfilmentStatus, preceding
 
 
@@ -182,7 +182,6 @@ class Intended:
     forgotten_since: datetime | None
 
 
-_STOPPED = ", ".join(f"'{status.value}'" for status in (OrderStatus.CANCELLING, *sorted(NEVER_SHIPPED)))
 _INTEND = Statement(
     text(f"""
     WITH added AS (
@@ -224,7 +223,7 @@ _SETTLE_ON = Statement(
         rate = CASE WHEN shipment IS NULL THEN :new_rate ELSE rate END
     FROM fulfilments f JOIN orders o ON o.id = f.order_id
     WHERE parcels.id = :this_parcel AND f.id = parcels.fulfilment_id
-    RETURNING shipment, called_off_at IS NOT NULL AS called_off, o.status IN ({_STOPPED}) AS stopped
+    RETURNING shipment, called_off_at IS NOT NULL AS called_off, o.status IN ({STOPPED}) AS stopped
     """)  # noqa: S608 - of constants
 )
 

@@ -1,7 +1,7 @@
 """A day of one order: what is known of it, and what must be so after every step, whatever was done and went wrong."""
 
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -11,11 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import KEY_SPENT
+from activities.orders import OrderRecords
 from activities.payments import PayStep
+from activities.projections import Agreed, Projection, Resolved
 from activities.stock import Commit
 from db import ledger
 from domain.changes.awaited import AwaitedChange
 from domain.changes.effects import Effects
+from domain.exceptions import Action, OrderException
 from domain.holds import Hold
 from domain.ledger import Balance
 from domain.money import Money
@@ -26,6 +29,7 @@ from tests.activities.days.account import Account, look
 from tests.activities.days.books import Books
 from tests.activities.days.choosing import Choosing
 from tests.activities.days.shop import Shop
+from tests.activities.days.waiting import waits_for
 from tests.activities.world import planned_of, reserve_for
 
 T = TypeVar("T")
@@ -87,6 +91,8 @@ class Day(RuleBasedStateMachine):
         """payments of which a refund has failed at the provider, and nothing has told us yet"""
         self.holds: dict[str, Hold] = {}
         """those that stand, by id"""
+        self.asks: OrderException | None = None
+        """what its workflow asks a person to decide"""
         self.unheard = False
         """the customer has paid, and nothing has told us yet"""
         self._arrived: set[str] = set()
@@ -254,7 +260,32 @@ class Day(RuleBasedStateMachine):
     async def stand(self, status: OrderStatus) -> None:
         """The order comes to stand so."""
         self.status = status
-        await self.world.execute("UPDATE orders SET status = :s WHERE id = :id", s=status.value, id=self.order)
+        await self.publish()
+
+    async def publish(
+        self,
+        times: int = 1,
+        *,
+        held: Sequence[Hold] = (),
+        agreed: Sequence[Agreed] = (),
+        decided: Sequence[OrderException] = (),
+    ) -> None:
+        """Write the newest view of the order as its workflow does, with what it waits for."""
+        now = datetime.now(UTC)
+        opened = () if self.asks is None else (self.asks,)
+        projection = Projection(
+            self.order,
+            int(now.timestamp() * 1_000_000),
+            self.status,
+            waits_for(self),
+            open=tuple(exception.id for exception in opened),
+            opened=opened,
+            resolved=tuple(Resolved(exception.id, Action.RETRY, "Ann", "", now) for exception in decided),
+            held=tuple(held),
+            agreed=tuple(agreed),
+        )
+        for _ in range(times):
+            await OrderRecords(self.database).record(projection)
 
 
 _DUE = """

@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from activities.holds import hold_of
-from activities.orders import OrderRecords
-from activities.projections import Agreed, Projection
+from activities.projections import Agreed
 from db import holds
 from domain.holds import Hold, HoldReason
 from domain.orders import OrderStatus, derived_id
-from domain.waiting import Party, Waiting
 from tests.activities.days.day import PICKS
 from tests.activities.days.judging import Judging
 
@@ -65,11 +63,7 @@ class Holding(Judging):
         await self._record(1, agreed=ended)
 
     async def _record(self, times: int, *, held: Sequence[Hold] = (), agreed: Sequence[Agreed] = ()) -> None:
-        waiting = Waiting("the release of a hold" if self.holds else "the hand-over", Party.OPERATOR, _now())
-        revision = int(_now().timestamp() * 1_000_000)
-        projection = Projection(self.order, revision, self.status, waiting, held=tuple(held), agreed=tuple(agreed))
-        for _ in range(times):
-            await OrderRecords(self.database).record(projection)
+        await self.publish(times, held=held, agreed=agreed)
         assert {_known(hold) for hold in await self._standing()} == {_known(hold) for hold in self.holds.values()}
 
     async def _standing(self) -> list[Hold]:

@@ -1,6 +1,5 @@
 """What the order's workflow does with its money and its parcels."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
@@ -9,8 +8,9 @@ from hypothesis.stateful import precondition, rule
 from activities.money_checks import CompareAfter, MoneyChecks
 from activities.projections import ship_fulfilment
 from activities.stock import Release
-from db import ledger, shipments
-from domain.orders import OrderStatus
+from db import shipments
+from domain.exceptions import Action, ExceptionKind, OrderException
+from domain.orders import OrderStatus, derived_id
 from domain.payments import PaymentState, PaymentStatus
 from domain.shipments import FulfilmentStatus
 from tests.activities.days.day import FAULTS, METHODS, PICKS, DisputedMeanwhile, Fault
@@ -99,19 +99,29 @@ class Paying(Holding):
     def it_is_cancelled(self, fault: Fault) -> None:
         """Every hold is released, everything taken is refunded, and nothing stays reserved."""
         self.do(self.stand(OrderStatus.CANCELLING))
-        with suppress(DisputedMeanwhile):  # a person is asked, and it stays so
+        try:
             for change in self.own:
                 self.take_back(change, fault)
-            self.do(self._cancelled())
-            assert self.do(self.money()).due == 0
+        except DisputedMeanwhile:  # a person is asked, and it stays so
+            self.do(self._asked_for_a_decision())
+            return
+        self.do(self._cancelled())
+        assert self.do(self.money()).due == 0
+
+    async def _asked_for_a_decision(self) -> None:
+        if self.asks is None:
+            id, why = derived_id(self.order, self.name()), "The refund failed. Retry tries again; skip leaves it."
+            actions = (Action.RETRY, Action.SKIP)
+            self.asks = OrderException(id, ExceptionKind.UNWIND_FAILED, why, actions, datetime.now(UTC))
+        await self.publish()
 
     async def _cancelled(self) -> None:
         for _ in range(2):
             await self.shop.stock.release(Release(self.order, "cancelled"))
-        await self.stand(OrderStatus.CANCELLED)
+        decided, self.asks = [self.asks] if self.asks is not None else [], None
+        self.status = OrderStatus.CANCELLED
+        await self.publish(decided=decided)
         await self.end_holds()
-        async with self.database.transaction() as connection:
-            await ledger.credit_rest(connection, self.order, cause="order cancelled")
         assert not await self.world.rows(_RESERVED, id=self.order)
 
     @precondition(lambda self: self._unpaid)

@@ -1,4 +1,4 @@
-"""Parcels and labels that were called off: nothing more is bought for them, and what was bought is looked for."""
+"""What was called off: nothing more is bought, or held, for it; labels that were bought all the same are looked for."""
 
 from collections.abc import Sequence
 
@@ -17,6 +17,7 @@ def upgrade() -> None:
     """Apply."""
     op.add_column("parcels", sa.Column("called_off_at", INSTANT, nullable=True))
     op.add_column("return_labels", sa.Column("called_off_at", INSTANT, nullable=True))
+    op.add_column("payments", sa.Column("called_off_at", INSTANT, nullable=True))
     op.create_table(
         "called_off_labels",
         sa.Column("id", sa.String(), nullable=False),
@@ -29,5 +30,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take back."""
     op.drop_table("called_off_labels")
+    op.drop_column("payments", "called_off_at")
     op.drop_column("return_labels", "called_off_at")
     op.drop_column("parcels", "called_off_at")
