@@ -171,10 +171,12 @@ async def lived(house: House, data: st.DataObject, most: int) -> None:
         await house.until(held.order, waiting="the hand-over")
     held.planned = True
     await held.all_else_goes_on()
-    for _ in range(most):
-        if not (possible := held.possible()):
-            return
-        await held.happen(*data.draw(st.sampled_from(possible)))
+    await held.happen("hold", data.draw(st.sampled_from(NUMBERS)))
+    for nth in range(most):
+        possible = held.possible()
+        releases = [one for one in possible if one[0] == "release"]
+        if possible:
+            await held.happen(*data.draw(st.sampled_from(releases if nth == 1 and releases else possible)))
     for number in sorted(set(NUMBERS) - held.gone):
         if not held.stopped(number):
             await held.happen("leave", number)
