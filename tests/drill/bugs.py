@@ -140,8 +140,12 @@ BUGS = (
         plant(
             "a label that was bought is used",
             "activities/shipments.py",
-            "        intended = await self._intend(step, size)\n",
-            "        intended = await self._intend(step, size) and records.Intended(True, None, None)\n",
+            "        shipment = await self._created(carrier, step)\n"
+            "        settled = shipment if shipment.label is not None "
+            "else await self._settled(carrier, step, shipment)\n",
+            "        sender, size = await self._contents(step)\n        await self._intend(step, size)\n"
+            "        asked = ShipmentRequest(step.parcel_id, sender, step.recipient, size, step.order_number)\n"
+            "        settled = await carrier.create(asked)\n",
         ),
         ONE_LABEL,
         faults=(dial("easypost", lost_answer_rate=0.5),),
