@@ -8,6 +8,8 @@ SEED ?=
 FAULTS ?=
 MINUTES ?=
 PYTEST_WORKERS ?= 4
+# tests that start whole stacks of processes, the longest first
+STACKS := tests/drill/test_run.py tests/production/test_town.py tests/end_to_end
 export ORDERS EXIT SEED FAULTS MINUTES
 # Hundreds of processes are started: each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -52,7 +54,7 @@ test: format lint contracts ## everything
 	exit $$failed
 
 suite: setup-dev
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal --ignore=tests/end_to_end --ignore=tests/production/test_town.py tests
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal $(STACKS:%=--ignore=%) tests
 
 # Else each of the test processes compiles all code anew, at the same time. What is wrong with the code, the tests tell.
 compiled: setup-dev
@@ -74,14 +76,14 @@ unit: setup-dev ## test the rules alone
 	$(BIN)/pytest tests/domain
 
 integration: setup-dev ## test against real servers on this machine
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --ignore=tests/domain --ignore=tests/workflows/test_replay.py --ignore=tests/end_to_end --ignore=tests/production/test_town.py tests
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --ignore=tests/domain --ignore=tests/workflows/test_replay.py $(STACKS:%=--ignore=%) tests
 
 replay: setup-dev ## replay recorded orders through today's workflows
 	$(BIN)/pytest tests/workflows/test_replay.py
 
 # The longest come first, by their order here; xdist's own would leave files of one long test to the end.
 e2e: setup-dev ## test the whole stack from outside
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder tests/production/test_town.py tests/end_to_end
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(STACKS)
 
 test-cluster: setup-dev ## test the whole stack on the Temporal at TEMPORAL_ADDRESS; K=expression picks tests
 	@test -n "$$TEMPORAL_ADDRESS" || { echo "Which Temporal? Name it: make test-cluster TEMPORAL_ADDRESS=host:port" >&2; exit 2; }
