@@ -40,10 +40,11 @@ async def granted(house: House, order: str, amount: int) -> str:
 
 
 async def refunded(house: House, order: str, times: int) -> None:
-    """Wait until the provider has given money back so often."""
+    """Wait until the provider has given money back so often, and all of it is on record."""
 
     async def there() -> bool:
-        return len(await house.refunds(order)) == times
+        ours = (await house.http.get(f"/v1/orders/{order}/refunds")).json()["items"]
+        return len(await house.refunds(order)) == times == sum(refund["status"] == "paid" for refund in ours)
 
     async def story() -> str:
         return str((await house.http.get(f"/v1/orders/{order}/refunds")).json())
