@@ -1,7 +1,6 @@
 """More units for an order that waits for stock: there, or promised within the cap, or refused. Nobody is overtaken."""
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +13,7 @@ from domain.changes.effects import Effects
 from domain.changes.wish import Edits, LineEdit, NewLine
 from domain.errors import Conflict, NotInStock, TooEarly
 from domain.stock import Plan
-from tests.activities.killing import Killed, killed_at
-from tests.activities.test_changes import apply, shown, take, whole, wish
+from tests.activities.test_changes import apply, killed_before_each, shown, take, whole, wish
 from tests.activities.test_stock_ledger import DISAGREEING
 from tests.activities.test_stock_queues import sell
 from tests.activities.world import World, reserve_for
@@ -150,16 +148,10 @@ async def test_of_one_unit_that_may_be_promised_an_order_and_a_change_at_once_ge
 
 async def test_a_change_of_one_that_waits_is_killed_before_any_of_its_statements(world: World, oid: str) -> None:
     await world.receive("BAG", "EDI", 1)
-    edits, untouched = Edits((LineEdit(1, 4),), add=BAG.add), await whole(world)
+    edits = Edits((LineEdit(1, 4),), add=BAG.add)
     basis, _ = await shown(world, oid, edits)
-    change, killed = wish(oid, "one", edits, basis), 0
-    while True:
-        with suppress(Killed), killed_at(world.database, killed + 1):
-            assert isinstance(await apply(world, oid, change), Changed)
-            break
-        killed += 1
-        assert await whole(world) == untouched
-    assert killed > 15
+    change = wish(oid, "one", edits, basis)
+    assert await killed_before_each(world, oid, change) > 15
     assert await waits(world, oid) == [(1, "MUG", 4, True), (2, "BAG", 1, True)]
     done = await whole(world)
     assert isinstance(await apply(world, oid, change), Changed)

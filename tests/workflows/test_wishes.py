@@ -2,9 +2,8 @@
 
 from temporalio.api.enums.v1 import EventType
 
-from domain.exceptions import Action, ExceptionKind
-from domain.orders import OrderStatus
 from tests.house import House
+from tests.workflows.stories_of_wishes import decided, wished
 
 
 async def check_wishes_come_first(house: House, order: str, *, wishes: int) -> None:
@@ -23,22 +22,8 @@ async def check_wishes_come_first(house: House, order: str, *, wishes: int) -> N
 
 
 async def test_what_is_wished_of_a_waiting_order_is_history_before_it_is_recorded(house: House) -> None:
-    await house.receive("MUG", 1)
-    order = await house.place({"MUG": 2})
-    await house.until(order, OrderStatus.AWAITING_STOCK)
-    hold = await house.hold(order)
-    await house.release(order, hold)
-    await house.cancel(order)
-    await house.closed(order, OrderStatus.CANCELLED)
-    await check_wishes_come_first(house, order, wishes=3)
+    await check_wishes_come_first(house, await wished(house), wishes=3)
 
 
 async def test_a_decision_that_ends_the_order_is_history_before_the_order_is_closed(house: House) -> None:
-    await house.receive("MUG", 10)
-    await house.easypost(outcome="return_to_sender")
-    order = await house.place()
-    await house.labelled(order)
-    await house.advance(order, 9)
-    await house.resolve(order, ExceptionKind.PARCEL_RETURNING, Action.SKIP)
-    await house.closed(order, OrderStatus.RETURNED)
-    await check_wishes_come_first(house, order, wishes=1)
+    await check_wishes_come_first(house, await decided(house), wishes=4)
