@@ -122,6 +122,7 @@ def new_app(
         version="1",
         description=describing.DESCRIPTION,
         openapi_tags=describing.TAGS,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,

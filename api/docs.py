@@ -6,7 +6,7 @@ from importlib.resources.abc import Traversable
 from string import Template
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from domain.errors import NotFound
 
@@ -46,6 +46,12 @@ async def docs(request: Request) -> HTMLResponse:
     )
     page = _PAGE.substitute(title=request.app.title, nonce=nonce)
     return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+
+@router.get("/openapi.json")
+def description(request: Request) -> JSONResponse:
+    """The description itself. No coroutine: making it takes a second, in which the process has others to answer."""
+    return JSONResponse(request.app.openapi())
 
 
 @router.get("/docs/{name}")

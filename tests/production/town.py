@@ -16,7 +16,7 @@ import httpx2
 
 from local.ports import LOOPBACK, free_port
 from local.processes import Child, Ready, Service, answers
-from local.shop import Shop
+from local.shop import Placed, Shop
 from tests.end_to_end.town import Town
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +122,7 @@ class ProductionTown(Town):
 
     async def asked(self, host: str, path: str, *, login: tuple[str, str] | None = None) -> int:
         """The status that one of Caddy's sites answers over TLS that was verified for its name."""
-        async with httpx2.AsyncClient(verify=self.trusted, trust_env=False, timeout=5) as client:
+        async with httpx2.AsyncClient(verify=self.trusted, trust_env=False, timeout=15) as client:
             response = await client.get(
                 f"https://{LOOPBACK}:{self.https_port}{path}",
                 headers={"Host": f"{host}:{self.https_port}"},
@@ -135,9 +135,14 @@ class ProductionTown(Town):
         """SIGKILL `web-2` or `worker-2`; nobody starts it again."""
         os.kill(self._seconds[name].pid, signal.SIGKILL)
 
-    async def orders_taken(self) -> list[float]:
-        """How many orders each web process has accepted, by its own measures."""
-        return [await self._measured(port, r"waybill_orders_accepted_total (\S+)") for port in self.web_ports]
+    async def until_both_take(self, *, seconds: float = 20) -> list[Placed]:
+        """Place orders until both web processes have accepted some, by their own measures."""
+        deadline, placed = monotonic() + seconds, await self.place(5, batch="spread")
+        while not all([await self._measured(port, r"waybill_orders_accepted_total (\S+)") for port in self.web_ports]):
+            # One that did not say in time that it is ready is passed over for a while.
+            assert monotonic() < deadline, f"after {seconds} s and {len(placed)} orders one web process has taken none"
+            placed += await self.place(2, batch=f"spread-{len(placed)}")
+        return placed
 
     async def until_both_work(self, *, seconds: float = 20) -> None:
         """Look until both workers have called a provider."""
