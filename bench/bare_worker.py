@@ -10,8 +10,7 @@ from datetime import timedelta
 
 import uvloop
 from temporalio.client import Client
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from bench.bare_workflow import BareWorkflow, bare
 
@@ -22,14 +21,12 @@ async def serve(address: str, namespace: str, task_queue: str) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     client = await Client.connect(address, namespace=namespace)
-    passed = {name.partition(".")[0] for name in sys.modules} - {"bench", "__main__"}
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*passed)
     async with Worker(
         client,
         task_queue=task_queue,
         workflows=[BareWorkflow],
         activities=[bare],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=UnsandboxedWorkflowRunner(),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         graceful_shutdown_timeout=timedelta(seconds=8),
         max_heartbeat_throttle_interval=timedelta(seconds=1),
