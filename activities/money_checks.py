@@ -21,6 +21,7 @@ from domain.inbox import EventTopic, Wake
 from domain.ledger import Balance
 from domain.money_checks import Difference, Sums, of_ledger, of_provider, together
 from domain.orders import ENDED, NEVER_SHIPPED, OrderStatus, derived_id
+from domain.payments import PaymentState
 from integrations.errors import Rejected
 from integrations.payments.provider import PaymentProvider
 
@@ -142,7 +143,18 @@ class MoneyChecks:
     async def _compare_one(self, row: Row[Any], payments: Sequence[Row[Any]]) -> str:
         async with self._database.reading() as connection:
             before = await ledger.balance_now(connection, row.order_id)
-        told = {payment.id: await self._ask(row, payment) for payment in payments}
+        states = {payment.id: await self._ask(payment) for payment in payments}
+        told = {id: _UNKNOWN if state is None else of_provider(state) for id, state in states.items()}
+        found = await self._judge(row, before, told)
+        # Not before: what is written down of a dispute would look like a step that somebody else is making.
+        for payment in payments:
+            state = states[payment.id]
+            if state is not None and state.disputed:
+                await self._look_at_disputes(row, payment)
+        return found
+
+    async def _judge(self, row: Row[Any], before: Balance, told: Mapping[str, Sums]) -> str:
+        """What comes of one comparison; ``before`` is the ledger as it was when the provider had not been asked yet."""
         async with self._database.transaction() as connection:
             now = await ledger.balance_now(connection, row.order_id)
             difference = _difference(row, now, together(told.values()))
@@ -156,18 +168,16 @@ class MoneyChecks:
         known = {payment.id for payment in now} <= told.keys()
         return not known or await records.busy(connection, list(told), since=_STEP_TAKES)
 
-    async def _ask(self, row: Row[Any], payment: Row[Any]) -> Sums:
+    async def _ask(self, payment: Row[Any]) -> PaymentState | None:
+        """What the provider says of a payment; None where he knows of none: none of its money is there."""
         if payment.reference is None:
-            return _UNKNOWN
+            return None
         try:
-            state = await self._providers[payment.provider].retrieve(payment.reference)
+            return await self._providers[payment.provider].retrieve(payment.reference)
         except Rejected as refusal:
             if refusal.status != 404:
                 raise
-            return _UNKNOWN  # no such payment: none of its money is there
-        if state.disputed:
-            await self._look_at_disputes(row, payment)
-        return of_provider(state)
+            return None
 
     async def _look_at_disputes(self, row: Row[Any], payment: Row[Any]) -> None:
         """Of a dispute whose events were lost nobody has heard yet."""

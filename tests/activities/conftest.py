@@ -23,6 +23,8 @@ from tests.sandbox.servers import KEY, RunningSandbox
 
 __all__ = ["database", "payments", "shop_url", "step", "world"]
 
+pytest.register_assert_rewrite("tests.activities.days")  # what fails there says what it has compared
+
 EASYPOST_SECRET = "easypost-secret-0123456789"
 SHORT = timedelta(seconds=3)
 

@@ -1,6 +1,7 @@
 """The comparison with the provider: a difference is found, shown with both numbers, decided, and settles itself."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from domain.ledger import PaidStatus
 from domain.money import Money
 from domain.orders import PaymentSource
 from integrations.payments.stripe.adapter import Stripe
+from tests.activities.killing import Killed, killed_at
 from tests.activities.till import of
 from tests.activities.world import World
 from tests.sandbox.servers import RunningSandbox
@@ -72,6 +74,17 @@ def somebody_refunds(sandbox: RunningSandbox, step: PayStep, amount: int) -> Non
     """Somebody gives money back in the provider's dashboard."""
     assert step.reference is not None
     sandbox.client().v1.refunds.create({"payment_intent": step.reference, "amount": amount})
+
+
+def refunded_and_disputed(sandbox: RunningSandbox, paid: PayStep) -> None:
+    """Nobody has told us of either."""
+    somebody_refunds(sandbox, paid, 500)
+    sandbox.control(f"stripe/payment_intents/{paid.reference}/dispute", {})
+
+
+async def kinds(world: World) -> list[str]:
+    """What people are asked about now."""
+    return [row.kind for row in await world.rows("SELECT kind FROM exceptions WHERE status = 'open' ORDER BY kind")]
 
 
 async def test_books_that_agree_raise_nothing(
@@ -280,3 +293,25 @@ async def test_a_dispute_whose_events_were_lost_is_found(
     await night(MoneyChecks(world.database, {"stripe": stripe}, wake, pause=0))
     assert len(await world.rows("SELECT 1 FROM exceptions WHERE kind = 'payment_disputed'")) == 1
     assert told == [True]
+
+
+async def test_a_comparison_that_finds_a_dispute_tells_of_a_difference_too(
+    world: World, sandbox: RunningSandbox, payments: Payments, step: PayStep, checks: MoneyChecks
+) -> None:
+    refunded_and_disputed(sandbox, await captured(payments, step))
+    assert await night(checks) == (1, 1, 0)
+    assert await kinds(world) == ["money_differs", "payment_disputed"]
+
+
+async def test_a_comparison_killed_between_any_two_statements_tells_of_both_once(
+    world: World, sandbox: RunningSandbox, payments: Payments, step: PayStep, checks: MoneyChecks
+) -> None:
+    refunded_and_disputed(sandbox, await captured(payments, step))
+    killed, done = 0, False
+    while not done:
+        with suppress(Killed), killed_at(world.database, killed + 1):
+            assert await night(checks) == (1, 1, 0)
+            done = True
+        killed += not done
+    assert killed > 10
+    assert await kinds(world) == ["money_differs", "payment_disputed"]

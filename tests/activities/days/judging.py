@@ -29,8 +29,9 @@ class Judging(Day):
         asked = _rows(found.exceptions)
         assert all(one.reason and one.actions for one in asked), asked
         assert found.needs_attention is bool(asked)
-        differs = self.do(self.money()).refunded != books.refunded
-        assert (ExceptionKind.MONEY_DIFFERS in {one.kind for one in asked}) is differs
+        ours, theirs = self.do(self.money()).refunded, books.refunded
+        told = ExceptionKind.MONEY_DIFFERS in {one.kind for one in asked}
+        assert told is (ours != theirs), f"refunded: ledger {ours}, provider {theirs}; people are asked: {asked}"
         for case in _rows(found.cases):
             waits = case.waiting["on"] in _PARTIES and case.waiting["sentence"].startswith("Waiting for ")
             assert waits is not (case.status in _ENDED), case
