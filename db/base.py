@@ -58,11 +58,22 @@ A_CALLERS = Patience(pool=3, connect=3, command=4)
 
 
 class Database:
-    """A pool of connections. Whoever opens a transaction commits it, at the edge: a request or an activity."""
+    """A pool of connections. Whoever opens a transaction commits it, at the edge: a request or an activity.
+
+    ``plan_once`` is for whoever says the same few statements again and again: the server plans each of them once for a
+    connection, whatever its values are. Nobody's lists and searches: what is the best plan depends on their values.
+    """
 
     def __init__(
-        self, dsn: str, *, pool_size: int = 10, application: str = "waybill", patience: Patience = Patience()
+        self,
+        dsn: str,
+        *,
+        pool_size: int = 10,
+        application: str = "waybill",
+        patience: Patience = Patience(),
+        plan_once: bool = False,
     ) -> None:
+        plans = {"plan_cache_mode": "force_generic_plan"} if plan_once else {}
         self.engine: AsyncEngine = create_async_engine(
             DRIVER,
             # Reads and single statements need no BEGIN and no end around them, which would be two journeys.
@@ -73,7 +84,7 @@ class Database:
                 "dsn": checked_dsn(dsn),
                 "timeout": patience.connect,
                 "command_timeout": patience.command,
-                "server_settings": {"application_name": application, "timezone": "UTC"},
+                "server_settings": {"application_name": application, "timezone": "UTC", **plans},
             },
         )
         self._pool = Pool(self.engine, size=pool_size, patience=patience.pool)

@@ -152,7 +152,7 @@ async def replaced(connection: AsyncConnection, limit: int) -> list[str]:
     query = (
         select(Claim.id)
         .join(_LINKED, _LINKED.id == Claim.linked_id)
-        .where(Claim.status == ClaimStatus.REPLACING.value, _LINKED.closed_at.is_not(None))
+        .where(Claim.closed_at.is_(None), Claim.status == ClaimStatus.REPLACING.value, _LINKED.closed_at.is_not(None))
         .order_by(Claim.id)
         .limit(limit)
     )

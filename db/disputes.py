@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-from db.exceptions import ExceptionRecord
+from db.exceptions import IS_OPEN, ExceptionRecord
 from db.orders import Order
 from domain.disputes import DisputeStatus
-from domain.exceptions import ExceptionKind, ExceptionStatus
+from domain.exceptions import ExceptionKind
 
 
 class Dispute(Base):
@@ -73,6 +73,6 @@ async def undecided(connection: AsyncConnection, order_id: str) -> bool:
     query = select(ExceptionRecord.id).where(
         ExceptionRecord.order_id == order_id,
         ExceptionRecord.kind == ExceptionKind.PAYMENT_DISPUTED.value,
-        ExceptionRecord.status == ExceptionStatus.OPEN.value,
+        IS_OPEN,
     )
     return (await connection.execute(query.limit(1))).first() is not None

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
+from db.statements import one_of
 from domain.exceptions import ABOUT_PORTALS, OPENED_BY_OTHERS, ExceptionKind, ExceptionStatus
 
 
@@ -44,6 +45,10 @@ class ExceptionRecord(Base):
     """when the operators' mail about it was accepted by the mail server"""
 
 
+IS_OPEN = one_of(ExceptionRecord.status, [ExceptionStatus.OPEN])
+"""as the index of open exceptions has it"""
+
+
 async def open_exception(connection: AsyncConnection, values: dict[str, Any]) -> bool:
     """Write an exception; one written before stays as it is, and the answer is False."""
     row = {**values, "status": ExceptionStatus.OPEN.value}
@@ -75,20 +80,12 @@ async def resolve(
         "note": note,
         "resolved_at": at,
     }
-    await connection.execute(
-        update(ExceptionRecord)
-        .where(ExceptionRecord.id == exception_id, ExceptionRecord.status == ExceptionStatus.OPEN.value)
-        .values(values)
-    )
+    await connection.execute(update(ExceptionRecord).where(ExceptionRecord.id == exception_id, IS_OPEN).values(values))
 
 
 async def refresh_attention(connection: AsyncConnection, order_id: str) -> None:
     """Let an order say that it needs attention exactly while an exception of it is open."""
-    waits = (
-        select(ExceptionRecord.id)
-        .where(ExceptionRecord.order_id == order_id, ExceptionRecord.status == ExceptionStatus.OPEN.value)
-        .exists()
-    )
+    waits = select(ExceptionRecord.id).where(ExceptionRecord.order_id == order_id, IS_OPEN).exists()
     stale = Order.needs_attention != waits
     await connection.execute(update(Order).where(Order.id == order_id, stale).values(needs_attention=waits))
 
@@ -110,7 +107,7 @@ async def claim_not_told(connection: AsyncConnection) -> Row[Any] | None:
     query = (
         select(ExceptionRecord.__table__, Order.number)
         .outerjoin(Order, Order.id == ExceptionRecord.order_id)
-        .where(ExceptionRecord.told_at.is_(None), ExceptionRecord.status == ExceptionStatus.OPEN.value)
+        .where(ExceptionRecord.told_at.is_(None), IS_OPEN)
         .order_by(ExceptionRecord.opened_at)
         .limit(1)
         .with_for_update(of=ExceptionRecord, key_share=True, skip_locked=True)
@@ -166,7 +163,7 @@ async def orders_with(connection: AsyncConnection, kind: ExceptionKind, *, limit
     """Orders that have an open exception of this kind, the oldest first."""
     query = (
         select(ExceptionRecord.order_id)
-        .where(ExceptionRecord.status == ExceptionStatus.OPEN.value, ExceptionRecord.kind == kind.value)
+        .where(IS_OPEN, ExceptionRecord.kind == kind.value)
         .order_by(ExceptionRecord.opened_at)
         .limit(limit)
     )
@@ -177,7 +174,7 @@ async def about_portals(connection: AsyncConnection) -> list[Row[Any]]:
     """Open exceptions that are about portals and not about single orders, with the ``portal``."""
     portal = ExceptionRecord.facts["portal"].astext.label("portal")
     query = select(ExceptionRecord.__table__, portal).where(
-        ExceptionRecord.status == ExceptionStatus.OPEN.value,
+        IS_OPEN,
         ExceptionRecord.kind.in_([kind.value for kind in ABOUT_PORTALS]),
     )
     return list(await connection.execute(query))
@@ -185,11 +182,7 @@ async def about_portals(connection: AsyncConnection) -> list[Row[Any]]:
 
 async def count_open(connection: AsyncConnection) -> dict[str, int]:
     """Open exceptions by kind."""
-    query = (
-        select(ExceptionRecord.kind, func.count())
-        .where(ExceptionRecord.status == ExceptionStatus.OPEN.value)
-        .group_by(ExceptionRecord.kind)
-    )
+    query = select(ExceptionRecord.kind, func.count()).where(IS_OPEN).group_by(ExceptionRecord.kind)
     return {row[0]: row[1] for row in await connection.execute(query)}
 
 
@@ -208,7 +201,7 @@ async def supersede(connection: AsyncConnection, order_id: str, *, keep: Sequenc
         update(ExceptionRecord)
         .where(
             ExceptionRecord.order_id == order_id,
-            ExceptionRecord.status == ExceptionStatus.OPEN.value,
+            IS_OPEN,
             ExceptionRecord.id.not_in(keep),
             ExceptionRecord.kind.not_in([kind.value for kind in OPENED_BY_OTHERS]),
         )

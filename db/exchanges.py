@@ -126,7 +126,9 @@ async def moved(connection: AsyncConnection, limit: int) -> list[str]:
         select(Exchange.id)
         .join(Return, Return.id == Exchange.return_id)
         .outerjoin(_LINKED, _LINKED.id == Exchange.linked_id)
-        .where(Exchange.status.not_in([status.value for status in OVER]), returned | ended)
+        .where(
+            Exchange.closed_at.is_(None), Exchange.status.not_in([status.value for status in OVER]), returned | ended
+        )
         .order_by(Exchange.id)
         .limit(limit)
     )

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
-from db.statements import Record, Statement
+from db.statements import Record, Statement, one_of
 from domain.refunds import GrantStatus
 
 
@@ -42,6 +42,7 @@ class Refund(Base):
         Index("ix_refunds_paying", "asked_at", postgresql_where=text("status = 'paying'")),
         Index("ix_refunds_provider_reference", "provider_reference"),
         Index("ix_refunds_part_of", "part_of"),
+        Index("ix_refunds_payment_id", "payment_id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -150,7 +151,7 @@ async def to_start(connection: AsyncConnection, *, after: timedelta, again: time
     idle = or_(
         Refund.started_at.is_(None) & (Refund.asked_at < func.now() - after), Refund.started_at < func.now() - again
     )
-    query = _READ.where(Refund.status == GrantStatus.PAYING.value, idle).order_by(Refund.asked_at).limit(limit)
+    query = _READ.where(one_of(Refund.status, [GrantStatus.PAYING]), idle).order_by(Refund.asked_at).limit(limit)
     return list(await connection.execute(query))
 
 

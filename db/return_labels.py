@@ -21,6 +21,8 @@ class ReturnLabel(Base):
     __tablename__ = "return_labels"
     __table_args__ = (
         Index("ix_return_labels_return_id", "return_id", "attempt", unique=True),
+        Index("ix_return_labels_shipment", "provider", "shipment"),
+        Index("ix_return_labels_tracker", "provider", "tracker"),
         Index("ix_return_labels_tracking_code", "tracking_code"),
     )
 

@@ -22,7 +22,10 @@ class Fulfilment(Base):
     """One warehouse's share of an order."""
 
     __tablename__ = "fulfilments"
-    __table_args__ = (Index("ix_fulfilments_order_id", "order_id"),)
+    __table_args__ = (
+        Index("ix_fulfilments_order_id", "order_id"),
+        Index("ix_fulfilments_portal", "portal", "status", postgresql_where=text("portal IS NOT NULL")),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import asyncpg
-from sqlalchemy import BindParameter, ColumnElement, Dialect, literal_column
+from sqlalchemy import BindParameter, ColumnElement, Dialect, SQLColumnExpression, literal_column
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -65,14 +65,20 @@ class Statement:
         self._sql = ""
         self._values: tuple[_Value, ...] = ()
 
-    async def rows(self, connection: AsyncConnection, /, **given: Any) -> list[Record]:
-        """Execute it; all its rows. Raises what SQLAlchemy raises, and KeyError for a value that is not given."""
+    @property
+    def sql(self) -> str:
+        """Its words, as they are sent."""
         if not self._sql:
             self._compose()
+        return self._sql
+
+    async def rows(self, connection: AsyncConnection, /, **given: Any) -> list[Record]:
+        """Execute it; all its rows. Raises what SQLAlchemy raises, and KeyError for a value that is not given."""
+        sql = self.sql
         arguments = [value.of(given) for value in self._values]
         driver = driver_of(connection)
-        with told_as_ever(driver, self._sql):
-            found: list[Record] = await driver.fetch(self._sql, *arguments, record_class=Record)
+        with told_as_ever(driver, sql):
+            found: list[Record] = await driver.fetch(sql, *arguments, record_class=Record)
         return found
 
     async def first(self, connection: AsyncConnection, /, **given: Any) -> Record | None:
@@ -126,7 +132,7 @@ class _Failure(Exception):
         self.__cause__ = error
 
 
-def one_of(column: ColumnElement[str], words: Iterable[StrEnum]) -> ColumnElement[bool]:
+def one_of(column: SQLColumnExpression[str], words: Iterable[StrEnum]) -> ColumnElement[bool]:
     """Whether a column holds one of the words of an enumeration, which stand in the statement itself.
 
     So PostgreSQL knows them when it plans, and uses the partial indexes that name them.

@@ -104,6 +104,7 @@ class Reservation(Base):
     __table_args__ = (
         CheckConstraint("quantity > 0", name="quantity"),
         Index("ix_reservations_held", "expires_at", postgresql_where=text("status = 'held'")),
+        Index("ix_reservations_change_id", "change_id", postgresql_where=text("change_id IS NOT NULL")),
         Index("ix_reservations_order_id", "order_id"),
         Index(
             "ix_reservations_live",
@@ -335,7 +336,7 @@ async def expired(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
     """Held reservations past their expiry, oldest first, locked; other callers pass over them."""
     query = (
         select(Reservation.__table__)
-        .where(Reservation.status == ReservationStatus.HELD.value, Reservation.expires_at < func.now())
+        .where(one_of(Reservation.status, [ReservationStatus.HELD]), Reservation.expires_at < func.now())
         .order_by(Reservation.expires_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

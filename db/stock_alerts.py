@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.orders import Order
+from db.statements import one_of
 from db.stock import Reservation
 from domain.stock_alerts import AlertKind, AlertStatus
 
@@ -89,6 +90,10 @@ class StockAlert(Base):
     note: Mapped[str | None]
 
 
+_IS_OPEN = one_of(StockAlert.status, [AlertStatus.OPEN])
+"""as the indexes of open alerts have it"""
+
+
 async def changed_levels(
     connection: AsyncConnection, *, after: tuple[str, str], sale_days: int, limit: int
 ) -> list[Row[Any]]:
@@ -138,7 +143,7 @@ async def close_about_transfer(connection: AsyncConnection, transfer_id: str, *,
     """Close the alert about a transfer, if one is open."""
     await connection.execute(
         update(StockAlert)
-        .where(StockAlert.status == AlertStatus.OPEN.value, StockAlert.transfer_id == transfer_id)
+        .where(_IS_OPEN, StockAlert.transfer_id == transfer_id)
         .values(status=AlertStatus.RESOLVED.value, resolved_at=func.now(), resolved_by=by, note=note)
     )
 
@@ -146,7 +151,7 @@ async def close_about_transfer(connection: AsyncConnection, transfer_id: str, *,
 async def open_now(connection: AsyncConnection, levels: Iterable[tuple[str, str]]) -> dict[Key, str]:
     """The alerts that are open for these levels, with their sentences."""
     query = select(StockAlert.sku, StockAlert.warehouse, StockAlert.kind, StockAlert.reason).where(
-        StockAlert.status == AlertStatus.OPEN.value,
+        _IS_OPEN,
         tuple_(StockAlert.sku, StockAlert.warehouse).in_(sorted(set(levels))),
     )
     return {(row.sku, row.warehouse, row.kind): row.reason for row in await connection.execute(query)}
@@ -160,7 +165,7 @@ async def close_alerts(connection: AsyncConnection, keys: Iterable[Key], *, by: 
     await connection.execute(
         update(StockAlert)
         .where(
-            StockAlert.status == AlertStatus.OPEN.value,
+            _IS_OPEN,
             tuple_(StockAlert.sku, StockAlert.warehouse, StockAlert.kind).in_(wanted),
         )
         .values(status=AlertStatus.RESOLVED.value, resolved_at=func.now(), resolved_by=by, note=note)
@@ -188,7 +193,7 @@ async def claim_not_told(connection: AsyncConnection) -> Row[Any] | None:
     """The oldest open alert that nobody was told of, locked until the transaction ends; others pass over it."""
     query = (
         select(StockAlert.__table__)
-        .where(StockAlert.told_at.is_(None), StockAlert.status == AlertStatus.OPEN.value)
+        .where(StockAlert.told_at.is_(None), _IS_OPEN)
         .order_by(StockAlert.opened_at)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -207,7 +212,7 @@ async def claim_not_posted(connection: AsyncConnection, *, most: int) -> Row[Any
         select(StockAlert.__table__)
         .where(
             StockAlert.posted_at.is_(None),
-            StockAlert.status == AlertStatus.OPEN.value,
+            _IS_OPEN,
             StockAlert.post_after <= func.now(),
             StockAlert.posts < most,
         )

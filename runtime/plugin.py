@@ -52,18 +52,20 @@ def _in_the_sandbox(_: WorkflowRunner | None) -> WorkflowRunner:
     return WithoutContext(SandboxedWorkflowRunner(restrictions=restrictions))
 
 
-async def connect(settings: Settings, *, lazy: bool = True, traces: Traces = UNTRACED) -> Client:
+async def connect(
+    settings: Settings, *, lazy: bool = True, traces: Traces = UNTRACED, sandboxed: bool = False
+) -> Client:
     """A client of Temporal. A ``lazy`` one connects at its first call: its process can start while Temporal is away.
 
-    Workers need one that is connected; connecting raises RuntimeError while Temporal is away. They run workflows
-    outside of the sandbox, in which all of them are tested and replayed.
+    Workers need one that is connected; connecting raises RuntimeError while Temporal is away. Theirs are not
+    ``sandboxed``: workflows are tested and replayed in the sandbox, and run outside of it.
     """
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
         api_key=settings.temporal_api_key or None,
         tls=_tls(settings),
-        plugins=[waybill_plugin(EncryptionCodec(settings.key_ring), traces, sandboxed=False)],
+        plugins=[waybill_plugin(EncryptionCodec(settings.key_ring), traces, sandboxed=sandboxed)],
         lazy=lazy,
     )
 

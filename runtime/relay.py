@@ -84,7 +84,7 @@ class Relay:
         self._records = records
         self._rung = asyncio.Event()
         self._called = ""
-        self._chores = (
+        self.chores = (
             Chore("inbox", 1.0, inbox.apply_due, full=_FULL),
             Chore("start_orders", 2.0, self._start_orders),
             Chore("tell_operators", 2.0, notifications.tell_operators),
@@ -96,7 +96,7 @@ class Relay:
 
     async def run(self) -> None:
         """Until cancelled."""
-        tasks = [asyncio.create_task(self._listen()), *(asyncio.create_task(self._repeat(c)) for c in self._chores)]
+        tasks = [asyncio.create_task(self._listen()), *(asyncio.create_task(self._repeat(c)) for c in self.chores)]
         try:
             await asyncio.gather(*tasks)
         finally:

@@ -172,7 +172,7 @@ async def crew(
     metrics = WorkerMetrics()
     observe = traces.observing(metrics.provider_call)
     database = database or Database(
-        settings.database_url, pool_size=settings.database_pool, application="waybill-worker"
+        settings.database_url, pool_size=settings.database_pool, application="waybill-worker", plan_once=True
     )
     outside = connect_outside(settings, observe, metrics.breaker)
     client = client or await connect(settings, traces=traces)

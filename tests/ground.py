@@ -39,7 +39,7 @@ class Ground:
 async def open_ground(url: str) -> AsyncIterator[Ground]:
     """Connections to the database at ``url``, closed at the end."""
     # All test processes share one server, which takes a hundred connections.
-    database = Database(url, pool_size=8, application="ground")
+    database = Database(url, pool_size=8, application="ground", plan_once=True)
     ground = Ground(url, database, Database(url, pool_size=5, application="ground-web", patience=A_CALLERS))
     try:
         yield ground

@@ -312,7 +312,7 @@ async def open_house(
     # Parcels move when a test says so, never by the clock.
     (await street.sandbox.put("/control/dials/easypost", json={"label_created_seconds": 3600})).raise_for_status()
     settings = house_settings(street, ground.url)
-    client = await connect(settings, lazy=False)
+    client = await connect(settings, lazy=False, sandboxed=True)
     parts = await crew(settings, client=client, database=ground.database)
     gateway = OrderGateway(client, task_queue=settings.temporal_task_queue)
     key = await _api_key(ground.database)

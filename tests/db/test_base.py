@@ -40,6 +40,14 @@ async def test_the_options_that_other_tools_know_may_stand_in_the_url(shop_url: 
     await database.close()
 
 
+async def test_who_says_the_same_again_and_again_has_it_planned_once(shop_url: str) -> None:
+    for plan_once, mode in ((False, "auto"), (True, "force_generic_plan")):
+        database = Database(shop_url, plan_once=plan_once)
+        async with database.reading() as connection:
+            assert (await connection.execute(text("SHOW plan_cache_mode"))).scalar_one() == mode
+        await database.close()
+
+
 async def test_a_failing_statement_tells_nothing_of_what_was_to_be_written(database: Database) -> None:
     insert = text("INSERT INTO decodes (actor) VALUES (:actor)")
     with pytest.raises(DBAPIError) as caught:
@@ -96,8 +104,11 @@ async def test_a_lost_connection_is_away_and_the_next_one_serves(database: Datab
 async def test_a_connection_that_the_server_closed_while_nobody_used_it_is_replaced(database: Database) -> None:
     async with database.reading() as killer:
         async with database.reading() as idle:
-            pid = (await idle.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            pid, driver = (await idle.execute(text("SELECT pg_backend_pid()"))).scalar_one(), driver_of(idle)
         await killer.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    async with asyncio.timeout(5):
+        while not driver.is_closed():  # the driver hears of it a moment later
+            await asyncio.sleep(0.01)
     async with database.reading() as one, database.reading() as other:
         for connection in (one, other):
             assert (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one() != pid
