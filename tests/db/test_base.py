@@ -106,9 +106,11 @@ async def test_a_connection_that_the_server_closed_while_nobody_used_it_is_repla
         async with database.reading() as idle:
             pid, driver = (await idle.execute(text("SELECT pg_backend_pid()"))).scalar_one(), driver_of(idle)
         await killer.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-    async with asyncio.timeout(5):
-        while not driver.is_closed():  # the driver hears of it a moment later
-            await asyncio.sleep(0.01)
+    heard = asyncio.Event()  # the driver hears of it a moment later
+    driver.add_termination_listener(lambda _: heard.set())
+    if not driver.is_closed():
+        async with asyncio.timeout(5):
+            await heard.wait()
     async with database.reading() as one, database.reading() as other:
         for connection in (one, other):
             assert (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one() != pid
