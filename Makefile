@@ -89,8 +89,8 @@ test-cluster: setup-dev ## test the whole stack on the Temporal at TEMPORAL_ADDR
 	@test -n "$$TEMPORAL_ADDRESS" || { echo "Which Temporal? Name it: make test-cluster TEMPORAL_ADDRESS=host:port" >&2; exit 2; }
 	$(BIN)/pytest tests/end_to_end -rs $(if $(K),-k "$(K)")
 
-fuzz: setup-dev ## the long permutations, which `make test` leaves out
-	$(BIN)/pytest -n $(PYTEST_WORKERS) -m fuzz --ignore=tests/mutants tests
+fuzz: setup-dev ## the long permutations, which `make test` leaves out, drawn anew each time
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m fuzz --hypothesis-profile=default --ignore=tests/mutants tests
 
 test-portals: setup-dev ## all tests of suppliers' portals in a real browser, the long ones too
 	$(BIN)/pytest -m "fuzz or not fuzz" tests/portals

@@ -13,12 +13,17 @@ from typing import Any, TypeVar
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from db.migrate import migrate
 from local.postgres import Postgres
 from runtime.collector import spare_what_stays
 from tests.ground import Ground, open_ground
 from tests.street import Street, open_street
+
+# The same code is tested alike each time; `make fuzz` draws anew.
+settings.register_profile("daily", derandomize=True)
+settings.load_profile("daily")
 
 _DSN = "WAYBILL_TEST_POSTGRES"
 _TEMPLATE = "waybill_template"

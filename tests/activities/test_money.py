@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, FlakyStrategyDefinition
-from hypothesis.stateful import initialize, run_state_machine_as_test
+from hypothesis.stateful import get_state_machine_test, initialize
 
 from domain.changes.wish import Edits
 from tests.activities.days.changing import AT_FIRST, Changing
@@ -44,8 +44,8 @@ def shop(shop_url: str, sandbox: RunningSandbox) -> Iterator[Shop]:
     shop.close()
 
 
-def live(shop: Shop, days: int, steps: int) -> None:
-    """So many days, each with an order of its own."""
+def live(shop: Shop, days: int, steps: int, *, drawn: bool) -> None:
+    """So many days, each with an order of its own: ``drawn`` by chance, or as they were the last time."""
 
     shop.length = steps
 
@@ -55,7 +55,7 @@ def live(shop: Shop, days: int, steps: int) -> None:
 
     while (left := days - shop.days) > 0:
         try:
-            run_state_machine_as_test(
+            go_on = get_state_machine_test(
                 Here,
                 settings=settings(
                     max_examples=left,
@@ -64,8 +64,10 @@ def live(shop: Shop, days: int, steps: int) -> None:
                     print_blob=True,
                     phases=[Phase.generate],
                     suppress_health_check=list(HealthCheck),
+                    derandomize=False,
                 ),
             )
+            (go_on if drawn else seed(shop.days)(go_on))()
         except FlakyStrategyDefinition as error:
             # Of two people who act at once either may win, so that what can happen next is not the same in every day
             # that begins alike. Hypothesis ends there; the days so far were lived. Whatever else was wrong stays wrong.
@@ -82,9 +84,9 @@ def behind(error: BaseException) -> Iterator[BaseException]:
 
 
 def test_money_is_conserved_whatever_happens(shop: Shop) -> None:
-    live(shop, *DAILY)
+    live(shop, *DAILY, drawn=False)
 
 
 @pytest.mark.fuzz
 def test_money_is_conserved_on_many_long_days(shop: Shop) -> None:
-    live(shop, *LONG)
+    live(shop, *LONG, drawn=True)

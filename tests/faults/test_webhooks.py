@@ -134,7 +134,7 @@ async def sees_delivery(house: House, order: str) -> None:
 ANY_FIXTURE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=2, deadline=None, derandomize=True, database=None, suppress_health_check=ANY_FIXTURE)
+@settings(max_examples=2, deadline=None, database=None, suppress_health_check=ANY_FIXTURE)
 @given(data=st.data())
 async def test_news_in_any_order_doubled_and_dropped_end_in_the_same_state(house: House, data: st.DataObject) -> None:
     await house.receive("MUG", 2)
@@ -351,7 +351,7 @@ NEARLY = st.recursive(
 )
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=ANY_FIXTURE)
+@settings(max_examples=30, deadline=None, database=None, suppress_health_check=ANY_FIXTURE)
 @given(raw=NO_TEXT, event_id=NEARLY, kind=NEARLY, content=NEARLY)
 async def test_no_signed_bytes_whatever_break_the_web_process(
     house: House, raw: bytes, event_id: Any, kind: Any, content: Any

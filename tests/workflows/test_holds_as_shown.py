@@ -20,7 +20,6 @@ NUMBERS = (1, 2)
 FEW = settings(
     max_examples=2,
     deadline=None,
-    derandomize=True,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -197,7 +196,7 @@ async def test_what_a_preview_shows_to_stand_still_does_and_all_else_goes_on(hou
 
 
 @pytest.mark.fuzz
-@settings(FEW, max_examples=25, derandomize=False)
+@settings(FEW, max_examples=25)
 @given(data=st.data())
 async def test_of_very_many_orders_what_is_shown_to_stand_still_does(house: House, data: st.DataObject) -> None:
     await lived(house, data, 7)
