@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import httpx2
+import httptools
 
 from integrations.sandbox.books import Books, Object
 from integrations.sandbox.dials import DialBoard
+from integrations.sandbox.posting import Poster
 
 logger = logging.getLogger(__name__)
 _AT_ONCE = 16
@@ -170,18 +171,19 @@ class Webhooks:
 
     async def run(self) -> None:
         """Deliver until cancelled. What is undelivered then stays queued for the next start."""
-        async with httpx2.AsyncClient(follow_redirects=False, trust_env=False) as client:
-            try:
-                while True:
-                    self._changed.clear()
-                    self._launch(client)
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(self._until_due()):
-                            await self._changed.wait()
-            finally:
-                for task in list(self._in_hand.values()):
-                    task.cancel()
-                await asyncio.gather(*self._in_hand.values(), return_exceptions=True)
+        poster = Poster()
+        try:
+            while True:
+                self._changed.clear()
+                self._launch(poster)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._until_due()):
+                        await self._changed.wait()
+        finally:
+            for task in list(self._in_hand.values()):
+                task.cancel()
+            await asyncio.gather(*self._in_hand.values(), return_exceptions=True)
+            poster.close()
 
     def _schedule(self, provider: str, endpoint_id: str) -> list[tuple[float, str]]:
         dials = self._dials.get(provider).webhooks
@@ -214,9 +216,9 @@ class Webhooks:
         due = next((row["due_at"] for row in rows if row["id"] not in self._in_hand), math.inf)
         return min(max(due - self._clock(), 0.02), _LOOK_SECONDS)
 
-    def _launch(self, client: httpx2.AsyncClient) -> None:
+    def _launch(self, poster: Poster) -> None:
         for row in self._due():
-            task = asyncio.create_task(self._attempt(client, row))
+            task = asyncio.create_task(self._attempt(poster, row))
             self._in_hand[row["id"]] = task
             task.add_done_callback(functools.partial(self._put_down, row))
 
@@ -239,20 +241,20 @@ class Webhooks:
         free = _AT_ONCE - len(self._in_hand)
         return [row for row in rows if row["id"] not in self._in_hand][:free]
 
-    async def _attempt(self, client: httpx2.AsyncClient, row: sqlite3.Row) -> None:
+    async def _attempt(self, poster: Poster, row: sqlite3.Row) -> None:
         if row["url"] is None:
             self._note(row, state="given_up", status="endpoint gone")
             return
         timeout = self._dials.get(row["provider"]).webhooks.timeout_seconds
         try:
-            response = await client.post(row["url"], content=row["body"], headers=self._headers(row), timeout=timeout)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            status = await poster.post(row["url"], row["body"], self._headers(row), timeout=timeout)
+        except (OSError, ValueError, httptools.HttpParserError) as error:
             self._retry(row, type(error).__name__)
         else:
-            if response.is_success:
-                self._note(row, state="done", status=str(response.status_code))
+            if 200 <= status < 300:
+                self._note(row, state="done", status=str(status))
             else:
-                self._retry(row, str(response.status_code))
+                self._retry(row, str(status))
 
     def _headers(self, row: sqlite3.Row) -> dict[str, str]:
         headers = {"Content-Type": "application/json; charset=utf-8", **json.loads(row["headers"])}
