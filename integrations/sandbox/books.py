@@ -111,8 +111,10 @@ class Books:
 
     def index(self, kind_field: str) -> None:
         """Make `find` by this top-level field quick, for all kinds."""
-        expression = _extract(kind_field)
-        self.execute(f"CREATE INDEX IF NOT EXISTS objects_by_{kind_field} ON objects (kind, {expression})")
+        field, name = _extract(kind_field), f"objects_with_{kind_field}"
+        # Few kinds have the field: the others need no place in the index.
+        self.execute(f"CREATE INDEX IF NOT EXISTS {name} ON objects (kind, {field}) WHERE {field} IS NOT NULL")
+        self.execute(f"DROP INDEX IF EXISTS objects_by_{kind_field}")  # which had a place for them
 
     def put(self, kind: str, object_id: str, obj: Object) -> None:
         """Write a new object or replace one; its place in the order of creation stays."""
@@ -252,7 +254,8 @@ def _extract(field: str) -> str:
 
 
 def _where(equals: dict[str, Any]) -> tuple[str, list[Any]]:
-    clause = "".join(f" AND {_extract(field)} IS ?" for field in equals)
+    # Only ``=`` tells SQLite that an index without nulls will do.
+    clause = "".join(f" AND {_extract(field)} {'IS' if value is None else '='} ?" for field, value in equals.items())
     return clause, list(equals.values())
 
 
