@@ -7,11 +7,12 @@ import sqlite3
 import string
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 Object = dict[str, Any]
 
 _SCHEMA = """
@@ -68,6 +69,7 @@ class Books:
         self.path = path
         self._lock = threading.RLock()
         self._depth = 0
+        self._kept: dict[Hashable, Any] = {}
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -99,6 +101,7 @@ class Books:
                 self._depth -= 1
                 if self._depth == 0:
                     self._db.execute("ROLLBACK")
+                    self.forget()
                 raise
             self._depth -= 1
             if self._depth == 0:
@@ -111,8 +114,10 @@ class Books:
 
     def index(self, kind_field: str) -> None:
         """Make `find` by this top-level field quick, for all kinds."""
-        expression = _extract(kind_field)
-        self.execute(f"CREATE INDEX IF NOT EXISTS objects_by_{kind_field} ON objects (kind, {expression})")
+        field, name = _extract(kind_field), f"objects_with_{kind_field}"
+        # Few kinds have the field: the others need no place in the index.
+        self.execute(f"CREATE INDEX IF NOT EXISTS {name} ON objects (kind, {field}) WHERE {field} IS NOT NULL")
+        self.execute(f"DROP INDEX IF EXISTS objects_by_{kind_field}")  # which had a place for them
 
     def put(self, kind: str, object_id: str, obj: Object) -> None:
         """Write a new object or replace one; its place in the order of creation stays."""
@@ -207,6 +212,17 @@ class Books:
         )
         return {str(row["label"]): row["n"] for row in rows}
 
+    def kept(self, name: Hashable, read: Callable[[], T]) -> T:
+        """What ``read`` makes of settings or webhook targets, until some of these change. Do not change it yourself."""
+        if name not in self._kept:
+            self._kept[name] = read()
+        found: T = self._kept[name]
+        return found
+
+    def forget(self) -> None:
+        """Settings or webhook targets have changed: what is `kept` of them is read anew."""
+        self._kept.clear()
+
     def setting(self, name: str) -> Any:
         """A stored setting (any JSON), or None."""
         rows = self.execute("SELECT value FROM settings WHERE name = ?", (name,))
@@ -218,6 +234,7 @@ class Books:
             self.execute("DELETE FROM settings WHERE name = ?", (name,))
         else:
             self.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
+        self.forget()
 
     def shift(self, seconds: float) -> None:
         """Move everything that is due by the clock: the clock was set, and nobody has waited for it."""
@@ -236,6 +253,7 @@ class Books:
             for table in ("objects", "settings", "answers", "deliveries", "calls"):
                 self.execute(f"DELETE FROM {table}")  # noqa: S608 - a fixed list
             self.execute("DELETE FROM endpoints WHERE id NOT LIKE ?", (f"{FIXED}%",))
+            self.forget()
 
     def _place(self, kind: str, object_id: str) -> int:
         rows = self.execute("SELECT seq FROM objects WHERE kind = ? AND id = ?", (kind, object_id))
@@ -252,7 +270,8 @@ def _extract(field: str) -> str:
 
 
 def _where(equals: dict[str, Any]) -> tuple[str, list[Any]]:
-    clause = "".join(f" AND {_extract(field)} IS ?" for field in equals)
+    # Only ``=`` tells SQLite that an index without nulls will do.
+    clause = "".join(f" AND {_extract(field)} {'IS' if value is None else '='} ?" for field, value in equals.items())
     return clause, list(equals.values())
 
 

@@ -115,11 +115,12 @@ class DialBoard:
 
     def get(self, provider: str) -> Dials:
         """A vendor's dials as set now. Raises `KeyError` for a vendor that has none."""
-        return self._models[provider].model_validate(self._books.setting(_name(provider)) or {})
+        return self.read(provider, self._models[provider])
 
     def read(self, provider: str, model: type[D]) -> D:
         """The dials as the vendor's own class."""
-        return model.model_validate(self._books.setting(_name(provider)) or {})
+        name = _name(provider)
+        return self._books.kept((name, model), lambda: model.model_validate(self._books.setting(name) or {}))
 
     def update(self, provider: str, patch: dict[str, Any]) -> Dials:
         """Change the named dials. Raises pydantic's `ValidationError` on unknown names or bad values."""
@@ -160,8 +161,8 @@ class DialBoard:
         for at, fault in enumerate(dials.fail_next):
             if fault.operation in ("*", operation):
                 left = fault.model_copy(update={"times": fault.times - 1})
-                dials.fail_next[at : at + 1] = [left] if left.times else []
-                self._store(provider, dials)
+                rest = [*dials.fail_next[:at], *([left] if left.times else []), *dials.fail_next[at + 1 :]]
+                self._store(provider, dials.model_copy(update={"fail_next": rest}))
                 return fault
         return None
 

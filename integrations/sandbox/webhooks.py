@@ -5,17 +5,17 @@ import contextlib
 import functools
 import json
 import logging
-import math
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import httpx2
+import httptools
 
 from integrations.sandbox.books import Books, Object
 from integrations.sandbox.dials import DialBoard
+from integrations.sandbox.posting import Poster
 
 logger = logging.getLogger(__name__)
 _AT_ONCE = 16
@@ -23,6 +23,11 @@ _LOOK_SECONDS = 0.5
 """between two looks at the queue while nothing is due; the sandbox's clock may be put forward meanwhile"""
 _SETTLE_SECONDS = 5.0
 _STALE_SECONDS = 3600
+_NEXT = f"SELECT id, due_at FROM deliveries WHERE state = 'pending' ORDER BY due_at, id LIMIT {2 * _AT_ONCE}"  # noqa: S608
+_DELIVERY = (
+    "SELECT d.*, e.url, e.secret, e.headers FROM deliveries d LEFT JOIN endpoints e ON e.id = d.endpoint_id"
+    " WHERE d.id = ?"
+)
 
 
 class Signature(StrEnum):
@@ -80,6 +85,7 @@ class Webhooks:
 
     def register(self, endpoint: Endpoint) -> None:
         """Add an endpoint, or replace the one with its id (also to enable and disable)."""
+        self._books.forget()
         self._books.execute(
             "INSERT OR REPLACE INTO endpoints (id, provider, url, secret, events, headers, enabled)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -96,12 +102,12 @@ class Webhooks:
 
     def unregister(self, endpoint_id: str) -> bool:
         """Remove an endpoint; False when there was none."""
+        self._books.forget()
         return bool(self._books.execute("DELETE FROM endpoints WHERE id = ? RETURNING id", (endpoint_id,)))
 
     def endpoints(self, provider: str) -> list[Endpoint]:
         """A vendor's endpoints, oldest first."""
-        rows = self._books.execute("SELECT * FROM endpoints WHERE provider = ? ORDER BY rowid", (provider,))
-        return [_endpoint(row) for row in rows]
+        return self._books.kept(("endpoints", provider), lambda: self._read_endpoints(provider))
 
     def send(
         self,
@@ -170,18 +176,23 @@ class Webhooks:
 
     async def run(self) -> None:
         """Deliver until cancelled. What is undelivered then stays queued for the next start."""
-        async with httpx2.AsyncClient(follow_redirects=False, trust_env=False) as client:
-            try:
-                while True:
-                    self._changed.clear()
-                    self._launch(client)
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(self._until_due()):
-                            await self._changed.wait()
-            finally:
-                for task in list(self._in_hand.values()):
-                    task.cancel()
-                await asyncio.gather(*self._in_hand.values(), return_exceptions=True)
+        poster = Poster()
+        try:
+            while True:
+                self._changed.clear()
+                wait = self._launch(poster)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._changed.wait()
+        finally:
+            for task in list(self._in_hand.values()):
+                task.cancel()
+            await asyncio.gather(*self._in_hand.values(), return_exceptions=True)
+            poster.close()
+
+    def _read_endpoints(self, provider: str) -> list[Endpoint]:
+        rows = self._books.execute("SELECT * FROM endpoints WHERE provider = ? ORDER BY rowid", (provider,))
+        return [_endpoint(row) for row in rows]
 
     def _schedule(self, provider: str, endpoint_id: str) -> list[tuple[float, str]]:
         dials = self._dials.get(provider).webhooks
@@ -206,19 +217,25 @@ class Webhooks:
         )
         self._changed.set()
 
-    def _until_due(self) -> float:
-        """Seconds until the next delivery is due that nobody has in hand, within bounds."""
-        rows = self._books.execute(
-            "SELECT id, due_at FROM deliveries WHERE state = 'pending' ORDER BY due_at LIMIT 100"
-        )
-        due = next((row["due_at"] for row in rows if row["id"] not in self._in_hand), math.inf)
-        return min(max(due - self._clock(), 0.02), _LOOK_SECONDS)
+    def _launch(self, poster: Poster) -> float:
+        """Take in hand what is due, as far as there are hands; returns the seconds until the next look."""
+        now, free = self._clock(), _AT_ONCE - len(self._in_hand)
+        for row in self._books.execute(_NEXT):
+            if row["id"] in self._in_hand:
+                continue
+            if row["due_at"] > now:
+                return float(min(max(row["due_at"] - now, 0.02), _LOOK_SECONDS))
+            if not free:
+                break  # whichever ends first is a reason to look
+            free -= 1
+            self._take(row["id"], poster)
+        return _LOOK_SECONDS
 
-    def _launch(self, client: httpx2.AsyncClient) -> None:
-        for row in self._due():
-            task = asyncio.create_task(self._attempt(client, row))
-            self._in_hand[row["id"]] = task
-            task.add_done_callback(functools.partial(self._put_down, row))
+    def _take(self, delivery_id: int, poster: Poster) -> None:
+        (row,) = self._books.execute(_DELIVERY, (delivery_id,))
+        task = asyncio.create_task(self._attempt(poster, row))
+        self._in_hand[delivery_id] = task
+        task.add_done_callback(functools.partial(self._put_down, row))
 
     def _put_down(self, row: sqlite3.Row, task: asyncio.Task[None]) -> None:
         del self._in_hand[row["id"]]
@@ -229,30 +246,20 @@ class Webhooks:
         self._attempted.set()
         self._changed.set()
 
-    def _due(self) -> Iterable[sqlite3.Row]:
-        rows = self._books.execute(
-            "SELECT d.*, e.url, e.secret, e.headers FROM deliveries d"
-            " LEFT JOIN endpoints e ON e.id = d.endpoint_id"
-            " WHERE d.state = 'pending' AND d.due_at <= ? ORDER BY d.due_at, d.id LIMIT ?",
-            (self._clock(), _AT_ONCE),
-        )
-        free = _AT_ONCE - len(self._in_hand)
-        return [row for row in rows if row["id"] not in self._in_hand][:free]
-
-    async def _attempt(self, client: httpx2.AsyncClient, row: sqlite3.Row) -> None:
+    async def _attempt(self, poster: Poster, row: sqlite3.Row) -> None:
         if row["url"] is None:
             self._note(row, state="given_up", status="endpoint gone")
             return
         timeout = self._dials.get(row["provider"]).webhooks.timeout_seconds
         try:
-            response = await client.post(row["url"], content=row["body"], headers=self._headers(row), timeout=timeout)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            status = await poster.post(row["url"], row["body"], self._headers(row), timeout=timeout)
+        except (OSError, ValueError, httptools.HttpParserError) as error:
             self._retry(row, type(error).__name__)
         else:
-            if response.is_success:
-                self._note(row, state="done", status=str(response.status_code))
+            if 200 <= status < 300:
+                self._note(row, state="done", status=str(status))
             else:
-                self._retry(row, str(response.status_code))
+                self._retry(row, str(status))
 
     def _headers(self, row: sqlite3.Row) -> dict[str, str]:
         headers = {"Content-Type": "application/json; charset=utf-8", **json.loads(row["headers"])}

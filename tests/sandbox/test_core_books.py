@@ -104,3 +104,18 @@ def test_what_is_due_waits_no_longer_for_a_clock_that_was_set(books: Books, fiel
         {"id": "due", field: 400.5},
         {"id": "done", field: None},
     ]
+
+
+def test_what_is_kept_of_settings_is_read_anew_when_they_change_or_a_change_is_taken_back(books: Books) -> None:
+    def kept() -> object:
+        return books.kept("greeting", lambda: books.setting("greeting"))
+
+    books.set_setting("greeting", "hello")
+    assert kept() == "hello"
+    with pytest.raises(RuntimeError), books.transaction():
+        books.set_setting("greeting", "good-bye")
+        assert kept() == "good-bye"
+        raise RuntimeError
+    assert kept() == "hello"
+    books.wipe()
+    assert kept() is None

@@ -206,6 +206,22 @@ def test_a_dial_that_does_not_exist_is_an_error(server: MailServer, dials: dict[
     assert server.http.get("/api/dials").json()["away"] == "here"
 
 
+def test_what_is_asked_wrongly_or_for_what_is_not_there_is_refused_with_a_reason(server: MailServer) -> None:
+    for path, status in {
+        "/api/messages?limit=1001": 422,
+        "/api/messages?skip=-1": 422,
+        "/api/calls?outcome=perhaps": 422,
+        "/?skip=some": 422,
+        "/api/messages/none": 404,
+        "/api/messages/none/raw": 404,
+        "/api/nothing": 404,
+    }.items():
+        answer = server.http.get(path)
+        assert (answer.status_code, bool(answer.json()["detail"])) == (status, True), path
+    for body in (b"[]", b"no JSON"):
+        assert server.http.put("/api/dials", content=body).status_code == 422
+
+
 def test_mails_and_dials_survive_a_kill(tmp_path: Path) -> None:
     server = MailServer(tmp_path)
     server.start()

@@ -1,10 +1,10 @@
 """Run the mail sandbox: `python -m integrations.sandbox.mail --smtp-port P --http-port Q --data DIR`."""
 
 import argparse
-import asyncio
 from pathlib import Path
 
 import uvicorn
+import uvloop
 
 from integrations.sandbox.mail.dials import Dials
 from integrations.sandbox.mail.smtp import Listener
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder for the mails; kept over restarts")
     options = parser.parse_args()
     options.data.mkdir(parents=True, exist_ok=True)
-    asyncio.run(serve(host=options.host, smtp_port=options.smtp_port, http_port=options.http_port, data=options.data))
+    uvloop.run(serve(host=options.host, smtp_port=options.smtp_port, http_port=options.http_port, data=options.data))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from functools import lru_cache
+
+_POLICY = default.clone(header_factory=lru_cache(maxsize=256)(default.header_factory))
+"""What the standard library has read from a header serves again; it would read it anew whenever it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,8 @@ class Letter:
     """A mail parsed from its wire form. Missing parts read as "" (text, headers) or None (HTML)."""
 
     def __init__(self, raw: bytes) -> None:
-        self._mail = message_from_bytes(raw, policy=default)
+        self.raw = raw
+        self._mail = message_from_bytes(raw, policy=_POLICY)
 
     @property
     def message_id(self) -> str:
@@ -54,6 +59,11 @@ class Letter:
         """The plain text part."""
         part = self._mail.get_body(("plain",))
         return _text_of(part) if isinstance(part, EmailMessage) else ""
+
+    @property
+    def has_html(self) -> bool:
+        """Whether there is an HTML part."""
+        return self._mail.get_body(("html",)) is not None
 
     @property
     def html(self) -> str | None:

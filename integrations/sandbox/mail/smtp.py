@@ -1,7 +1,10 @@
 """The SMTP side: accept, keep, answer, and misbehave as dialled."""
 
 import asyncio
+import functools
+import secrets
 from collections.abc import Callable
+from typing import cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -28,8 +31,7 @@ class Postmaster:
         if self._dials.refuses(address):
             reply = f"550 5.1.1 <{address}> no such mailbox here"
             call = Call(_peer(session), envelope.mail_from or "", (address,), Outcome.RECIPIENT_REFUSED, reply)
-            await asyncio.to_thread(self._store.note, call)
-            return reply
+            return await self._answer(call)
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(rcpt_options)
         return "250 2.1.5 Recipient ok"
@@ -37,44 +39,35 @@ class Postmaster:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str | bytes:
         """Keep the mail on disk, then answer, unless a dial says otherwise."""
         await asyncio.sleep(self._dials.settings.latency_ms / 1000)
-        fault = self._dials.next_fault()
+        letter, fault = Letter(_content(envelope)), self._dials.next_fault()
+        note = functools.partial(_call, session, envelope, letter)
         match fault:
             case Fault.TEMPORARY:
-                return await self._answer(session, envelope, Outcome.TEMPORARY, "451 4.3.0 Try again later")
+                return await self._answer(note(Outcome.TEMPORARY, "451 4.3.0 Try again later"))
             case Fault.GARBAGE:
-                await self._answer(session, envelope, Outcome.GARBAGE, GARBAGE.decode("latin-1"))
+                await self._answer(note(Outcome.GARBAGE, GARBAGE.decode("latin-1")))
                 return GARBAGE
             case Fault.DROP_BEFORE:
-                await self._answer(session, envelope, Outcome.DROPPED_BEFORE, "")
+                await self._answer(note(Outcome.DROPPED_BEFORE, ""))
                 return _hang_up(server)
-        mail_id = await asyncio.to_thread(
-            self._store.keep,
-            _content(envelope),
-            mail_from=envelope.mail_from or "",
-            rcpt_tos=envelope.rcpt_tos,
-            answered=fault is None,
-        )
+        mail_id = secrets.token_hex(8)
         if fault is Fault.LOST_ANSWER:
-            await self._answer(session, envelope, Outcome.LOST_ANSWER, "", mail_id)
+            await asyncio.to_thread(self._store.keep, mail_id, letter, note(Outcome.LOST_ANSWER, "", mail_id))
             return _hang_up(server)
-        return await self._answer(session, envelope, Outcome.ACCEPTED, f"250 2.0.0 Kept as {mail_id}", mail_id)
-
-    async def _answer(
-        self, session: Session, envelope: Envelope, outcome: Outcome, reply: str, mail_id: str | None = None
-    ) -> str:
-        letter = Letter(_content(envelope))
-        call = Call(
-            _peer(session),
-            envelope.mail_from or "",
-            tuple(envelope.rcpt_tos),
-            outcome,
-            reply,
-            letter.message_id,
-            letter.subject,
-            mail_id,
-        )
-        await asyncio.to_thread(self._store.note, call)
+        reply = f"250 2.0.0 Kept as {mail_id}"
+        await asyncio.to_thread(self._store.keep, mail_id, letter, note(Outcome.ACCEPTED, reply, mail_id))
         return reply
+
+    async def _answer(self, call: Call) -> str:
+        await asyncio.to_thread(self._store.note, call)
+        return call.reply
+
+
+def _call(
+    session: Session, envelope: Envelope, letter: Letter, outcome: Outcome, reply: str, mail_id: str | None = None
+) -> Call:
+    sender, recipients = envelope.mail_from or "", tuple(envelope.rcpt_tos)
+    return Call(_peer(session), sender, recipients, outcome, reply, letter.message_id, letter.subject, mail_id)
 
 
 class Listener:
@@ -86,7 +79,7 @@ class Listener:
         self._address = (host, port)
         self._postmaster = Postmaster(store, dials)
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.BaseTransport] = set()
+        self._open: set[asyncio.WriteTransport] = set()
         self._notes: set[asyncio.Future[None]] = set()
 
     async def apply(self) -> None:
@@ -110,8 +103,7 @@ class Listener:
 
     def _cut(self) -> None:
         for transport in list(self._open):
-            if isinstance(transport, asyncio.WriteTransport):
-                transport.abort()
+            transport.abort()
 
     def _connection(self) -> asyncio.Protocol:
         if self._dials.settings.away is Away.BUSY:
@@ -129,7 +121,7 @@ class Listener:
 class _Line(SMTP):
     """One SMTP connection. Any user and password are taken: a sandbox has no secrets to check."""
 
-    def __init__(self, postmaster: Postmaster, lines: set[asyncio.BaseTransport]) -> None:
+    def __init__(self, postmaster: Postmaster, lines: set[asyncio.WriteTransport]) -> None:
         super().__init__(
             postmaster,
             hostname=HOSTNAME,
@@ -140,11 +132,11 @@ class _Line(SMTP):
             loop=asyncio.get_running_loop(),
         )
         self._lines = lines
-        self._own: asyncio.BaseTransport | None = None
+        self._own: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._own = transport
-        self._lines.add(transport)
+        self._own = cast("asyncio.WriteTransport", transport)
+        self._lines.add(self._own)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -158,8 +150,7 @@ class _BusyLine(asyncio.Protocol):
         self._note = note
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.write(BUSY.encode() + b"\r\n")
+        cast("asyncio.WriteTransport", transport).write(BUSY.encode() + b"\r\n")
         self._note(str(transport.get_extra_info("peername")))
         transport.close()
 
@@ -170,8 +161,8 @@ def _welcome(server: SMTP, session: Session, envelope: Envelope, mechanism: str,
 
 def _hang_up(server: SMTP) -> str:
     """Cut the connection; what is returned goes nowhere, since the socket is gone."""
-    if isinstance(server.transport, asyncio.WriteTransport):
-        server.transport.abort()
+    if server.transport is not None:
+        cast("asyncio.WriteTransport", server.transport).abort()
     return "421 4.4.2 connection lost"
 
 

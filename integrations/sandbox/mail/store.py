@@ -7,7 +7,6 @@ its sender has to send it again anyway.
 
 import json
 import os
-import secrets
 import sqlite3
 import threading
 from dataclasses import dataclass
@@ -136,26 +135,24 @@ class MailStore:
         with self._lock:
             self._db.close()
 
-    def keep(self, raw: bytes, *, mail_from: str, rcpt_tos: list[str], answered: bool) -> str:
-        """Put one delivery on disk for good and return its id; `answered` is false if no 250 will be sent."""
-        letter, mail_id = Letter(raw), secrets.token_hex(8)
-        self._write(mail_id, raw)
-        envelope = (mail_id, _now(), mail_from, json.dumps(rcpt_tos))
-        headers = (letter.message_id, letter.subject, letter.sender, len(raw))
-        content = (letter.text, letter.html is not None, len(letter.attachments), answered)
+    def keep(self, mail_id: str, letter: Letter, call: Call) -> None:
+        """Put one delivery on disk for good, and its SMTP transaction into the call log."""
+        self._write(mail_id, letter.raw)
+        envelope = (mail_id, _now(), call.mail_from, json.dumps(call.rcpt_tos))
+        headers = (call.message_id, call.subject, letter.sender, len(letter.raw))
+        answered = call.outcome is Outcome.ACCEPTED
+        content = (letter.text, letter.has_html, len(letter.attachments), answered)
         with self._lock, self._db:
             self._db.execute("BEGIN")
             cursor = self._db.execute(INSERT_MESSAGE, envelope + headers + content)
-            addresses = {(cursor.lastrowid, address.lower()) for address in rcpt_tos}
+            addresses = {(cursor.lastrowid, address.lower()) for address in call.rcpt_tos}
             self._db.executemany("INSERT INTO recipients (number, address) VALUES (?, ?)", addresses)
-        return mail_id
+            self._db.execute(INSERT_CALL, _entry(call))
 
     def note(self, call: Call) -> None:
         """Append one SMTP transaction to the call log."""
-        who = (_now(), call.peer, call.mail_from, json.dumps(call.rcpt_tos))
-        what = (call.message_id, call.subject, call.outcome.value, call.reply, call.message)
         with self._lock:
-            self._db.execute(INSERT_CALL, who + what)
+            self._db.execute(INSERT_CALL, _entry(call))
 
     def count(self, search: Search) -> int:
         """How many deliveries match."""
@@ -225,6 +222,11 @@ class MailStore:
         for path in self._files.glob("*.eml"):
             if path.stem not in known:
                 path.unlink()
+
+
+def _entry(call: Call) -> tuple[str | None, ...]:
+    who = (_now(), call.peer, call.mail_from, json.dumps(call.rcpt_tos))
+    return (*who, call.message_id, call.subject, call.outcome.value, call.reply, call.message)
 
 
 def _summary(row: sqlite3.Row) -> dict[str, Any]:
