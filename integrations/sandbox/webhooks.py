@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import httptools
+import aiohttp
 
 from integrations.sandbox.books import Books, Object
 from integrations.sandbox.dials import DialBoard
-from integrations.sandbox.posting import Poster
 
 logger = logging.getLogger(__name__)
 _AT_ONCE = 16
@@ -23,6 +22,8 @@ _LOOK_SECONDS = 0.5
 """between two looks at the queue while nothing is due; the sandbox's clock may be put forward meanwhile"""
 _SETTLE_SECONDS = 5.0
 _STALE_SECONDS = 3600
+_KEPT_SECONDS = 3.0
+"""for which a connection is kept; servers close those that are idle for 5 s, and a post must not meet that"""
 _NEXT = f"SELECT id, due_at FROM deliveries WHERE state = 'pending' ORDER BY due_at, id LIMIT {2 * _AT_ONCE}"  # noqa: S608
 _DELIVERY = (
     "SELECT d.*, e.url, e.secret, e.headers FROM deliveries d LEFT JOIN endpoints e ON e.id = d.endpoint_id"
@@ -176,19 +177,19 @@ class Webhooks:
 
     async def run(self) -> None:
         """Deliver until cancelled. What is undelivered then stays queued for the next start."""
-        poster = Poster()
-        try:
-            while True:
-                self._changed.clear()
-                wait = self._launch(poster)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._changed.wait()
-        finally:
-            for task in list(self._in_hand.values()):
-                task.cancel()
-            await asyncio.gather(*self._in_hand.values(), return_exceptions=True)
-            poster.close()
+        kept = aiohttp.TCPConnector(keepalive_timeout=_KEPT_SECONDS)
+        async with aiohttp.ClientSession(connector=kept, cookie_jar=aiohttp.DummyCookieJar()) as client:
+            try:
+                while True:
+                    self._changed.clear()
+                    wait = self._launch(client)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(wait):
+                            await self._changed.wait()
+            finally:
+                for task in list(self._in_hand.values()):
+                    task.cancel()
+                await asyncio.gather(*self._in_hand.values(), return_exceptions=True)
 
     def _read_endpoints(self, provider: str) -> list[Endpoint]:
         rows = self._books.execute("SELECT * FROM endpoints WHERE provider = ? ORDER BY rowid", (provider,))
@@ -217,7 +218,7 @@ class Webhooks:
         )
         self._changed.set()
 
-    def _launch(self, poster: Poster) -> float:
+    def _launch(self, client: aiohttp.ClientSession) -> float:
         """Take in hand what is due, as far as there are hands; returns the seconds until the next look."""
         now, free = self._clock(), _AT_ONCE - len(self._in_hand)
         for row in self._books.execute(_NEXT):
@@ -228,12 +229,12 @@ class Webhooks:
             if not free:
                 break  # whichever ends first is a reason to look
             free -= 1
-            self._take(row["id"], poster)
+            self._take(row["id"], client)
         return _LOOK_SECONDS
 
-    def _take(self, delivery_id: int, poster: Poster) -> None:
+    def _take(self, delivery_id: int, client: aiohttp.ClientSession) -> None:
         (row,) = self._books.execute(_DELIVERY, (delivery_id,))
-        task = asyncio.create_task(self._attempt(poster, row))
+        task = asyncio.create_task(self._attempt(client, row))
         self._in_hand[delivery_id] = task
         task.add_done_callback(functools.partial(self._put_down, row))
 
@@ -246,14 +247,18 @@ class Webhooks:
         self._attempted.set()
         self._changed.set()
 
-    async def _attempt(self, poster: Poster, row: sqlite3.Row) -> None:
+    async def _attempt(self, client: aiohttp.ClientSession, row: sqlite3.Row) -> None:
         if row["url"] is None:
             self._note(row, state="given_up", status="endpoint gone")
             return
-        timeout = self._dials.get(row["provider"]).webhooks.timeout_seconds
+        timeout = aiohttp.ClientTimeout(total=self._dials.get(row["provider"]).webhooks.timeout_seconds)
         try:
-            status = await poster.post(row["url"], row["body"], self._headers(row), timeout=timeout)
-        except (OSError, ValueError, httptools.HttpParserError) as error:
+            async with client.post(
+                row["url"], data=row["body"], headers=self._headers(row), timeout=timeout, allow_redirects=False
+            ) as response:
+                await response.read()
+                status = response.status
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             self._retry(row, type(error).__name__)
         else:
             if 200 <= status < 300:
