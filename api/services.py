@@ -40,7 +40,8 @@ class Services:
 
     ``webhooks`` has the providers whose secrets are set, ``payments`` the names of those that orders may name.
     ``temporal_answers`` asks Temporal whether it is there. ``codec_token`` opens the codec to pages of ``temporal_ui``.
-    ``traceparent`` tells where in which trace the request is, if it is in one.
+    ``ring`` has the workers look at events that were stored. ``traceparent`` tells where in which trace the request is,
+    if it is in one.
     """
 
     database: Database
@@ -62,6 +63,7 @@ class Services:
     temporal_answers: Callable[[], Awaitable[bool]]
     policy: Policy
     now: Callable[[], datetime]
+    ring: Callable[[], None]
     traceparent: Callable[[], str | None] = lambda: None
 
 

@@ -37,6 +37,8 @@ async def receive(
     event, body = await _read(provider, request, wired)
     async with wired.database.statement() as connection:
         new = await inbox.store(connection, {**_row(event), "body": body, "traceparent": wired.traceparent()})
+    if new:
+        wired.ring()
     wired.metrics.webhook(provider, "stored" if new else "duplicate")
     return Response()
 

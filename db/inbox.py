@@ -58,16 +58,14 @@ _CLAIM_ONE = Statement(
 )
 _STORE = Statement(
     text("""
-    WITH stored AS (
-        INSERT INTO inbox (provider, event_id, type, topic, subject, order_id, moves_money, ends_hold, body, status,
-            traceparent)
-        VALUES (:provider, :event_id, :type, :topic, :subject, :order_id, :moves_money, :ends_hold, :body, :status,
-            :traceparent)
-        ON CONFLICT DO NOTHING RETURNING event_id
-    )
-    SELECT pg_notify(:channel, '') FROM stored
+    INSERT INTO inbox (provider, event_id, type, topic, subject, order_id, moves_money, ends_hold, body, status,
+        traceparent)
+    VALUES (:provider, :event_id, :type, :topic, :subject, :order_id, :moves_money, :ends_hold, :body, :status,
+        :traceparent)
+    ON CONFLICT DO NOTHING RETURNING event_id
     """)
 )
+_RING = Statement(text("SELECT pg_notify(:channel, '')"))
 _SETTLE = Statement(
     text("""
     UPDATE inbox SET status = told.status, note = told.note, order_id = coalesce(told.order_id, inbox.order_id),
@@ -93,9 +91,14 @@ class Settled:
 
 
 async def store(connection: AsyncConnection, values: dict[str, Any]) -> bool:
-    """Store an event; False if it was there already. Whoever listens on the channel is told at commit."""
-    row = {"traceparent": None, **values, "status": InboxStatus.STORED.value, "channel": CHANNEL}
+    """Store an event; False if it was there already."""
+    row = {"traceparent": None, **values, "status": InboxStatus.STORED.value}
     return await _STORE.first(connection, **row) is not None
+
+
+async def ring(connection: AsyncConnection) -> None:
+    """Tell whoever listens on the channel that events were stored."""
+    await _RING.rows(connection, channel=CHANNEL)
 
 
 async def claim(connection: AsyncConnection, *, limit: int) -> list[Record]:

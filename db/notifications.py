@@ -65,7 +65,8 @@ _CONTENT = Statement(
         ) q) AS parcels,
         ARRAY(SELECT f.id FROM fulfilments f WHERE f.order_id = o.id AND f.status = ANY(:to_come)) AS to_come,
         (SELECT min(w.expected_at) FROM stock_waits w WHERE w.order_id = o.id) AS leaves_at,
-        EXISTS (SELECT FROM stock_waits w WHERE w.order_id = o.id AND w.promised AND w.pre_order) AS pre_order,
+        coalesce((SELECT bool_or(w.promised AND w.pre_order) FROM stock_waits w WHERE w.order_id = o.id), false)
+            AS pre_order,
         (SELECT r.amount FROM refunds r WHERE r.id = CAST(:refund AS text)) AS refund_amount,
         (SELECT c.asked FROM awaited_changes c WHERE c.id = CAST(:change AS text)) AS difference,
         (SELECT c.until FROM awaited_changes c WHERE c.id = CAST(:change AS text)) AS pay_until,

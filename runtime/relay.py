@@ -130,7 +130,7 @@ class Relay:
         self._rung.clear()
 
     async def _listen(self) -> None:
-        """Ring when the web process has stored an event; without a connection the inbox is looked at every second."""
+        """Ring as the web processes do; without a connection the inbox is looked at every second."""
         while True:
             try:
                 connection = await asyncpg.connect(self._dsn, timeout=5)

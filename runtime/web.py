@@ -21,6 +21,7 @@ from console.orders import OrderPages
 from console.portals import PortalPages
 from db.base import A_CALLERS, Database
 from domain.identity import Scope
+from runtime.bell import Bell
 from runtime.codec import EncryptionCodec, UnknownKey
 from runtime.console import ConsoleSessions
 from runtime.links import OrderLinks
@@ -57,6 +58,7 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
     @asynccontextmanager
     async def serving(app: FastAPI) -> AsyncIterator[None]:
         client, queue = await connect(settings, traces=traces), settings.temporal_task_queue
+        bell = Bell(database)
         app.state.services = Services(
             database=database,
             gateway=OrderGateway(client, task_queue=queue),
@@ -77,11 +79,13 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
             temporal_answers=lambda: _answers(client),
             policy=settings.policy,
             now=_now,
+            ring=bell.ring,
             traceparent=traces.here,
         )
         try:
             yield
         finally:
+            await bell.close()
             await outside.aclose()
             if not given:
                 await database.close()

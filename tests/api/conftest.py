@@ -33,6 +33,7 @@ from integrations.carriers.easypost.adapter import EasyPost
 from integrations.errors import ProviderError
 from integrations.http import new_client
 from integrations.payments.stripe.adapter import Stripe
+from runtime.bell import Bell
 from runtime.codec import EncryptionCodec
 from runtime.console import ConsoleSessions
 from runtime.links import OrderLinks
@@ -244,7 +245,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     outside = new_client()
     gateway, transfers, money = FakeGateway(), FakeTransfers(), FakeMoney()
     returns, claims, exchanges = FakeReturns(), FakeClaims(), FakeExchanges()
-    metrics, keys = WebMetrics(), ApiKeys(database)
+    metrics, keys, bell = WebMetrics(), ApiKeys(database), Bell(database)
     codec = EncryptionCodec({"k1": base64.b64decode(base64.b64encode(os.urandom(32)))})
     links = OrderLinks("http://test", ["s" * 40])
     stripe = Stripe(base_url="http://127.0.0.1:9", api_key="sk_test", webhook_secrets=[STRIPE_SECRET], client=outside)
@@ -271,6 +272,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
         temporal_answers=_yes,
         policy=Policy(),
         now=_now,
+        ring=bell.ring,
     )
 
     sessions = ConsoleSessions(keys, ["s" * 40])
@@ -281,6 +283,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
         api = Api(app, http, database, gateway, transfers, returns, claims, exchanges, carrier, links, codec, money)
         http.headers.update(await api.key(*Scope))
         yield api
+    await bell.close()
     await outside.aclose()
 
 

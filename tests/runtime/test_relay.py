@@ -18,6 +18,7 @@ from domain.errors import Unavailable
 from domain.inbox import EventTopic, ProviderEvent, Wake
 from domain.orders import PlacedOrder, Policy
 from integrations.mail.mailer import AboutTo, Mail, at_once
+from runtime.bell import Bell
 from runtime.relay import Relay
 from templates.render import Templates
 from tests.activities.post import Post, no_return, post_office
@@ -212,16 +213,18 @@ async def test_an_inbox_that_fails_holds_up_no_order(world: World, hire: Hire) -
 
 
 async def test_an_event_is_applied_as_soon_as_it_is_stored(world: World, hire: Hire) -> None:
-    worker = hire()
+    worker, bell = hire(), Bell(world.database)
     loop = asyncio.get_running_loop()
     async with at_work(worker):
         await until(lambda: listeners(world))
         began = loop.time()
         for number in range(6):
             await worker.event(f"evt_{number}")
+            bell.ring()
             await until(partial(worker.settled, f"evt_{number}"))
         # Looked at once a second, six events one after the other would take five seconds.
         assert loop.time() - began < 3
+    await bell.close()
 
 
 async def test_a_relay_that_lost_its_connection_listens_again(world: World, hire: Hire) -> None:
