@@ -13,7 +13,7 @@ from db import catalogue, ledger, orders
 from domain.errors import AlreadyPlaced, UnknownSku
 from domain.ledger import EntryKind, LedgerEntry
 from domain.linked_orders import Linked, Origin
-from domain.orders import OrderRequest, OrderStatus, PlacedOrder, derived_id
+from domain.orders import EDITION, OrderRequest, OrderStatus, PlacedOrder, derived_id
 
 ORIGIN: TypeAdapter[Origin] = TypeAdapter(Origin)
 
@@ -45,6 +45,7 @@ async def place_linked(
         request=request,
         promised_at=await promise_at(connection, request, goods, at),
         credit=credit,
+        edition=EDITION,
     )
     values = {
         **order_row(placed, "", None),  # no caller places it, so none can place it again

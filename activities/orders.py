@@ -22,6 +22,7 @@ from domain.bundles import Part
 from domain.exceptions import Action, ExceptionKind, ExceptionStatus, OrderException
 from domain.orders import (
     CANCELLABLE,
+    EDITION,
     Address,
     Customer,
     FurtherPayment,
@@ -160,6 +161,7 @@ async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Polic
         asked=None if revision is None else revision.asked,
         further=() if revision is None else revision.further,
         credit=row.credit,
+        edition=EDITION,
     )
 
 

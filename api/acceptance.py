@@ -22,6 +22,7 @@ from db.statements import Record
 from domain.errors import AlreadyPlaced, InvalidOrder, KeyReused, Unavailable, UnknownSku
 from domain.hold_rules import HoldRuleKind, hold_on_address, holds_at_placement
 from domain.orders import (
+    EDITION,
     OrderRequest,
     PlacedOrder,
     body_hash,
@@ -134,6 +135,7 @@ async def _placed(connection: AsyncConnection, wired: Services, request: OrderRe
         request=request,
         policy=wired.policy,
         promised_at=await promise_at(connection, request, goods, at),
+        edition=EDITION,
     )
 
 

@@ -187,6 +187,11 @@ class Policy:
     portal_task_queue: str = "portals"
 
 
+EDITION = 2
+"""of its workflow, under which an order begins now. What it asks of Temporal follows the one that it began with:
+from the second on, what it is found by in Temporal is written after its record, and its end together with it"""
+
+
 @dataclass(frozen=True)
 class PlacedOrder:
     """An accepted order: what its workflow starts with.
@@ -196,7 +201,8 @@ class PlacedOrder:
     the start; ``address_hold`` is placed if the carrier, once asked, does not know the address. ``version`` rises with
     every change; ``asked`` is what it came to at most, in minor units, where a change has made it cost less.
     ``further`` are the payments for changes that made it cost more. ``credit`` minor units need not be paid, since a
-    claim or an exchange of another order settles them; None for other orders.
+    claim or an exchange of another order settles them; None for other orders. ``edition`` is that of its workflow: the
+    first where none was named.
     """
 
     id: str
@@ -212,6 +218,7 @@ class PlacedOrder:
     asked: int | None = None
     further: tuple[FurtherPayment, ...] = ()
     credit: int | None = None
+    edition: int = 1
 
     @property
     def to_pay(self) -> Money:

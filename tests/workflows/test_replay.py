@@ -22,11 +22,16 @@ from workflows.orders.workflow import OrderWorkflow
 from workflows.returns.workflow import ReturnWorkflow
 from workflows.stock.transfer import TransferWorkflow
 
-RECORDED = sorted(HISTORIES.glob("*.json"))
+RECORDED = sorted(HISTORIES.rglob("*.json"))
+"""those of orders that began under the first edition of their workflow in a folder of their own"""
 PRIVATE = re.compile(r"127\.0\.0\.1|localhost|/home/|/root/|/tmp/|/Users/|/site-packages|\d+@\w")
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def name_of(path: Path) -> str:
+    return path.relative_to(HISTORIES).with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=name_of)
 async def test_a_recorded_order_replays(path: Path) -> None:
     await replayer().replay_workflow(recorded(path))
 
@@ -41,10 +46,18 @@ async def test_a_history_that_the_code_cannot_have_written_does_not_replay() -> 
 
 
 def test_every_story_is_recorded() -> None:
-    assert set(STORIES) <= {path.stem for path in RECORDED}
+    assert set(STORIES) <= {name_of(path) for path in RECORDED}
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_what_an_order_is_found_by_is_written_when_it_comes_to_wait_and_at_its_end() -> None:
+    events = json.loads((HISTORIES / "delivered.json").read_text())["events"]
+    kinds = [event["eventType"].removeprefix("EVENT_TYPE_") for event in events]
+    assert kinds.count("UPSERT_WORKFLOW_SEARCH_ATTRIBUTES") == 3  # labelled, shipped, delivered
+    assert kinds[-1] == "WORKFLOW_EXECUTION_COMPLETED"
+    assert "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES" in kinds[len(kinds) - 1 - kinds[::-1].index("WORKFLOW_TASK_COMPLETED") :]
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=name_of)
 def test_a_recorded_history_names_no_machine(path: Path) -> None:
     text = path.read_text()
     kept = [p.data.decode() for event in recorded(path).events for p in payloads_of(event)]

@@ -13,7 +13,7 @@ from activities.orders import OrderRecords
 from activities.projections import Agreed, Entry, FulfilmentChange, Projection, Resolved
 from domain.exceptions import Action, ExceptionKind, OrderException, Resolution
 from domain.holds import Hold
-from domain.orders import OrderStatus, PlacedOrder, Revision, can_follow, derived_id
+from domain.orders import ENDED, OrderStatus, PlacedOrder, Revision, can_follow, derived_id
 from domain.shipments import FulfilmentStatus
 from domain.waiting import Party, Waiting
 from workflows.orders import attributes
@@ -152,12 +152,11 @@ class Journal:
         projection = self._projection(closed=closed)
         if not closed and self._stands(projection):
             return
-        self.find_by(attributes.NEEDS_ATTENTION.value_set(bool(self.open)))
-        known = workflow.info().typed_search_attributes
-        changed = [u for u in self._findable.values() if known.get(u.key) != u.value]
-        if changed:
-            workflow.upsert_search_attributes(changed)
-        self._findable = {}
+        attention = attributes.NEEDS_ATTENTION.value_set(bool(self.open))
+        self.find_by(attention)
+        record_first = self.order.edition > 1
+        if not record_first or _is_news(attention):  # a database that is away keeps nobody from being told
+            self._make_findable()
         workflow.set_current_details(self._markdown())
         # Emptied before the write is awaited: what is noted meanwhile belongs to the next projection.
         self._entries, self._opened, self._resolved, self._changes = [], [], [], []
@@ -168,6 +167,16 @@ class Journal:
         self._settling += ending
         await keep_record(OrderRecords.record, projection, summary=f"Record: {self.status}")
         self._settling = [id for id in self._settling if id not in ending]
+        # Each makes Temporal write its lists anew. What was superseded meanwhile is not written, and an end, which is
+        # but a mail away, together with the end of the workflow.
+        if record_first and (closed or self.status not in ENDED):
+            self._make_findable()
+
+    def _make_findable(self) -> None:
+        changed = [update for update in self._findable.values() if _is_news(update)]
+        if changed:
+            workflow.upsert_search_attributes(changed)
+        self._findable = {}
 
     def foretell(self, status: OrderStatus, what: str, on: Party) -> Projection:
         """What holds if the next step of our own succeeds. The step writes it in its own transaction."""
@@ -286,6 +295,10 @@ class Journal:
         head = f"## {self.order.number}: {self.status.replace('_', ' ')}\n\n**{self.waiting.sentence}**\n\n"
         goods = ", ".join(f"{line.quantity} × {line.sku}" for line in order.lines)
         return head + f"{goods} · {order.money} · {order.channel}\n\n" + "\n".join(self._lines)
+
+
+def _is_news(update: SearchAttributeUpdate[Any]) -> bool:
+    return workflow.info().typed_search_attributes.get(update.key) != update.value
 
 
 # Of several waits the one is told on which somebody can act soonest.
