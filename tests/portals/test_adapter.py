@@ -61,6 +61,16 @@ async def test_what_was_ordered_before_is_found_and_not_ordered_again(office: Of
     assert len(await supplier.orders()) == 1
 
 
+async def test_what_was_ordered_under_a_clock_ahead_is_found_once_it_is_set_right(
+    office: Office, supplier: Supplier
+) -> None:
+    await place(office, request("WB-3-1-2"))  # and with it the log-in, whose code no wrong clock takes
+    for ahead in (600, 0):
+        (await supplier.http.put("/control/clock", json={"ahead_seconds": ahead})).raise_for_status()
+        await place(office, request("WB-3-1-3"))
+    assert len(await supplier.orders("WB-3-1-3")) == 1
+
+
 async def test_a_reference_that_is_part_of_another_is_another_order(office: Office, supplier: Supplier) -> None:
     await place(office, request("WB-4-1-11"))
     assert not (await place(office, request("WB-4-1-1"))).found

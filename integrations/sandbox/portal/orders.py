@@ -52,6 +52,7 @@ class Orders:
             "shipping": draft["shipping"],
             "instructions": draft["instructions"],
             "placed_at": call.at,
+            "_since": call.at,
             "due_at": call.at + self._pages.dials.picking_seconds,
             "carrier": "",
             "tracking": "",
@@ -67,7 +68,7 @@ class Orders:
         found = [
             order
             for order in self._books.find(ORDER, user=session["user"])
-            if order["placed_at"] <= before and wanted.casefold() in order["reference"].casefold()
+            if order["_since"] <= before and wanted.casefold() in order["reference"].casefold()
         ]
         return self._page("orders", session, orders=found[:_LISTED], wanted=wanted)
 
