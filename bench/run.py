@@ -150,7 +150,7 @@ async def many_orders(bench: Bench) -> tuple[float, Cpu]:
     return settings.orders / seconds, Cpu.of(used, orders=settings.orders)
 
 
-async def bare_workflows(bench: Bench, order: Cost, *, run: str = "bare") -> float:
+async def bare_workflows(bench: Bench, order: Cost, *, run: str) -> float:
     """Bare workflows a second. ``run`` sets their ids apart from those of other runs."""
     settings = bench.settings
     async with bare_worker(bench.stack, namespace=NAMESPACE) as pid:
