@@ -119,7 +119,7 @@ async def test_events_in_the_hands_of_a_dying_worker_are_applied_by_the_next_one
     """Of one the carrier is being asked, one has woken its order and is not settled, at one nobody has looked."""
     placed = await shipped(town, "relay-1", "relay-2", "relay-3")
     seen = await calls_so_far(town, LOOK)
-    mishaps: list[dict[str, Any]] = [{"status": "timeout"}, {"status": "slow", "seconds": 2}]
+    mishaps: list[dict[str, Any]] = [{"status": "timeout"}, {"status": "slow", "seconds": 4}]
     await town.dial("easypost", **FAR_AWAY, fail_next=[{"operation": LOOK, **mishap} for mishap in mishaps])
     pid = town.stack.supervisor.pid("worker")
     with town.frozen("worker"):
