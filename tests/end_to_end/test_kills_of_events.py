@@ -36,7 +36,7 @@ async def shipped(town: Town, *references: str) -> list[Placed]:
         answer = await hand_over(town, order)
         assert answer is not None
         assert answer.status_code == 200
-    await until(lambda: nothing_stored(town), what="every event so far applied")
+    await until(lambda: nothing_on_its_way(town), what="every event so far applied")
     return placed
 
 
@@ -51,6 +51,12 @@ async def stored(town: Town, placed: list[Placed]) -> bool:
 
 async def nothing_stored(town: Town) -> bool:
     return not await town.rows("SELECT 1 FROM inbox WHERE status = 'stored' AND topic = 'tracking'")
+
+
+async def nothing_on_its_way(town: Town) -> bool:
+    """Whether the carrier has nothing more to tell, and all that it told is applied."""
+    told = all(delivery["state"] != "pending" for delivery in await town.deliveries())
+    return told and await nothing_stored(town)
 
 
 async def of_delivery(town: Town, placed: Placed) -> list[Any]:
@@ -119,7 +125,7 @@ async def test_events_in_the_hands_of_a_dying_worker_are_applied_by_the_next_one
     """Of one the carrier is being asked, one has woken its order and is not settled, at one nobody has looked."""
     placed = await shipped(town, "relay-1", "relay-2", "relay-3")
     seen = await calls_so_far(town, LOOK)
-    mishaps: list[dict[str, Any]] = [{"status": "timeout"}, {"status": "slow", "seconds": 4}]
+    mishaps: list[dict[str, Any]] = [{"status": "timeout"}, {"status": "slow", "seconds": 2}]
     await town.dial("easypost", **FAR_AWAY, fail_next=[{"operation": LOOK, **mishap} for mishap in mishaps])
     pid = town.stack.supervisor.pid("worker")
     with town.frozen("worker"):
