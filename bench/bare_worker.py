@@ -9,7 +9,7 @@ import sys
 from datetime import timedelta
 
 import uvloop
-from temporalio.client import Client
+from temporalio.client import Client, GrpcCompression
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from bench.bare_workflow import BareWorkflow, bare
@@ -20,7 +20,7 @@ async def serve(address: str, namespace: str, task_queue: str) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    client = await Client.connect(address, namespace=namespace)
+    client = await Client.connect(address, namespace=namespace, grpc_compression=GrpcCompression.NONE)
     async with Worker(
         client,
         task_queue=task_queue,

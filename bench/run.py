@@ -13,7 +13,7 @@ from time import monotonic
 
 import asyncpg
 from rich.console import Console
-from temporalio.client import Client
+from temporalio.client import Client, GrpcCompression
 
 from bench import archive, load, looks, meters, report
 from bench.arithmetic import percentile
@@ -77,7 +77,9 @@ async def running(
         )
         database = await asyncpg.connect(stack.database_url)
         exits.push_async_callback(database.close)
-        temporal = await Client.connect(f"127.0.0.1:{stack.ports.temporal}", namespace=NAMESPACE)
+        temporal = await Client.connect(
+            f"127.0.0.1:{stack.ports.temporal}", namespace=NAMESPACE, grpc_compression=GrpcCompression.NONE
+        )
         customers = load.Customers(http, database, stack.addresses.sandbox)
         await customers.stock_up(stack)
         yield Bench(stack, settings, customers, temporal, Stages(console), console)

@@ -19,8 +19,15 @@ PROGRAM = "temporal"
 NAMESPACE = "default"
 # without these the server's SQLite file is 3 to 5 times slower; with them it still survives kill -9
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
-# one queue on one machine gains nothing from four parts, which ask each other for work
-ONE_PART = ("matching.numTaskqueueReadPartitions=1", "matching.numTaskqueueWritePartitions=1")
+DYNAMIC = (
+    # one queue on one machine gains nothing from four parts, which ask each other for work
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
+    # the search attributes are those of its start: it need not read their names from the file at every write
+    "system.forceSearchAttributesCacheRefreshOnRead=false",
+)
+# its garbage is collected half as often, for some 65 MB more
+COLLECTOR = {"GOGC": "200"}
 
 
 def temporal_service(
@@ -50,7 +57,7 @@ def temporal_service(
     command = [find_program(), "server", "start-dev", "--ui-disable-news-fetch"]
     command += [part for option in options.items() for part in option]
     command += [part for pragma in PRAGMAS for part in ("--sqlite-pragma", pragma)]
-    command += [part for value in ONE_PART for part in ("--dynamic-config-value", value)]
+    command += [part for value in DYNAMIC for part in ("--dynamic-config-value", value)]
     for name, kind in search_attributes.items():
         command += ["--search-attribute", f"{name}={kind}"]
 
@@ -60,7 +67,7 @@ def temporal_service(
     return Service(
         name="temporal",
         command=command,
-        environment={"PATH": os.defpath, "HOME": str(folder)},  # no configuration of the person's own
+        environment={"PATH": os.defpath, "HOME": str(folder), **COLLECTOR},  # nothing of the person's own
         log=log,
         ready=ready,
         retry_for=timedelta(seconds=5),  # it chooses further ports of its own, and may lose one to somebody

@@ -2,7 +2,7 @@
 
 import sys
 
-from temporalio.client import Client, TLSConfig
+from temporalio.client import Client, GrpcCompression, TLSConfig
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
@@ -15,6 +15,9 @@ from runtime.sandbox import WithoutContext
 from runtime.settings import Settings, TemporalSettings
 from runtime.traces import UNTRACED, Traces
 from runtime.wishes import Wishes
+
+# What is encrypted cannot be compressed, and the rest of a message is little.
+_COMPRESSION = GrpcCompression.NONE
 
 
 def waybill_plugin(codec: EncryptionCodec, traces: Traces = UNTRACED, *, sandboxed: bool = True) -> SimplePlugin:
@@ -65,6 +68,7 @@ async def connect(
         namespace=settings.temporal_namespace,
         api_key=settings.temporal_api_key or None,
         tls=_tls(settings),
+        grpc_compression=_COMPRESSION,
         plugins=[waybill_plugin(EncryptionCodec(settings.key_ring), traces, sandboxed=sandboxed)],
         lazy=lazy,
     )
@@ -77,6 +81,7 @@ async def connect_bare(settings: TemporalSettings) -> Client:
         namespace=settings.temporal_namespace,
         api_key=settings.temporal_api_key or None,
         tls=_tls(settings),
+        grpc_compression=_COMPRESSION,
     )
 
 

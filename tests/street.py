@@ -19,7 +19,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from local.loopback import loopback_client
 from local.ports import free_port
-from local.temporal import ONE_PART, find_program
+from local.temporal import DYNAMIC, find_program
 from runtime.codec import EncryptionCodec
 from runtime.plugin import waybill_plugin
 from runtime.search_attributes import SEARCH_ATTRIBUTES
@@ -30,7 +30,7 @@ KEY_RING_SETTING = ",".join(f"{name}:{base64.b64encode(key).decode()}" for name,
 STRIPE_KEY, STRIPE_SECRET = "sk_test_house", "whsec_house_0123456789"
 EASYPOST_KEY, EASYPOST_SECRET = "EZTKhouse", "easypost_house_0123456789"
 
-_DYNAMIC = ("frontend.WorkflowTimeSkippingEnabled=true", *ONE_PART)
+_DYNAMIC = ("frontend.WorkflowTimeSkippingEnabled=true", *DYNAMIC)
 _KINDS = {
     "Keyword": SearchAttributeKey.for_keyword,
     "KeywordList": SearchAttributeKey.for_keyword_list,
