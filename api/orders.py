@@ -61,7 +61,10 @@ async def index(
     placed_to: Annotated[Instant | None, Query(description="Placed before; UTC if it has no zone.")] = None,
     q: Annotated[
         Reference | None,
-        Query(description="Words that all occur in number, reference, customer's name or e-mail, or SKUs."),
+        Query(
+            description="Words that all occur in number, reference, customer's name or e-mail, or SKUs. "
+            "A whole number, reference or e-mail address finds only its own orders."
+        ),
     ] = None,
     promise: Annotated[
         Standing | None,

@@ -1,20 +1,31 @@
 """Lists and counts of orders."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, String, func, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, String, func, literal_column, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.orders import Order, OrderLine
+from db.statements import Record, Statement
 from domain.orders import OrderStatus
 from domain.promises import NEARING, Standing
 
 _SHORT = 2
 # Spelled as in its index, without parameters, so that every plan can use it.
 _EMAIL: ColumnElement[str] = literal_column("lower(orders.customer ->> 'email')", String)
+_MAY_BE_WHOLE = re.compile(r"(?=.*\d).{6,}|[^@]+@[^@]+\.[^@]+")
+_WHOLE = Statement(
+    text("""
+    SELECT word, number, reference, email FROM unnest(CAST(:words AS text[])) AS given(word) CROSS JOIN LATERAL (SELECT
+        EXISTS (SELECT FROM orders WHERE number = upper(word) OFFSET 0) AS number,
+        EXISTS (SELECT FROM orders WHERE external_reference = word OFFSET 0) AS reference,
+        EXISTS (SELECT FROM orders WHERE lower(orders.customer ->> 'email') = lower(word) OFFSET 0) AS email) found
+    """)
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,8 @@ class OrderFilter:
     """Which orders are wanted; what is None does not matter.
 
     ``customer`` is an e-mail address in any case, ``text`` words that must all occur in number, reference, customer or
-    SKUs, those of one or two characters at the beginning of a word; ``placed_from`` is inclusive, ``placed_to`` is not.
+    SKUs, those of one or two characters at the beginning of a word; but one that is a whole number, reference or e-mail
+    address finds only what is called so. ``placed_from`` is inclusive, ``placed_to`` is not.
     """
 
     statuses: Sequence[OrderStatus] = ()
@@ -53,7 +65,9 @@ async def page(
     limit: int,
 ) -> list[Row[Any]]:
     """A page of orders by (placed at, id), after the order ``after``."""
-    query = _matching(wanted).limit(limit)
+    words = (wanted.text or "").split()
+    whole = await _whole(connection, words)
+    query = _matching(wanted).where(*(whole.get(word, _occurs(word.lower())) for word in words)).limit(limit)
     place = tuple_(Order.placed_at, Order.id)
     if newest_first:
         query = query.order_by(Order.placed_at.desc(), Order.id.desc())
@@ -85,9 +99,26 @@ def _matching(wanted: OrderFilter) -> Select[Any]:
         query = query.where(Order.placed_at < wanted.placed_to)
     if wanted.due is not None:
         query = query.where(Order.closed_at.is_(None), _stands(wanted.due))
-    for word in (wanted.text or "").lower().split():
-        query = query.where(_occurs(word))
     return query
+
+
+async def _whole(connection: AsyncConnection, words: Sequence[str]) -> dict[str, ColumnElement[bool]]:
+    """How to find those of the words that are an order's whole number or reference, or a customer's whole address.
+
+    Nobody who pastes one means an order that has it for a part. Besides, what stands in every address, or number, is
+    what the index of parts is slow with.
+    """
+    asked = [word for word in words if _MAY_BE_WHOLE.fullmatch(word)]
+    return {row.word: _is(row) for row in await _WHOLE.rows(connection, words=asked) if any(row[1:])} if asked else {}
+
+
+def _is(found: Record) -> ColumnElement[bool]:
+    ways = {
+        "number": Order.number == found.word.upper(),
+        "reference": Order.external_reference == found.word,
+        "email": _EMAIL.in_([found.word.lower()]),
+    }
+    return or_(*(way for kind, way in ways.items() if found[kind]))
 
 
 def _stands(due: Due) -> ColumnElement[bool]:

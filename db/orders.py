@@ -50,7 +50,7 @@ class Order(Base):
 
     __tablename__ = "orders"
     __table_args__ = (
-        UniqueConstraint("channel", "external_reference"),
+        UniqueConstraint("external_reference", "channel"),  # in this order it serves searches for a reference, too
         CheckConstraint("total >= 0", name="total"),
         Index("ix_orders_not_started", "placed_at", postgresql_where=text("started_at IS NULL")),
         Index("ix_orders_open", "id", postgresql_where=text("closed_at IS NULL")),

@@ -173,7 +173,7 @@ _LEVELS = text(f"SELECT * FROM stock_levels WHERE (sku, warehouse) IN {_KEYS} OR
 _LOCK = Statement(text(f"{_LEVELS.text} FOR UPDATE"))
 # A plan once made is one for a few keys; as long as the server has not seen the table grow, it may read all levels for
 # each of them.
-_PLAN_ANEW = Statement(text("SET LOCAL plan_cache_mode = force_custom_plan"))
+_PLAN_ANEW = text("SET LOCAL plan_cache_mode = force_custom_plan")
 _ENSURE = text(
     "INSERT INTO stock_levels (sku, warehouse, on_hand, reserved) SELECT k.sku, k.warehouse, 0, 0 "
     "FROM unnest(CAST(:skus AS text[]), CAST(:warehouses AS text[])) AS k(sku, warehouse) "
@@ -245,7 +245,7 @@ async def lock(connection: AsyncConnection, keys: Iterable[tuple[str, str]]) -> 
     """
     given = columns(keys)
     if len(given["skus"]) > 100:
-        await _PLAN_ANEW.rows(connection)
+        await connection.execute(_PLAN_ANEW)
     return await _LOCK.rows(connection, **given)
 
 

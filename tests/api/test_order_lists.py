@@ -76,6 +76,35 @@ async def test_text_finds_number_reference_customer_and_sku_by_all_of_its_words(
     assert await references(api, q="%") == []
 
 
+async def test_a_whole_number_or_address_finds_only_its_own_orders(api: Api) -> None:
+    ann = await api.place("ann", customer={"name": "Ann", "email": "Ann@example.org"})
+    joann = await api.place("joann", customer={"name": "Joann", "email": "joann@example.org"})
+    longer = f"{ann['number']}0"
+    async with api.database.transaction() as connection:
+        await connection.execute(
+            update(Order)
+            .where(Order.id == joann["id"])
+            .values(number=longer, search=f"{longer} joann joann@example.org kettle".lower())
+        )
+    assert await references(api, q="ANN@example.org") == ["ann"]
+    assert await references(api, q="ann@example.org kettle") == ["ann"]
+    assert await references(api, q="ann@example.org joann") == []
+    assert await references(api, q="nn@example.org") == ["joann", "ann"]
+    assert await references(api, q="ann@example.or") == ["joann", "ann"]
+    assert await references(api, q=ann["number"]) == ["ann"]
+    assert await references(api, q=longer) == ["joann"]
+    assert await references(api, q=ann["number"][:-1]) == ["joann", "ann"]
+
+
+async def test_a_whole_reference_finds_only_its_own_orders(api: Api) -> None:
+    for channel, reference in (("webshop", "A-10077"), ("market", "A-10077"), ("webshop", "A-100771")):
+        await api.place(reference, channel=channel)
+    assert await references(api, q="A-10077") == ["A-10077", "A-10077"]
+    assert await references(api, q="A-10077", channel="market") == ["A-10077"]
+    assert await references(api, q="a-10077") == ["A-100771", "A-10077", "A-10077"]
+    assert await references(api, q="A-1007") == ["A-100771", "A-10077", "A-10077"]
+
+
 async def test_dates_bound_the_list_from_inclusive_to_exclusive(api: Api) -> None:
     await api.place("a")
     async with api.database.transaction() as connection:
