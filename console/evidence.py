@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
-from console.identity import Door
+from console.identity import Door, Person
 from console.page import html_answer
 from db import evidence, orders, portals, shipments
 from db.base import Database
@@ -57,8 +57,8 @@ class EvidencePages:
     ) -> Response:
         """All visits for a fulfilment, the newest first."""
 
-        async def page(key_name: str) -> Response:
-            made = await self._page(fulfilment, before, key_name)
+        async def page(person: Person) -> Response:
+            made = await self._page(fulfilment, before, person)
             return html_answer(lambda nonce: self.templates.evidence_page(made, nonce))
 
         return await self.door.opened(request, Scope.PORTALS_READ, page)
@@ -66,7 +66,7 @@ class EvidencePages:
     async def show(self, request: Request, fulfilment: Id, piece: Id) -> Response:
         """One piece: a picture or page to look at, or a document to keep."""
 
-        async def content(_: str) -> Response:
+        async def content(_: Person) -> Response:
             async with self.database.reading() as connection:
                 row = await evidence.find(connection, fulfilment, piece)
             if row is None:
@@ -75,7 +75,7 @@ class EvidencePages:
 
         return await self.door.opened(request, Scope.PORTALS_READ, content)
 
-    async def _page(self, fulfilment: str, before: str, key_name: str) -> EvidencePage:
+    async def _page(self, fulfilment: str, before: str, person: Person) -> EvidencePage:
         async with self.database.reading() as connection:
             part = await shipments.find_fulfilment(connection, fulfilment)
             order = None if part is None else await orders.find(connection, part.order_id)
@@ -88,7 +88,8 @@ class EvidencePages:
         shown = rows[:_PIECES]
         return EvidencePage(
             shop_name=self.shop_name,
-            key_name=key_name,
+            key_name=person.name,
+            rooms=person.rooms,
             order_id=order.id,
             order_number=order.number,
             fulfilment_number=part.number,

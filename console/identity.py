@@ -5,15 +5,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Protocol
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from console.forms import read_form
 from console.page import html_answer
 from domain.errors import Forbidden, Unauthorised
 from domain.identity import Scope
-from templates.console import LogInPage
+from templates.console import LogInPage, RefusalPage, Room
 from templates.render import Templates
 
 COOKIE = "waybill_console"
@@ -21,7 +22,25 @@ VALID_FOR = timedelta(hours=12)
 HOME = "/console"
 _OURS = re.compile(r"/(console|orders)(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 """addresses to which a log-in leads: nobody is sent elsewhere from here"""
-_MOST_BYTES = 2_000
+_ROOMS = (
+    (Scope.EXCEPTIONS_READ, Room("Waiting for you", "/console/exceptions")),
+    (Scope.ORDERS_READ, Room("Orders", "/console/orders")),
+    (Scope.PORTALS_READ, Room("Portals", "/console/portals")),
+)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whoever is logged in: the key that was shown, and what it may do."""
+
+    key_id: str
+    name: str
+    scopes: frozenset[Scope]
+
+    @property
+    def rooms(self) -> tuple[Room, ...]:
+        """Where he may go."""
+        return tuple(room for scope, room in _ROOMS if scope in self.scopes)
 
 
 class Sessions(Protocol):
@@ -30,8 +49,8 @@ class Sessions(Protocol):
     async def begin(self, key: str) -> str:
         """The cookie for whoever has this API key. Raises Unauthorised."""
 
-    async def check(self, cookie: str, scope: Scope) -> str:
-        """The name of the key behind a cookie. Raises Unauthorised, or Forbidden where it lacks the scope."""
+    async def check(self, cookie: str, scope: Scope | None) -> Person:
+        """Who is behind a cookie. Raises Unauthorised, or Forbidden where the key lacks the scope."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,20 +65,50 @@ class Door:
     def router(self) -> APIRouter:
         """The routes of logging in and out."""
         router = APIRouter(include_in_schema=False)
+        router.add_api_route(HOME, self.home, methods=["GET"], response_class=RedirectResponse)
         router.add_api_route("/console/log-in", self.show, methods=["GET"], response_class=HTMLResponse)
         router.add_api_route("/console/log-in", self.enter, methods=["POST"], response_class=Response)
         router.add_api_route("/console/log-out", self.leave, methods=["POST"], response_class=Response)
         return router
 
-    async def opened(self, request: Request, scope: Scope, page: Callable[[str], Awaitable[Response]]) -> Response:
-        """The ``page``, given the name of whoever sees it; for others the log-in, which leads back here."""
+    async def opened(
+        self, request: Request, scope: Scope | None, page: Callable[[Person], Awaitable[Response]]
+    ) -> Response:
+        """The ``page``, given who sees it; for others the log-in, which leads back here."""
+        here = request.url.path if request.method == "GET" else HOME
         try:
-            name = await self.sessions.check(request.cookies.get(COOKIE, ""), scope)
+            person = await self.sessions.check(request.cookies.get(COOKIE, ""), scope)
         except Unauthorised:
-            return RedirectResponse(f"/console/log-in?next={quote(request.url.path)}", status_code=303)
+            return RedirectResponse(f"/console/log-in?next={quote(here)}", status_code=303)
         except Forbidden as error:
-            return self._page(request.url.path, trouble=str(error), status=403)
-        return await page(name)
+            return self._page(here, trouble=str(error), status=403)
+        return await page(person)
+
+    async def acting(
+        self, request: Request, scope: Scope, act: Callable[[Person, dict[str, str]], Awaitable[Response]]
+    ) -> Response:
+        """What ``act`` makes of a form of ours, given who sends it; for others the log-in."""
+        try:
+            fields = await read_form(request)
+        except Unauthorised as error:
+            return self._page(HOME, trouble=str(error), status=401)
+        return await self.opened(request, scope, lambda person: act(person, fields))
+
+    def refusal(self, person: Person, trouble: str, *, status: int) -> HTMLResponse:
+        """A page that says why there is nothing to see."""
+        page = RefusalPage(shop_name=self.shop_name, key_name=person.name, rooms=person.rooms, trouble=trouble)
+        return html_answer(lambda nonce: self.templates.refusal_page(page, nonce), status=status)
+
+    async def home(self, request: Request) -> Response:
+        """The first room that whoever is logged in may enter."""
+
+        async def lead(person: Person) -> Response:
+            if not person.rooms:
+                trouble = f"The API key {person.name!r} may see nothing here: give it exceptions:read or orders:read."
+                return self._page(HOME, trouble=trouble, status=403)
+            return RedirectResponse(person.rooms[0].url, status_code=303)
+
+        return await self.opened(request, None, lead)
 
     async def show(self, next: Annotated[str, Query(max_length=500)] = HOME) -> HTMLResponse:
         """The log-in."""
@@ -69,8 +118,7 @@ class Door:
         """Log in, and go where one wanted to go."""
         to = HOME
         try:
-            _from_here(request)
-            fields = await _fields(request)
+            fields = await read_form(request)
             to = fields.get("next", HOME)
             cookie = await self.sessions.begin(fields.get("key", "").strip())
         except Unauthorised as error:
@@ -83,7 +131,7 @@ class Door:
 
     async def leave(self, request: Request) -> Response:
         """Log out."""
-        _from_here(request)
+        await read_form(request)
         answer = RedirectResponse("/console/log-in", status_code=303)
         answer.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=self.secure)
         return answer
@@ -91,21 +139,6 @@ class Door:
     def _page(self, to: str, *, trouble: str = "", status: int = 200) -> HTMLResponse:
         page = LogInPage(self.shop_name, next=_ours(to), trouble=trouble)
         return html_answer(lambda nonce: self.templates.log_in_page(page, nonce), status=status)
-
-
-async def _fields(request: Request) -> dict[str, str]:
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _MOST_BYTES:
-            raise Unauthorised("The API key is not valid.")
-    return {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
-
-
-def _from_here(request: Request) -> None:
-    """Raises Unauthorised for a form on somebody else's page, of which browsers tell."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        raise Unauthorised("Log in on this page.")
 
 
 def _ours(to: str) -> str:

@@ -1,16 +1,14 @@
-"""Where operators begin: suppliers' portals, what was ordered in them last, and a way to every order."""
+"""Suppliers' portals, and what was ordered in them last."""
 
 from dataclasses import dataclass
-from typing import Annotated
-from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
 
 from console.evidence import at_supplier
-from console.identity import HOME, Door
+from console.identity import Door, Person
 from console.page import html_answer
-from db import orders, portals
+from db import portals
 from db.base import Database
 from domain.identity import Scope
 from templates.console import PortalsPage, PortalState
@@ -32,25 +30,22 @@ class PortalPages:
     def router(self) -> APIRouter:
         """The route."""
         router = APIRouter(include_in_schema=False)
-        router.add_api_route(HOME, self.show, methods=["GET"], response_class=HTMLResponse)
+        router.add_api_route("/console/portals", self.show, methods=["GET"], response_class=HTMLResponse)
         return router
 
-    async def show(self, request: Request, order: Annotated[str, Query(max_length=64)] = "") -> Response:
-        """The overview; with the number of an ``order`` the page of that one."""
+    async def show(self, request: Request) -> Response:
+        """The overview."""
 
-        async def page(key_name: str) -> Response:
+        async def page(person: Person) -> Response:
             async with self.database.reading() as connection:
-                found = await orders.find(connection, order.strip()) if order.strip() else None
-                if found is not None:
-                    return RedirectResponse(f"/orders/{quote(found.id)}", status_code=303)
                 known = await portals.page(connection, after=None, limit=_MOST_PORTALS)
                 last = await portals.newest_orders(connection, limit=_MOST_ORDERS)
             made = PortalsPage(
                 shop_name=self.shop_name,
-                key_name=key_name,
+                key_name=person.name,
+                rooms=person.rooms,
                 portals=[PortalState(row.name, row.paused_at, row.reason, row.visited_at) for row in known],
                 orders=[at_supplier(row, row.order_number, row.fulfilment_number) for row in last],
-                sought=order.strip(),
             )
             return html_answer(lambda nonce: self.templates.portals_page(made, nonce))
 

@@ -49,7 +49,7 @@ class Placed:
     def inside(self) -> str:
         """The address of the page that the shop's people have of it, who log in with an API key first."""
         web, _, order = self.page.partition("?")[0].partition("/orders/")
-        return f"{web}/console/log-in?next=/orders/{order}"
+        return f"{web}/console/log-in?next=/console/orders/{order}"
 
 
 class Shop:

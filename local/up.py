@@ -41,6 +41,7 @@ def address_book(stack: Stack) -> dict[str, str]:
     """The addresses to open, by what is found there."""
     addresses = stack.addresses
     return {
+        "Console": f"{addresses.web}/console",
         "API and its docs": addresses.api_docs,
         "Orders in Temporal": addresses.orders_in_temporal,
         "Mailbox": addresses.mailbox,

@@ -1,9 +1,11 @@
-"""Signed links to an order's page: whoever has one can read the page, for 90 days."""
+"""Links: signed ones to an order's page, which whoever has one can read for 90 days; and to the Temporal UI."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
 from itsdangerous import BadSignature, TimestampSigner
+
+from runtime.settings import Settings
 
 VALID_FOR = timedelta(days=90)
 _SALT = "order-page"
@@ -29,3 +31,8 @@ class OrderLinks:
         except (BadSignature, UnicodeError):
             return False
         return True
+
+
+def workflows_url(settings: Settings) -> str:
+    """Where the Temporal UI shows workflows, each under its id."""
+    return f"{settings.temporal_ui_url.rstrip('/')}/namespaces/{settings.temporal_namespace}/workflows"

@@ -15,16 +15,20 @@ from api.errors import BadRequest
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from api.services import Decode, Services, WebhookReader
+from console.calls import Calls
 from console.evidence import EvidencePages
+from console.exceptions import ExceptionPages
 from console.identity import COOKIE, Door
+from console.order_lists import OrderListPages
+from console.order_view import OrderViewPages
 from console.orders import OrderPages
 from console.portals import PortalPages
 from db.base import A_CALLERS, Database
 from domain.identity import Scope
 from runtime.bell import Bell
 from runtime.codec import EncryptionCodec, UnknownKey
-from runtime.console import ConsoleSessions
-from runtime.links import OrderLinks
+from runtime.console import ConsoleSessions, InProcess
+from runtime.links import OrderLinks, workflows_url
 from runtime.outside import Outside, connect_outside
 from runtime.plugin import connect
 from runtime.schedules import money_check_id
@@ -91,16 +95,34 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
                 await database.close()
 
     sessions = ConsoleSessions(keys, settings.signing_secrets)
-    pages = pages_of(database, links, keys, sessions, shop_name=settings.shop_name, public_url=settings.public_url)
-    app = new_app(metrics=metrics, pages=pages, max_body_bytes=settings.max_body_bytes, lifespan=serving)
+    calls = InProcess(keys)
+    pages = pages_of(
+        database,
+        links,
+        keys,
+        sessions,
+        calls,
+        shop_name=settings.shop_name,
+        public_url=settings.public_url,
+        workflows=workflows_url(settings),
+    )
+    app = calls.app = new_app(metrics=metrics, pages=pages, max_body_bytes=settings.max_body_bytes, lifespan=serving)
     traces.watch(app)
     return app
 
 
 def pages_of(
-    database: Database, links: OrderLinks, keys: ApiKeys, sessions: ConsoleSessions, *, shop_name: str, public_url: str
+    database: Database,
+    links: OrderLinks,
+    keys: ApiKeys,
+    sessions: ConsoleSessions,
+    calls: Calls,
+    *,
+    shop_name: str,
+    public_url: str,
+    workflows: str,
 ) -> list[APIRouter]:
-    """The pages for people: the order's, and those of the console."""
+    """The pages for people: the order's, and those of the console, which act by ``calls`` and lead to ``workflows``."""
     templates = Templates()
     door = Door(sessions=sessions, templates=templates, shop_name=shop_name, secure=public_url.startswith("https://"))
     order_pages = OrderPages(
@@ -113,7 +135,10 @@ def pages_of(
     )
     evidence = EvidencePages(database=database, door=door, templates=templates, shop_name=shop_name)
     portals = PortalPages(database=database, door=door, templates=templates, shop_name=shop_name)
-    return [order_pages.router(), door.router(), portals.router(), evidence.router()]
+    waiting = ExceptionPages(calls=calls, door=door, templates=templates, shop_name=shop_name)
+    listed = OrderListPages(calls=calls, door=door, templates=templates, shop_name=shop_name)
+    view = OrderViewPages(calls=calls, door=door, templates=templates, shop_name=shop_name, workflows=workflows)
+    return [room.router() for room in (order_pages, door, waiting, listed, view, portals, evidence)]
 
 
 def decoder(codec: EncryptionCodec) -> Decode:

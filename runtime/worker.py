@@ -50,7 +50,7 @@ from integrations.mail.mailer import Mailer
 from runtime.deployment import versioned
 from runtime.health import WorkerMetrics, health_app, health_server
 from runtime.heartbeats import Heartbeats
-from runtime.links import OrderLinks
+from runtime.links import OrderLinks, workflows_url
 from runtime.logs import NamedInLogs
 from runtime.outside import Outside, alert_hooks, connect_outside, mail_server
 from runtime.plugin import connect
@@ -342,10 +342,10 @@ async def temporal_answers(client: Client) -> bool:
 
 def _links(settings: Settings) -> Links:
     base = settings.public_url.rstrip("/")
-    ui = f"{settings.temporal_ui_url.rstrip('/')}/namespaces/{settings.temporal_namespace}/workflows"
+    ui = workflows_url(settings)
     return Links(
         order=OrderLinks(settings.public_url, settings.signing_secrets).url,
-        exception=lambda exception_id: f"{base}/v1/exceptions/{quote(exception_id)}",
+        exception=lambda exception_id: f"{base}/console/exceptions/{quote(exception_id)}",
         workflow=lambda name: f"{ui}/{quote(name)}",
     )
 

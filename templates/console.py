@@ -4,7 +4,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.money import Money
+from domain.orders import OrderStatus
 from domain.portals import EvidenceKind, PortalStage
+from domain.waiting import Party
+
+
+@dataclass(frozen=True)
+class Room:
+    """A part of the console, and where it is."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """What every page of the console has: ``done`` and ``trouble`` tell how the last deed went."""
+
+    shop_name: str
+    key_name: str
+    rooms: Sequence[Room]
+    done: str = ""
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,15 +65,17 @@ class AtSupplier:
     at: datetime
 
 
-@dataclass(frozen=True)
-class PortalsPage:
-    """All portals, and what was ordered in them last. ``sought`` is an order's number that was not found."""
+@dataclass(frozen=True, kw_only=True)
+class RefusalPage(Paper):
+    """Says only what is the trouble."""
 
-    shop_name: str
-    key_name: str
+
+@dataclass(frozen=True, kw_only=True)
+class PortalsPage(Paper):
+    """All portals, and what was ordered in them last."""
+
     portals: Sequence[PortalState]
     orders: Sequence[AtSupplier]
-    sought: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,12 +110,10 @@ class Visit:
         return [piece for piece in self.pieces if piece.kind is not EvidenceKind.PICTURE]
 
 
-@dataclass(frozen=True)
-class EvidencePage:
+@dataclass(frozen=True, kw_only=True)
+class EvidencePage(Paper):
     """What visits for one fulfilment have left, the newest visit first; ``older`` leads to those before."""
 
-    shop_name: str
-    key_name: str
     order_id: str
     order_number: str
     fulfilment_number: int
@@ -100,3 +122,72 @@ class EvidencePage:
     orders: Sequence[AtSupplier]
     visits: Sequence[Visit]
     older: str | None = None
+
+
+@dataclass(frozen=True)
+class OpenException:
+    """What waits for a person: why, and what can be decided. ``order_id`` is None where it is about a portal."""
+
+    id: str
+    kind: str
+    status: str
+    reason: str
+    actions: tuple[str, ...]
+    opened_at: datetime
+    order_id: str | None = None
+    order_number: str | None = None
+    resolution: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExceptionsPage(Paper):
+    """What waits for people, the oldest first; ``further`` leads to those after."""
+
+    exceptions: Sequence[OpenException]
+    decides: bool
+    further: str | None
+
+
+@dataclass(frozen=True)
+class WaitingFor:
+    """What an order waits for, and ``on`` whom; and both as a sentence."""
+
+    sentence: str
+    what: str
+    on: Party
+    since: datetime
+
+
+@dataclass(frozen=True)
+class ListedOrder:
+    """An order in a list; ``total`` in minor units."""
+
+    id: str
+    number: str
+    channel: str
+    external_reference: str
+    status: OrderStatus
+    waiting: WaitingFor
+    needs_attention: bool
+    customer_name: str
+    currency: str
+    total: int
+    placed_at: datetime
+    closed_at: datetime | None
+
+    @property
+    def price(self) -> Money:
+        """What it costs."""
+        return Money(self.total, self.currency)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrdersPage(Paper):
+    """Orders that fit ``sought``, ``status`` and ``attention``, the newest first; ``further`` leads to older ones."""
+
+    orders: Sequence[ListedOrder]
+    sought: str
+    status: str
+    attention: bool
+    further: str | None
+    statuses: Sequence[str] = tuple(status.value for status in OrderStatus)

@@ -7,7 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from templates.console import EvidencePage, LogInPage, PortalsPage
+from templates.console import EvidencePage, ExceptionsPage, LogInPage, OrdersPage, PortalsPage, RefusalPage
+from templates.console_order import ConsoleOrderPage
 from templates.language import Format, Language, is_web_url, one_line, seconds
 from templates.mails import OperatorMail, OrderMail, RenderedMail, StockMail, TransferMail
 from templates.pages import OrderPage, stages
@@ -47,6 +48,22 @@ class Templates:
     def log_in_page(self, page: LogInPage, nonce: str) -> str:
         """The operators' log-in. As all of their pages it is served with a CSP that allows its nonce for styles."""
         return self._fill("console/log_in.html", Format.for_reader("en"), page=page, nonce=nonce)
+
+    def refusal_page(self, page: RefusalPage, nonce: str) -> str:
+        """Why there is nothing to see, for operators."""
+        return self._fill("console/refusal.html", Format.for_reader("en"), page=page, nonce=nonce)
+
+    def exceptions_page(self, page: ExceptionsPage, nonce: str) -> str:
+        """What waits for operators."""
+        return self._fill("console/exceptions.html", Format.for_reader("en"), page=page, nonce=nonce)
+
+    def orders_page(self, page: OrdersPage, nonce: str) -> str:
+        """A list of orders, for operators."""
+        return self._fill("console/orders.html", Format.for_reader("en"), page=page, nonce=nonce)
+
+    def console_order_page(self, page: ConsoleOrderPage, nonce: str) -> str:
+        """One order, for operators."""
+        return self._fill("console/order.html", Format.for_reader("en"), page=page, nonce=nonce)
 
     def portals_page(self, page: PortalsPage, nonce: str) -> str:
         """Suppliers' portals, for operators."""

@@ -35,7 +35,7 @@ from integrations.http import new_client
 from integrations.payments.stripe.adapter import Stripe
 from runtime.bell import Bell
 from runtime.codec import EncryptionCodec
-from runtime.console import ConsoleSessions
+from runtime.console import ConsoleSessions, InProcess
 from runtime.links import OrderLinks
 from runtime.web import decoder, pages_of
 from tests.api.cases import FakeClaims, FakeExchanges, FakeReturns, FakeTransfers
@@ -276,8 +276,10 @@ async def api(database: Database) -> AsyncIterator[Api]:
     )
 
     sessions = ConsoleSessions(keys, ["s" * 40])
-    pages = pages_of(database, links, keys, sessions, shop_name="Test Shop", public_url="http://test")
-    app = new_app(metrics=metrics, pages=pages, max_body_bytes=MAX_BODY_BYTES)
+    calls = InProcess(keys)
+    shop = {"shop_name": "Test Shop", "public_url": "http://test", "workflows": f"{TEMPORAL_UI}/workflows"}
+    pages = pages_of(database, links, keys, sessions, calls, **shop)
+    app = calls.app = new_app(metrics=metrics, pages=pages, max_body_bytes=MAX_BODY_BYTES)
     app.state.services = services
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
         api = Api(app, http, database, gateway, transfers, returns, claims, exchanges, carrier, links, codec, money)

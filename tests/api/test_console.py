@@ -65,15 +65,34 @@ async def test_every_step_is_on_the_page_and_what_the_portal_sent_never_runs(api
         assert (await api.http.get(url)).headers["cache-control"] == "no-store"
 
 
-async def test_the_overview_leads_to_every_order(api: Api) -> None:
+async def test_portals_and_what_was_ordered_in_them_last_are_one_room(api: Api) -> None:
     await seen(api)
-    await log_in(api, Scope.PORTALS_READ, Scope.ORDERS_READ)
-    page = await api.http.get("/console")
+    await log_in(api, Scope.PORTALS_READ)
+    page = await api.http.get("/console/portals")
     assert f'href="{HERE}"' in page.text and "northgate" in page.text
-    (order,) = (await api.http.get("/v1/orders")).json()["items"]
-    found = await api.http.get("/console", params={"order": order["number"]})
-    assert (found.status_code, found.headers["location"]) == (303, f"/orders/{order['id']}")
-    assert "There is no order WB-nothing." in (await api.http.get("/console?order=WB-nothing")).text
+
+
+@pytest.mark.parametrize(
+    ("scopes", "room"),
+    [
+        ([Scope.PORTALS_READ, Scope.EXCEPTIONS_READ], "/console/exceptions"),
+        ([Scope.PORTALS_READ, Scope.ORDERS_READ], "/console/orders"),
+        ([Scope.PORTALS_READ], "/console/portals"),
+    ],
+)
+async def test_the_console_begins_in_the_first_room_that_one_may_enter(
+    api: Api, scopes: list[Scope], room: str
+) -> None:
+    await log_in(api, *scopes)
+    assert (await api.http.get("/console")).headers["location"] == room
+    shown = (await api.http.get(room)).text
+    assert f'href="{room}" aria-current="page"' in shown
+
+
+async def test_a_key_that_may_see_nothing_is_told_so(api: Api) -> None:
+    await log_in(api, Scope.STOCK_READ)
+    refused = await api.http.get("/console")
+    assert refused.status_code == 403 and "give it exceptions:read or orders:read" in refused.text
 
 
 async def test_an_order_is_read_with_the_same_log_in_and_leads_to_what_was_seen(api: Api) -> None:

@@ -163,7 +163,7 @@ def test_without_a_supplier_no_order_is_his() -> None:
 
 def test_the_page_for_the_shops_people_is_behind_the_log_in() -> None:
     placed = Placed("o1", "http://127.0.0.1:8000/orders/o1?token=t.t")
-    assert placed.inside == "http://127.0.0.1:8000/console/log-in?next=/orders/o1"
+    assert placed.inside == "http://127.0.0.1:8000/console/log-in?next=/console/orders/o1"
 
 
 def test_the_last_line_is_json() -> None:
