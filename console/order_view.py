@@ -1,4 +1,4 @@
-"""One order: all that is known of it, and what operators do with it."""
+"""One order as operators see it: all that is known of it, what they may do with it, and how their last deed went."""
 
 import uuid
 from dataclasses import dataclass
@@ -15,22 +15,26 @@ from console.identity import Door, Person
 from console.page import html_answer
 from domain.identity import Scope
 from domain.orders import workflow_id
-from templates.console_order import CancelPreview, ConsoleOrderPage, SeenOrder
+from templates.console_order import ConsoleOrderPage, GrantedRefund, Preview, SeenOrder
 from templates.render import Templates
 
 Id = Annotated[str, Path(max_length=64)]
 _ORDER: TypeAdapter[SeenOrder] = TypeAdapter(SeenOrder)
-_PREVIEW: TypeAdapter[CancelPreview] = TypeAdapter(CancelPreview)
+_REFUNDS: TypeAdapter[tuple[GrantedRefund, ...]] = TypeAdapter(tuple[GrantedRefund, ...])
 _DONE = {
     "held": "It is held: nothing irrevocable happens until the hold is released.",
     "released": "Your agreement to the release is recorded.",
     "cancelled": "The order is being cancelled; what has been done for it is undone.",
+    "changed": "The order is changed.",
+    "granted": "The refund is granted. It is paid once somebody who may pay refunds says so.",
+    "paying": "The refund is being paid.",
+    "withdrawn": "The refund is taken back.",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderViewPages:
-    """Serves the page and takes its forms. ``workflows`` is the address under which Temporal shows workflows."""
+class OrderView:
+    """Serves the page. ``workflows`` is the address under which Temporal shows workflows."""
 
     calls: Calls
     door: Door
@@ -39,11 +43,9 @@ class OrderViewPages:
     workflows: str
 
     def router(self) -> APIRouter:
-        """The routes."""
-        router = APIRouter(prefix="/console/orders/{order}", include_in_schema=False)
-        router.add_api_route("", self.show, methods=["GET"], response_class=HTMLResponse)
-        for path, act in (("/holds", self.hold), ("/holds/{hold}/release", self.release), ("/cancel", self.cancel)):
-            router.add_api_route(path, act, methods=["POST"], response_class=Response)
+        """The route."""
+        router = APIRouter(include_in_schema=False)
+        router.add_api_route("/console/orders/{order}", self.show, methods=["GET"], response_class=HTMLResponse)
         return router
 
     async def show(
@@ -60,59 +62,17 @@ class OrderViewPages:
             if decided:
                 found = await self.calls(person, "GET", f"/v1/exceptions/{quote(decided, safe='')}")
                 said = "" if found.trouble else decision_of(found.body)
-            return await self._page(person, order, done=said)
+            return await self.draw(person, order, done=said)
 
         return await self.door.opened(request, Scope.ORDERS_READ, page)
 
-    async def hold(self, request: Request, order: Id) -> Response:
-        """Hold the order."""
-
-        async def act(person: Person, fields: dict[str, str]) -> Response:
-            wish = {"reason": fields.get("reason", ""), "note": fields.get("note", "").strip()}
-            answer = await self.calls(person, "POST", f"{_api(order)}/holds", body=wish, key=fields.get("once", ""))
-            return await self._after(person, order, answer, "held")
-
-        return await self.door.acting(request, Scope.HOLDS_WRITE, act)
-
-    async def release(self, request: Request, order: Id, hold: Id) -> Response:
-        """Agree to the release of a hold."""
-
-        async def act(person: Person, fields: dict[str, str]) -> Response:
-            path = f"/v1/holds/{quote(hold, safe='')}/release"
-            answer = await self.calls(person, "POST", path, body={"note": fields.get("note", "").strip()})
-            return await self._after(person, order, answer, "released")
-
-        return await self.door.acting(request, Scope.HOLDS_WRITE, act)
-
-    async def cancel(self, request: Request, order: Id) -> Response:
-        """Show what cancelling would do; cancel the order where that was seen, unless it has moved meanwhile."""
-
-        async def act(person: Person, fields: dict[str, str]) -> Response:
-            wish: dict[str, Any] = {
-                "reason": fields.get("reason", "").strip(),
-                "tell_customer": fields.get("tell") == "true",
-                "restock": fields.get("restock") == "true",
-            }
-            if fields.get("version"):
-                sure = {**wish, "version": fields["version"]}
-                answer = await self.calls(
-                    person, "POST", f"{_api(order)}/cancel", body=sure, key=fields.get("once", "")
-                )
-                return await self._after(person, order, answer, "cancelled")
-            answer = await self.calls(person, "POST", f"{_api(order)}/cancel/preview", body=wish)
-            if answer.trouble:
-                return await self._page(person, order, trouble=answer.trouble, status=answer.status)
-            kept: dict[str, str] = {name: fields[name] for name in ("reason", "tell", "restock") if name in fields}
-            return await self._page(person, order, preview=_PREVIEW.validate_python(answer.body), wish=kept)
-
-        return await self.door.acting(request, Scope.ORDERS_WRITE, act)
-
-    async def _after(self, person: Person, order: str, answer: Answer, done: str) -> Response:
+    async def after(self, person: Person, order: str, answer: Answer, done: str) -> Response:
+        """Back to the order, which says what was ``done``; or why the API has refused it."""
         if answer.trouble:
-            return await self._page(person, order, trouble=answer.trouble, status=answer.status)
+            return await self.draw(person, order, trouble=answer.trouble, status=answer.status)
         return RedirectResponse(f"/console/orders/{quote(order, safe='')}?done={done}", status_code=303)
 
-    async def _page(
+    async def draw(
         self,
         person: Person,
         order: str,
@@ -120,31 +80,34 @@ class OrderViewPages:
         done: str = "",
         trouble: str = "",
         status: int = 200,
-        preview: CancelPreview | None = None,
-        wish: dict[str, str] | None = None,
+        preview: Preview | None = None,
     ) -> HTMLResponse:
-        answer = await self.calls(person, "GET", _api(order))
+        """The page; with a ``preview`` it asks whether that shall be done."""
+        answer = await self.calls(person, "GET", api_of(order))
         if answer.trouble:
             return self.door.refusal(person, answer.trouble, status=answer.status)
-        seen = _ORDER.validate_python(answer.body)
-        going = seen.closed_at is None
+        refunds = await self.calls(person, "GET", f"{api_of(order)}/refunds")
         made = ConsoleOrderPage(
             shop_name=self.shop_name,
             key_name=person.name,
             rooms=person.rooms,
             done=done,
-            trouble=trouble,
-            order=seen,
+            trouble=trouble or refunds.trouble,
+            order=(seen := _ORDER.validate_python(answer.body)),
+            refunds=() if refunds.trouble else _REFUNDS.validate_python(refunds.body["items"]),
             workflow=f"{self.workflows}/{quote(workflow_id(seen.id), safe='')}",
-            decides=Scope.EXCEPTIONS_WRITE in person.scopes,
-            holds=going and Scope.HOLDS_WRITE in person.scopes,
-            cancels=going and Scope.ORDERS_WRITE in person.scopes,
+            may=frozenset(scope.value for scope in person.scopes),
             once=str(uuid.uuid4()),
             preview=preview,
-            wish=wish,
         )
         return html_answer(lambda nonce: self.templates.console_order_page(made, nonce), status=status)
 
 
-def _api(order: str) -> str:
+def api_of(order: str) -> str:
+    """Where the API has an order."""
     return f"/v1/orders/{quote(order, safe='')}"
+
+
+def noted(fields: dict[str, str], name: str = "note") -> dict[str, Any]:
+    """A field of a form that may be left out."""
+    return {name: fields[name].strip()} if fields.get(name, "").strip() else {}

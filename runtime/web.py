@@ -16,13 +16,17 @@ from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from api.services import Decode, Services, WebhookReader
 from console.calls import Calls
+from console.cancellations import CancelForms
+from console.changes import ChangeForms
 from console.evidence import EvidencePages
 from console.exceptions import ExceptionPages
+from console.holds import HoldForms
 from console.identity import COOKIE, Door
 from console.order_lists import OrderListPages
-from console.order_view import OrderViewPages
+from console.order_view import OrderView
 from console.orders import OrderPages
 from console.portals import PortalPages
+from console.refunds import RefundForms
 from db.base import A_CALLERS, Database
 from domain.identity import Scope
 from runtime.bell import Bell
@@ -137,8 +141,9 @@ def pages_of(
     portals = PortalPages(database=database, door=door, templates=templates, shop_name=shop_name)
     waiting = ExceptionPages(calls=calls, door=door, templates=templates, shop_name=shop_name)
     listed = OrderListPages(calls=calls, door=door, templates=templates, shop_name=shop_name)
-    view = OrderViewPages(calls=calls, door=door, templates=templates, shop_name=shop_name, workflows=workflows)
-    return [room.router() for room in (order_pages, door, waiting, listed, view, portals, evidence)]
+    view = OrderView(calls=calls, door=door, templates=templates, shop_name=shop_name, workflows=workflows)
+    forms = (HoldForms(view), ChangeForms(view), CancelForms(view), RefundForms(view))
+    return [room.router() for room in (order_pages, door, waiting, listed, view, *forms, portals, evidence)]
 
 
 def decoder(codec: EncryptionCodec) -> Decode:

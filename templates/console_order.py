@@ -1,5 +1,6 @@
 """The operators' page of one order: what it is made of."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,8 +8,11 @@ from datetime import datetime
 from domain.holds import HoldReason
 from domain.money import Money
 from domain.orders import OrderStatus
-from domain.shipments import FulfilmentStatus, TrackingStatus
+from domain.shipments import SERVICE_DAYS, FulfilmentStatus, TrackingStatus
 from templates.console import OpenException, Paper, WaitingFor
+
+ADDRESS = ("name", "company", "street1", "street2", "city", "state", "postal_code", "country", "phone")
+"""the fields of an address, as forms and the API call them"""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Where:
     state: str | None
     postal_code: str
     country: str
+    phone: str | None
 
     @property
     def lines(self) -> list[str]:
@@ -170,10 +175,25 @@ class UnitsBack:
 
 
 @dataclass(frozen=True)
-class CancelPreview:
-    """What cancelling would do now, in minor units of ``currency``; ``wish`` is what was asked, as the form has it."""
+class UnitsOfLine:
+    """Units of an order's line."""
 
-    version: str
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """The return that is opened of what has left."""
+
+    warehouse: str
+    lines: tuple[UnitsOfLine, ...]
+
+
+@dataclass(frozen=True)
+class CancelEffects:
+    """What cancelling would do now, in minor units of ``currency``."""
+
     currency: str
     released: int
     refunded: int
@@ -181,23 +201,108 @@ class CancelPreview:
     parcels: tuple[ParcelBack, ...]
     stock: tuple[UnitsBack, ...]
     mail: str | None
+    returned: TakenBack | None
 
     def worth(self, minor: int) -> Money:
         """So many minor units of its currency."""
         return Money(minor, self.currency)
 
 
+@dataclass(frozen=True)
+class MoneyEffect:
+    """What a change does to the money, in minor units of ``currency``; ``asked`` is what the customer pays for it."""
+
+    total_before: int
+    total_after: int
+    currency: str
+    capture_less: int
+    refund: int
+    asked: int
+
+    def worth(self, minor: int) -> Money:
+        """So many minor units of its currency."""
+        return Money(minor, self.currency)
+
+
+@dataclass(frozen=True)
+class LabelEffect:
+    """A label that is given back, and ``replaced`` unless nothing is left in the parcel."""
+
+    parcel: int
+    replaced: bool
+
+
+@dataclass(frozen=True)
+class ChangeEffects:
+    """What a change would do now."""
+
+    said: str
+    money: MoneyEffect
+    labels: tuple[LabelEffect, ...]
+    ships_from: tuple[str, ...]
+    promised_before: datetime | None
+    promised_after: datetime | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a deed would do, as of ``version``; ``wish`` is what was asked, as JSON."""
+
+    deed: str
+    seen: CancelEffects | ChangeEffects
+    version: str
+    wish: str
+
+    @property
+    def address(self) -> list[str]:
+        """The new address, where one is wished."""
+        wished = json.loads(self.wish).get("shipping_address")
+        return Where(**{name: wished.get(name) for name in ADDRESS}).lines if wished else []
+
+
+@dataclass(frozen=True)
+class GrantedRefund:
+    """A refund; the parts of one that several payments give back are settled with the first."""
+
+    id: str
+    part_of: str | None
+    reason: str
+    amount: int
+    currency: str
+    status: str
+    granted_by: str
+    granted_at: datetime
+    failure: str | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConsoleOrderPage(Paper):
-    """One order, and what whoever sees it may do with it; ``workflow`` is where Temporal shows it."""
+    """One order. ``may`` are the scopes of whoever sees it, ``workflow`` is where Temporal shows it."""
 
     order: SeenOrder
+    refunds: Sequence[GrantedRefund]
     workflow: str
-    decides: bool
-    holds: bool
-    cancels: bool
+    may: frozenset[str]
     once: str
     """makes what a form asks for happen once, however often it is sent"""
-    preview: CancelPreview | None = None
-    wish: dict[str, str] | None = None
+    preview: Preview | None = None
     reasons: Sequence[str] = tuple(reason.value for reason in HoldReason)
+    services: Sequence[str] = tuple(SERVICE_DAYS)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether anything of it can still be changed."""
+        return self.order.closed_at is None and self.preview is None
+
+    @property
+    def form_values(self) -> dict[str, str]:
+        """What the form of a change is drawn with, by the names of its fields."""
+        order = self.order
+        lines = {f"quantity-{line.number}": str(line.quantity) for line in order.lines}
+        address = {name: getattr(order.shipping_address, name) or "" for name in ADDRESS}
+        return {**lines, **address, "service": order.shipping_service}
+
+    @property
+    def seen(self) -> str:
+        """The same, for the form to bring along."""
+        return json.dumps(self.form_values, ensure_ascii=False)

@@ -1,6 +1,8 @@
 """The console's rooms: what waits for people, all orders, and one of them; what is done there goes by the API."""
 
+import json
 import re
+from html import unescape
 
 import pytest
 
@@ -11,10 +13,16 @@ from domain.identity import Scope
 from domain.orders import CancelRequest
 from tests.api.conftest import Api
 from tests.api.records import exception, payment
+from tests.api.test_changes import carries_out
 from tests.api.test_console import log_in
 from tests.api.test_holds import held
 
 S = Scope
+
+
+def hidden(page: str) -> dict[str, str]:
+    """What a page's forms bring along."""
+    return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page)}
 
 
 async def test_what_waits_is_shown_and_decided_where_it_is_shown(api: Api) -> None:
@@ -105,7 +113,7 @@ async def test_an_order_is_cancelled_once_it_was_seen_what_that_does(api: Api) -
     seen = (await api.http.post(f"{page}/cancel", data={"reason": "Mistake", "restock": "true"})).text
     assert "$140.20 that the bank only holds is released." in seen and "The customer is not told." in seen
     assert api.gateway.asked == []
-    fields = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', seen))
+    fields = hidden(seen)
     done = await api.http.post(f"{page}/cancel", data=fields)
     assert done.headers["location"] == f"{page}?done=cancelled"
     ((_, wish, _),) = api.gateway.asked
@@ -116,6 +124,57 @@ async def test_an_order_is_cancelled_once_it_was_seen_what_that_does(api: Api) -
     assert moved.status_code == 409 and "something was handed over" in moved.text
 
 
+async def test_only_what_was_altered_is_changed_once_it_was_seen_what_that_does(api: Api) -> None:
+    placed = await api.place()
+    await log_in(api, S.ORDERS_READ, S.ORDERS_WRITE)
+    page = f"/console/orders/{placed['id']}"
+    drawn = json.loads(hidden((await api.http.get(page)).text)["seen"])
+    assert drawn["quantity-1"] == "2" and drawn["service"] == "standard" and drawn["street1"]
+    same = await api.http.post(f"{page}/changes", data={**drawn, "seen": json.dumps(drawn)})
+    assert same.status_code == 422 and "Nothing was altered" in same.text
+    asked = {**drawn, "service": "express", "reason": "She is in a hurry.", "seen": json.dumps(drawn)}
+    shown = (await api.http.post(f"{page}/changes", data=asked)).text
+    assert "express instead of standard" in shown and "Make this change" in shown
+    fields = hidden(shown)
+    assert json.loads(fields["wish"]) == {"shipping_service": "express", "reason": "She is in a hurry."}
+    carries_out(api)
+    done = await api.http.post(f"{page}/changes", data=fields)
+    assert done.headers["location"] == f"{page}?done=changed"
+    assert "express instead of standard" in (await api.http.get(page)).text
+    moved = await api.http.post(f"{page}/changes", data={**fields, "once": "another"})
+    assert moved.status_code == 409 and 'role="alert"' in moved.text
+    for field, value, says in (("quantity-1", "two", "no number of units"), ("country", "XX", "country of ISO 3166-1")):
+        refused = await api.http.post(f"{page}/changes", data={**asked, field: value})
+        assert refused.status_code == 422 and says in refused.text, refused.text
+    assert (await api.http.post(f"{page}/changes", data={**asked, "seen": "[]"})).status_code == 422
+
+
+async def test_a_refund_is_granted_and_paid_by_whoever_may(api: Api) -> None:
+    placed = await api.place()
+    await payment(api.database, placed["id"], captured=14020)
+    await log_in(api, S.ORDERS_READ, S.REFUNDS_GRANT)
+    page = f"/console/orders/{placed['id']}"
+    drawn = hidden((await api.http.get(page)).text)
+    wish = {"amount": "12.5", "reason": "Dented.", "once": drawn["once"], "currency": drawn["currency"]}
+    for amount in ("1,250", "0.001", "-3", "1e3", ""):
+        assert (await api.http.post(f"{page}/refunds", data={**wish, "amount": amount})).status_code == 422, amount
+    too_much = await api.http.post(f"{page}/refunds", data={**wish, "amount": "900"})
+    assert too_much.status_code == 409 and 'role="alert"' in too_much.text
+    for _ in range(2):
+        granted = await api.http.post(f"{page}/refunds", data=wish)
+        assert granted.headers["location"] == f"{page}?done=granted"
+    (refund,) = (await api.http.get(f"/v1/orders/{placed['id']}/refunds")).json()["items"]
+    assert (refund["amount"], refund["reason"], refund["tell_customer"]) == (1250, "Dented.", False)
+    shown = (await api.http.get(page)).text
+    assert "$12.50" in shown and "Take it back" in shown and "Pay it" not in shown
+    assert (await api.http.post(f"{page}/refunds/{refund['id']}/pay")).status_code == 403
+    await log_in(api, S.ORDERS_READ, S.REFUNDS_PAY, S.REFUNDS_GRANT)
+    paid = await api.http.post(f"{page}/refunds/{refund['id']}/pay")
+    assert paid.headers["location"] == f"{page}?done=paying"
+    late = await api.http.post(f"{page}/refunds/{refund['id']}/withdraw")
+    assert late.status_code == 409 and 'role="alert"' in late.text
+
+
 @pytest.mark.parametrize(
     ("path", "lacks"),
     [
@@ -123,6 +182,9 @@ async def test_an_order_is_cancelled_once_it_was_seen_what_that_does(api: Api) -
         ("/console/orders/{order}/holds", S.HOLDS_WRITE),
         ("/console/orders/{order}/holds/h/release", S.HOLDS_WRITE),
         ("/console/orders/{order}/cancel", S.ORDERS_WRITE),
+        ("/console/orders/{order}/changes", S.ORDERS_WRITE),
+        ("/console/orders/{order}/refunds", S.REFUNDS_GRANT),
+        ("/console/orders/{order}/refunds/r/pay", S.REFUNDS_PAY),
     ],
 )
 async def test_nothing_is_done_without_the_scope_nor_from_another_page(api: Api, path: str, lacks: Scope) -> None:
