@@ -161,7 +161,7 @@ class OperatorMail:
     """An e-mail to the operators: an order needs a decision, or a portal somebody's care.
 
     ``number`` is the order's, or the portal's name. ``order_url`` is the order's page in the console, ``exception_url``
-    the exception in the API, ``temporal_url`` the workflow in Temporal's UI; a portal has neither page nor workflow.
+    where it is decided there, ``temporal_url`` the workflow in Temporal's UI; a portal has neither page nor workflow.
     """
 
     shop_name: str

@@ -24,7 +24,7 @@ from tests.activities.world import CUSTOMER, World
 
 LINKS = Links(
     order=lambda oid: f"https://shop.example/orders/{oid}",
-    exception=lambda eid: f"https://shop.example/v1/exceptions/{eid}",
+    exception=lambda eid: f"https://shop.example/console/exceptions/{eid}",
     workflow=lambda name: f"https://temporal.example/{name}",
 )
 

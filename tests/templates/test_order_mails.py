@@ -78,7 +78,7 @@ def operator_mail() -> OperatorMail:
         actions=(Action.RETRY, Action.CANCEL),
         opened_at=datetime(2025, 11, 24, 9, 30, tzinfo=UTC),
         order_url="https://shop.example.com/console/orders/42",
-        exception_url="https://shop.example.com/v1/exceptions/7",
+        exception_url="https://shop.example.com/console/exceptions/7",
         temporal_url="https://temporal.example.com/namespaces/default/workflows/order-42",
     )
 
