@@ -33,6 +33,7 @@ from domain.exceptions import (
     ABOUT_CLAIMS,
     ABOUT_EXCHANGES,
     ABOUT_MONEY,
+    NEEDED,
     OPENED_BY_OTHERS,
     UNTOLD,
     Action,
@@ -40,21 +41,11 @@ from domain.exceptions import (
     ExceptionStatus,
     Resolution,
 )
-from domain.identity import Scope
 from domain.inbox import EventTopic, Wake
 from domain.orders import CancelRequest
 
 router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
 
-_K = ExceptionKind
-_NEEDED = {
-    (_K.PAYMENT_DISPUTED, Action.CANCEL): Scope.ORDERS_WRITE,
-    (_K.MONEY_DIFFERS, Action.ADOPT): Scope.LEDGER_WRITE,
-    (_K.MONEY_DIFFERS, Action.WRITE_OFF): Scope.LEDGER_WRITE,
-    (_K.REFUND_FAILED, Action.RETRY): Scope.REFUNDS_PAY,
-    (_K.REFUND_FAILED, Action.WITHDRAW): Scope.REFUNDS_GRANT,
-}
-"""Decisions that move money need the scope of the deed, too."""
 ExceptionId = Annotated[str, Path(max_length=64, description="The exception's id.")]
 _OLDEST = Cursor[tuple[datetime, str]](tuple[Instant, Word])
 
@@ -166,7 +157,7 @@ async def _about_case(wired: Services, row: Row[Any], decision: Resolution) -> A
 
 async def _about_money(wired: Services, row: Row[Any], decision: Resolution, caller: Caller) -> AnswerOut:
     """Decide on the record what the order's workflow does not wait for, whether or not it still runs."""
-    needed = _NEEDED.get((ExceptionKind(row.kind), decision.action))
+    needed = NEEDED.get((ExceptionKind(row.kind), decision.action))
     if needed is not None and needed not in caller.scopes:
         raise Forbidden(f"To decide {decision.action} the API key {caller.name!r} also needs the scope {needed}.")
     if row.kind == ExceptionKind.MONEY_DIFFERS and decision.action is Action.RETRY:

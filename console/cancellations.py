@@ -8,13 +8,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import TypeAdapter
 
-from console.order_view import Id, OrderView
+from console.order_view import OrderView
+from console.page import Id
 from console.previews import Deed, previewed
 from domain.cancellations import Shipped
-from templates.console_order import CancelEffects
+from templates.console_order import CancelEffects, SeenOrder
 
 
-def _wish(fields: Mapping[str, str]) -> dict[str, Any]:
+def _wish(fields: Mapping[str, str], _: SeenOrder) -> dict[str, Any]:
     return {
         "reason": fields.get("reason", "").strip(),
         "tell_customer": fields.get("tell") == "true",
@@ -23,7 +24,11 @@ def _wish(fields: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-_CANCEL = Deed("cancel", "cancelled", _wish, TypeAdapter(CancelEffects).validate_python)
+def _done(answer: Mapping[str, Any]) -> str:
+    return "returned" if answer["opened_return"] else "cancelled"
+
+
+_CANCEL = Deed("cancel", _wish, TypeAdapter(CancelEffects).validate_python, _done)
 
 
 @dataclass(frozen=True)

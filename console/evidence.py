@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import structlog
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from console.identity import Door, Person
-from console.page import html_answer
+from console.page import Id, html_answer
 from db import evidence, orders, portals, shipments
 from db.base import Database
 from domain.errors import NotFound
@@ -24,7 +24,6 @@ from domain.waiting import Waiting
 from templates.console import AtSupplier, EvidencePage, Piece, Visit
 from templates.render import Templates
 
-Id = Annotated[str, Path(max_length=64)]
 _WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
 _PIECES = 120
 """on one page; a whole order has some thirty"""

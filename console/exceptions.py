@@ -5,31 +5,29 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import TypeAdapter
 
-from console.calls import Calls
-from console.identity import Door, Person
-from console.page import html_answer
+from console.calls import at_exception
+from console.forms import noted
+from console.identity import Person
+from console.order_view import OrderView
+from console.page import Id, html_answer, named
+from domain.exceptions import IRREVOCABLE
 from domain.identity import Scope
 from templates.console import ExceptionsPage, OpenException
-from templates.render import Templates
 
 HERE = "/console/exceptions"
-Id = Annotated[str, Path(max_length=64)]
 _A_PAGE = "25"
 _OPEN: TypeAdapter[list[OpenException]] = TypeAdapter(list[OpenException])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ExceptionPages:
-    """Serves the room."""
+    """Serves the room, and takes decisions made there or on the page of an order."""
 
-    calls: Calls
-    door: Door
-    templates: Templates
-    shop_name: str
+    view: OrderView
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -48,65 +46,62 @@ class ExceptionPages:
         """All that is open, the oldest first. ``decided`` is the exception that was decided a moment ago."""
 
         async def page(person: Person) -> Response:
-            done = await self._said(person, decided) if decided else ""
+            done = await self.view.decided(person, named(decided))
             return await self._page(person, cursor=cursor, done=done)
 
-        return await self.door.opened(request, Scope.EXCEPTIONS_READ, page)
+        return await self.view.door.opened(request, Scope.EXCEPTIONS_READ, page)
 
     async def show(self, request: Request, exception: Id) -> Response:
         """Where one exception is decided: on its order's page, or here. Mails to operators lead to it."""
 
         async def page(person: Person) -> Response:
-            answer = await self.calls(person, "GET", f"/v1/exceptions/{quote(exception, safe='')}")
-            if answer.trouble:
-                return self.door.refusal(person, answer.trouble, status=answer.status)
+            answer = await self.view.calls(person, "GET", at_exception(exception))
+            if answer.refused:
+                return self.view.door.refusal(person, answer.trouble, status=answer.status)
             order = answer.body["order_id"]
             there = f"/console/orders/{quote(order)}" if order and Scope.ORDERS_READ in person.scopes else HERE
             return RedirectResponse(there, status_code=303)
 
-        return await self.door.opened(request, Scope.EXCEPTIONS_READ, page)
+        return await self.view.door.opened(request, Scope.EXCEPTIONS_READ, page)
 
     async def decide(self, request: Request, exception: Id) -> Response:
         """Pass a decision on, and go back to where it was made."""
 
         async def act(person: Person, fields: dict[str, str]) -> Response:
-            wish = {"action": fields.get("action", ""), "note": fields.get("note", "").strip()}
-            path = f"/v1/exceptions/{quote(exception, safe='')}/resolve"
-            answer = await self.calls(person, "POST", path, body=wish)
-            order = fields.get("order", "")
-            if not answer.trouble:
-                back = f"/console/orders/{quote(order, safe='')}" if order else HERE
+            order = named(fields.get("order", ""))
+            trouble, status = await self._pass_on(person, exception, fields)
+            if not trouble:
+                back = f"/console/orders/{order}" if order else HERE
                 return RedirectResponse(f"{back}?{urlencode({'decided': exception})}", status_code=303)
-            return await self._page(person, trouble=answer.trouble, status=answer.status)
+            if order and Scope.ORDERS_READ in person.scopes:
+                return await self.view.draw(person, order, trouble=trouble, status=status)
+            return await self._page(person, trouble=trouble, status=status)
 
-        return await self.door.acting(request, Scope.EXCEPTIONS_WRITE, act)
+        return await self.view.door.acting(request, Scope.EXCEPTIONS_WRITE, act)
 
-    async def _said(self, person: Person, exception: str) -> str:
-        answer = await self.calls(person, "GET", f"/v1/exceptions/{quote(exception, safe='')}")
-        return "" if answer.trouble else decision_of(answer.body)
+    async def _pass_on(self, person: Person, exception: str, fields: Mapping[str, str]) -> tuple[str, int]:
+        action = fields.get("action", "")
+        if action in IRREVOCABLE and fields.get("sure") != "true":
+            return f"Nothing was done: tick “I am sure” to {action.replace('_', ' ')}.", 422
+        wish: dict[str, Any] = {"action": action, **noted(fields)}
+        answer = await self.view.calls(person, "POST", f"{at_exception(exception)}/resolve", body=wish)
+        return answer.trouble, answer.status
 
     async def _page(
         self, person: Person, *, cursor: str = "", done: str = "", trouble: str = "", status: int = 200
     ) -> HTMLResponse:
         wanted = {"limit": _A_PAGE, **({"cursor": cursor} if cursor else {})}
-        answer = await self.calls(person, "GET", "/v1/exceptions", params=wanted)
-        body = answer.body if not answer.trouble else {"items": [], "next_cursor": None}
+        answer = await self.view.calls(person, "GET", "/v1/exceptions", params=wanted)
+        further = None if answer.refused else answer.body["next_cursor"]
         made = ExceptionsPage(
-            shop_name=self.shop_name,
+            shop_name=self.view.shop_name,
             key_name=person.name,
             rooms=person.rooms,
             done=done,
             trouble=trouble or answer.trouble,
-            exceptions=_OPEN.validate_python(body["items"]),
-            decides=Scope.EXCEPTIONS_WRITE in person.scopes,
-            further=body["next_cursor"] and f"{HERE}?{urlencode({'cursor': body['next_cursor']})}",
+            exceptions=None if answer.refused else _OPEN.validate_python(answer.body["items"]),
+            may=person.rights,
+            further=further and f"{HERE}?{urlencode({'cursor': further})}",
         )
-        return html_answer(lambda nonce: self.templates.exceptions_page(made, nonce), status=status)
-
-
-def decision_of(exception: Mapping[str, Any]) -> str:
-    """What to say of an exception that was decided; it is recorded a moment after it was passed on."""
-    about = exception["order_number"] or "the portal"
-    if exception["status"] == "open":
-        return f"Your decision about {about} is passed on, and will be carried out in a moment."
-    return f"Decided about {about}: {exception['resolution'].replace('_', ' ')}."
+        templates, code = self.view.templates, status if status >= 400 else answer.status
+        return html_answer(lambda nonce: templates.exceptions_page(made, nonce), status=code)

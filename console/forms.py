@@ -1,21 +1,53 @@
 """Forms of the console: read with a limit, and only from its own pages."""
 
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import Request
 
-from domain.errors import Unauthorised
+from domain.errors import PayloadTooLarge, Unauthorised
 
-_MOST_BYTES = 20_000
+_MOST_BYTES = 200_000
+"""the form of a change brings along what it was drawn with, for each of 500 lines"""
+_ONCE = re.compile(r"[0-9a-f-]{36}")
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form, the first of each name. Raises Unauthorised where it is not one of ours."""
+    """The fields of a form, the first of each name. Raises Unauthorised for somebody else's, or PayloadTooLarge."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise Unauthorised("Log in on this page.")
     body = b""
     async for piece in request.stream():
         body += piece
         if len(body) > _MOST_BYTES:
-            raise Unauthorised("That is more than a form of the console holds.")
-    return {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+            raise PayloadTooLarge("That is more than a form of the console holds. Nothing was done.")
+    return {name: values[0] for name, values in parse_qs(body.decode(errors="replace"), keep_blank_values=True).items()}
+
+
+def key_of(fields: Mapping[str, str]) -> str:
+    """What makes the deed of a drawn form happen once. Raises ValueError where the form was not drawn by us."""
+    once = fields.get("once", "")
+    if not _ONCE.fullmatch(once):
+        raise ValueError("The form is damaged: open the page again.")
+    return once
+
+
+def noted(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The note that may be left out."""
+    note = fields.get("note", "").strip()
+    return {"note": note} if note else {}
+
+
+def object_in(fields: Mapping[str, str], name: str) -> dict[str, Any]:
+    """The JSON object that a form brings along. Raises ValueError where it is none."""
+    try:
+        found = json.loads(fields.get(name, ""), parse_constant=lambda _: None)
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("The form is damaged: open the page again.")
+    return found

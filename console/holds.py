@@ -6,8 +6,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from console.calls import at_order
+from console.forms import key_of, noted
 from console.identity import Person
-from console.order_view import Id, OrderView, api_of, noted
+from console.order_view import OrderView
+from console.page import Id
 from domain.identity import Scope
 
 
@@ -28,9 +31,12 @@ class HoldForms:
         """Hold the order, once for each form that was drawn."""
 
         async def act(person: Person, fields: dict[str, str]) -> Response:
+            try:
+                once = key_of(fields)
+            except ValueError as error:
+                return await self.view.draw(person, order, trouble=str(error), status=422)
             wish = {"reason": fields.get("reason", ""), **noted(fields)}
-            path, once = f"{api_of(order)}/holds", fields.get("once", "")
-            answer = await self.view.calls(person, "POST", path, body=wish, key=once)
+            answer = await self.view.calls(person, "POST", f"{at_order(order)}/holds", body=wish, key=once)
             return await self.view.after(person, order, answer, "held")
 
         return await self.view.door.acting(request, Scope.HOLDS_WRITE, act)

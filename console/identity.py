@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from console.forms import read_form
 from console.page import html_answer
-from domain.errors import Forbidden, Unauthorised
+from domain.errors import Forbidden, PayloadTooLarge, Unauthorised
 from domain.identity import Scope
 from templates.console import LogInPage, RefusalPage, Room
 from templates.render import Templates
@@ -41,6 +41,11 @@ class Person:
     def rooms(self) -> tuple[Room, ...]:
         """Where he may go."""
         return tuple(room for scope, room in _ROOMS if scope in self.scopes)
+
+    @property
+    def rights(self) -> frozenset[str]:
+        """The scopes, as pages know them."""
+        return frozenset(scope.value for scope in self.scopes)
 
 
 class Sessions(Protocol):
@@ -79,7 +84,8 @@ class Door:
         try:
             person = await self.sessions.check(request.cookies.get(COOKIE, ""), scope)
         except Unauthorised:
-            return RedirectResponse(f"/console/log-in?next={quote(here)}", status_code=303)
+            lapsed = "" if request.method == "GET" else "Nothing was done: log in, and do it again."
+            return self._page(here, trouble=lapsed, status=401) if lapsed else _to_log_in(here)
         except Forbidden as error:
             return self._page(here, trouble=str(error), status=403)
         return await page(person)
@@ -90,13 +96,15 @@ class Door:
         """What ``act`` makes of a form of ours, given who sends it; for others the log-in."""
         try:
             fields = await read_form(request)
-        except Unauthorised as error:
-            return self._page(HOME, trouble=str(error), status=401)
+        except (Unauthorised, PayloadTooLarge) as error:
+            return self._page(HOME, trouble=str(error), status=error.status)
         return await self.opened(request, scope, lambda person: act(person, fields))
 
     def refusal(self, person: Person, trouble: str, *, status: int) -> HTMLResponse:
         """A page that says why there is nothing to see."""
-        page = RefusalPage(shop_name=self.shop_name, key_name=person.name, rooms=person.rooms, trouble=trouble)
+        page = RefusalPage(
+            shop_name=self.shop_name, key_name=person.name, rooms=person.rooms, trouble=trouble, away=status >= 500
+        )
         return html_answer(lambda nonce: self.templates.refusal_page(page, nonce), status=status)
 
     async def home(self, request: Request) -> Response:
@@ -121,8 +129,8 @@ class Door:
             fields = await read_form(request)
             to = fields.get("next", HOME)
             cookie = await self.sessions.begin(fields.get("key", "").strip())
-        except Unauthorised as error:
-            return self._page(to, trouble=str(error), status=401)
+        except (Unauthorised, PayloadTooLarge) as error:
+            return self._page(to, trouble=str(error), status=error.status)
         answer = RedirectResponse(_ours(to), status_code=303)
         answer.set_cookie(
             COOKIE, cookie, max_age=int(VALID_FOR.total_seconds()), httponly=True, samesite="lax", secure=self.secure
@@ -131,7 +139,10 @@ class Door:
 
     async def leave(self, request: Request) -> Response:
         """Log out."""
-        await read_form(request)
+        try:
+            await read_form(request)
+        except (Unauthorised, PayloadTooLarge) as error:
+            return self._page(HOME, trouble=str(error), status=error.status)
         answer = RedirectResponse("/console/log-in", status_code=303)
         answer.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=self.secure)
         return answer
@@ -139,6 +150,10 @@ class Door:
     def _page(self, to: str, *, trouble: str = "", status: int = 200) -> HTMLResponse:
         page = LogInPage(self.shop_name, next=_ours(to), trouble=trouble)
         return html_answer(lambda nonce: self.templates.log_in_page(page, nonce), status=status)
+
+
+def _to_log_in(back: str) -> Response:
+    return RedirectResponse(f"/console/log-in?next={quote(back)}", status_code=303)
 
 
 def _ours(to: str) -> str:

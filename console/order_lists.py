@@ -50,20 +50,20 @@ class OrderListPages:
             wanted = {name: value for name, value in asked.items() if value}
             paged = {"limit": _A_PAGE, **({"cursor": cursor} if cursor else {})}
             answer = await self.calls(person, "GET", "/v1/orders", params=wanted | paged)
-            body = answer.body if not answer.trouble else {"items": [], "next_cursor": None}
+            further = None if answer.refused else answer.body["next_cursor"]
             again = {"q": q.strip(), "status": status, "attention": "true" if attention else ""}
-            onward = {name: value for name, value in again.items() if value} | {"cursor": body["next_cursor"]}
+            onward = {name: value for name, value in again.items() if value} | {"cursor": further}
             made = OrdersPage(
                 shop_name=self.shop_name,
                 key_name=person.name,
                 rooms=person.rooms,
                 trouble=answer.trouble,
-                orders=_ORDERS.validate_python(body["items"]),
+                orders=() if answer.refused else _ORDERS.validate_python(answer.body["items"]),
                 sought=q.strip(),
                 status=status,
                 attention=attention,
-                further=body["next_cursor"] and f"{HERE}?{urlencode(onward)}",
+                further=further and f"{HERE}?{urlencode(onward)}",
             )
-            return html_answer(lambda nonce: self.templates.orders_page(made, nonce))
+            return html_answer(lambda nonce: self.templates.orders_page(made, nonce), status=answer.status)
 
         return await self.door.opened(request, Scope.ORDERS_READ, page)

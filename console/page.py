@@ -1,9 +1,21 @@
-"""What all pages of the console have in common: how they are sent."""
+"""What all pages of the console have in common: how they are addressed, and how they are sent."""
 
+import re
 import secrets
 from collections.abc import Callable
+from typing import Annotated
 
+from fastapi import Path
 from fastapi.responses import HTMLResponse
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}")
+Id = Annotated[str, Path(pattern=f"^{_NAME.pattern}$")]
+"""of an order, an exception, …: one step of a path, of the API's as of ours"""
+
+
+def named(text: str) -> str:
+    """What a query names, if it can be an id; else nothing."""
+    return text if _NAME.fullmatch(text) else ""
 
 
 def html_answer(draw: Callable[[str], str], *, status: int = 200) -> HTMLResponse:

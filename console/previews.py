@@ -8,48 +8,53 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
+from console.calls import Answer, at_order
+from console.forms import key_of, object_in
 from console.identity import Person
-from console.order_view import Id, OrderView, api_of
+from console.order_view import OrderView
 from domain.identity import Scope
-from templates.console_order import Preview
+from templates.console_order import CancelEffects, ChangeEffects, Preview, SeenOrder
 
 
 @dataclass(frozen=True)
 class Deed:
-    """A deed of the API's with a preview. ``wish`` makes of a form what is asked; raises ValueError."""
+    """A deed of the API's that has a preview.
+
+    ``wish`` makes of a form, and of the order as it is now, what is asked; it raises ValueError. ``shown`` is what the
+    page tells of the API's preview, ``done`` what it says of the deed's answer.
+    """
 
     name: str
-    done: str
-    wish: Callable[[Mapping[str, str]], dict[str, Any]]
-    shown: Callable[[Mapping[str, Any]], Any]
-    """what the page tells of the API's preview"""
+    wish: Callable[[Mapping[str, str], SeenOrder], dict[str, Any]]
+    shown: Callable[[Any], CancelEffects | ChangeEffects]
+    done: Callable[[Mapping[str, Any]], str]
 
 
-async def previewed(view: OrderView, request: Request, order: Id, deed: Deed) -> Response:
+async def previewed(view: OrderView, request: Request, order: str, deed: Deed) -> Response:
     """Show what the deed would do; do it where that was seen, unless the order has moved meanwhile."""
 
     async def act(person: Person, fields: dict[str, str]) -> Response:
-        path = f"{api_of(order)}/{deed.name}"
-        if fields.get("version"):
-            sure = {**_object(fields.get("wish", "")), "version": fields["version"]}
-            answer = await view.calls(person, "POST", path, body=sure, key=fields.get("once", ""))
-            return await view.after(person, order, answer, deed.done)
         try:
-            wish = deed.wish(fields)
+            return await (_do if fields.get("version") else _show)(view, person, order, deed, fields)
         except ValueError as error:
             return await view.draw(person, order, trouble=str(error), status=422)
-        answer = await view.calls(person, "POST", f"{path}/preview", body=wish)
-        if answer.trouble:
-            return await view.draw(person, order, trouble=answer.trouble, status=answer.status)
-        seen = Preview(deed.name, deed.shown(answer.body), answer.body["version"], json.dumps(wish))
-        return await view.draw(person, order, preview=seen)
 
     return await view.door.acting(request, Scope.ORDERS_WRITE, act)
 
 
-def _object(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+async def _show(view: OrderView, person: Person, order: str, deed: Deed, fields: Mapping[str, str]) -> Response:
+    now = await view.read(person, order)
+    if isinstance(now, Answer):
+        return view.door.refusal(person, now.trouble, status=now.status)
+    wish = deed.wish(fields, now)
+    answer = await view.calls(person, "POST", f"{at_order(order)}/{deed.name}/preview", body=wish)
+    if answer.refused:
+        return await view.draw(person, order, trouble=answer.trouble, status=answer.status)
+    seen = Preview(deed.name, deed.shown(answer.body), answer.body["version"], json.dumps(wish))
+    return await view.draw(person, order, preview=seen)
+
+
+async def _do(view: OrderView, person: Person, order: str, deed: Deed, fields: Mapping[str, str]) -> Response:
+    sure = {**object_in(fields, "wish"), "version": fields["version"]}
+    answer = await view.calls(person, "POST", f"{at_order(order)}/{deed.name}", body=sure, key=key_of(fields))
+    return await view.after(person, order, answer, "" if answer.refused else deed.done(answer.body))

@@ -8,8 +8,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from console.calls import at_order
+from console.forms import key_of
 from console.identity import Person
-from console.order_view import Id, OrderView, api_of
+from console.order_view import OrderView
+from console.page import Id
 from domain.identity import Scope
 from domain.money import MINOR_DIGITS
 
@@ -34,7 +37,7 @@ class RefundForms:
 
         async def act(person: Person, fields: dict[str, str]) -> Response:
             try:
-                amount = minor_of(fields.get("amount", ""), fields.get("currency", ""))
+                once, amount = key_of(fields), minor_of(fields.get("amount", ""), fields.get("currency", ""))
             except ValueError as error:
                 return await self.view.draw(person, order, trouble=str(error), status=422)
             wish = {
@@ -42,8 +45,7 @@ class RefundForms:
                 "amount": amount,
                 "tell_customer": fields.get("tell") == "true",
             }
-            path, once = f"{api_of(order)}/refunds", fields.get("once", "")
-            answer = await self.view.calls(person, "POST", path, body=wish, key=once)
+            answer = await self.view.calls(person, "POST", f"{at_order(order)}/refunds", body=wish, key=once)
             return await self.view.after(person, order, answer, "granted")
 
         return await self.view.door.acting(request, Scope.REFUNDS_GRANT, act)
@@ -65,13 +67,13 @@ class RefundForms:
 
 
 def minor_of(text: str, currency: str) -> int:
-    """An amount as it stands on pages, ``1250.00``, in minor units of the currency. Raises ValueError for any other.
+    """An amount such as ``1250.00`` in minor units of the currency. Raises ValueError for any other.
 
     A comma is refused: for some it parts thousands, for others it begins the cents.
     """
     digits = MINOR_DIGITS.get(currency)
     if digits is None or not _AMOUNT.fullmatch(text.strip()):
-        raise ValueError(f"{text!r} is no amount: write it like 1250.00.")
+        raise ValueError(f"{text!r} is no amount: write it as pages do, without a sign for the currency or thousands.")
     minor = Decimal(text.strip()).scaleb(digits)
     if minor != minor.to_integral_value():
         raise ValueError(f"{text!r} has more digits after the point than {currency} has.")

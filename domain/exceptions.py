@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from domain.identity import Scope
+
 
 class ExceptionKind(StrEnum):
     """What went wrong, in a word that stays the same."""
@@ -82,6 +84,18 @@ class Action(StrEnum):
     """give up what is not paid"""
     WITHDRAW = "withdraw"
     """take a refund back that was granted"""
+
+
+IRREVOCABLE = frozenset({Action.CANCEL, Action.WRITE_OFF})
+"""Decisions that a person has to be sure of."""
+NEEDED = {
+    (_K.PAYMENT_DISPUTED, Action.CANCEL): Scope.ORDERS_WRITE,
+    (_K.MONEY_DIFFERS, Action.ADOPT): Scope.LEDGER_WRITE,
+    (_K.MONEY_DIFFERS, Action.WRITE_OFF): Scope.LEDGER_WRITE,
+    (_K.REFUND_FAILED, Action.RETRY): Scope.REFUNDS_PAY,
+    (_K.REFUND_FAILED, Action.WITHDRAW): Scope.REFUNDS_GRANT,
+}
+"""Decisions that move money need the scope of the deed, too."""
 
 
 class ExceptionStatus(StrEnum):

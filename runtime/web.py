@@ -139,11 +139,10 @@ def pages_of(
     )
     evidence = EvidencePages(database=database, door=door, templates=templates, shop_name=shop_name)
     portals = PortalPages(database=database, door=door, templates=templates, shop_name=shop_name)
-    waiting = ExceptionPages(calls=calls, door=door, templates=templates, shop_name=shop_name)
     listed = OrderListPages(calls=calls, door=door, templates=templates, shop_name=shop_name)
     view = OrderView(calls=calls, door=door, templates=templates, shop_name=shop_name, workflows=workflows)
-    forms = (HoldForms(view), ChangeForms(view), CancelForms(view), RefundForms(view))
-    return [room.router() for room in (order_pages, door, waiting, listed, view, *forms, portals, evidence)]
+    forms = (ExceptionPages(view), HoldForms(view), ChangeForms(view), CancelForms(view), RefundForms(view))
+    return [room.router() for room in (order_pages, door, listed, view, *forms, portals, evidence)]
 
 
 def decoder(codec: EncryptionCodec) -> Decode:

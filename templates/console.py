@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.exceptions import NEEDED, Action, ExceptionKind
+from domain.identity import Scope
 from domain.money import Money
 from domain.orders import OrderStatus
 from domain.portals import EvidenceKind, PortalStage
@@ -67,7 +69,9 @@ class AtSupplier:
 
 @dataclass(frozen=True, kw_only=True)
 class RefusalPage(Paper):
-    """Says only what is the trouble."""
+    """Says only what is the trouble: there is no such thing, or the servers behind it are ``away``."""
+
+    away: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,13 +142,21 @@ class OpenException:
     order_number: str | None = None
     resolution: str | None = None
 
+    def offered(self, may: frozenset[str]) -> list[str]:
+        """What of that somebody with these scopes can decide."""
+        if Scope.EXCEPTIONS_WRITE not in may:
+            return []
+        needed = {action: NEEDED.get((ExceptionKind(self.kind), Action(action))) for action in self.actions}
+        return [action for action, scope in needed.items() if scope is None or scope in may]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExceptionsPage(Paper):
     """What waits for people, the oldest first; ``further`` leads to those after."""
 
-    exceptions: Sequence[OpenException]
-    decides: bool
+    exceptions: Sequence[OpenException] | None
+    """None where they could not be read"""
+    may: frozenset[str]
     further: str | None
 
 

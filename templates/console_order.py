@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from domain.holds import HoldReason
 from domain.money import Money
@@ -11,8 +12,19 @@ from domain.orders import OrderStatus
 from domain.shipments import SERVICE_DAYS, FulfilmentStatus, TrackingStatus
 from templates.console import OpenException, Paper, WaitingFor
 
+_LEFT = frozenset({FulfilmentStatus.HANDED_OVER, FulfilmentStatus.DELIVERED})
 ADDRESS = ("name", "company", "street1", "street2", "city", "state", "postal_code", "country", "phone")
 """the fields of an address, as forms and the API call them"""
+
+
+class InCurrency:
+    """Something with amounts in minor units of its ``currency``."""
+
+    currency: str
+
+    def worth(self, minor: int) -> Money:
+        """So many minor units of its currency."""
+        return Money(minor, self.currency)
 
 
 @dataclass(frozen=True)
@@ -82,9 +94,10 @@ class Share:
 
 @dataclass(frozen=True)
 class StandingHold:
-    """A hold; it is released once so many people as ``approvals`` says have agreed."""
+    """A hold, of the whole order or of one fulfilment; released once as many people as ``approvals`` have agreed."""
 
     id: str
+    fulfilment_id: str | None
     reason: str
     note: str
     status: str
@@ -104,6 +117,14 @@ class Event:
     actor: str
     link: str | None
 
+    @property
+    def page(self) -> str | None:
+        """The link, as far as there is a page for people."""
+        path = urlsplit(self.link or "").path
+        if path.startswith("/v1/orders/"):
+            return path.replace("/v1/", "/console/", 1)
+        return self.link if path.startswith("/console/") else None
+
 
 @dataclass(frozen=True)
 class Books:
@@ -117,7 +138,7 @@ class Books:
 
 
 @dataclass(frozen=True)
-class SeenOrder:
+class SeenOrder(InCurrency):
     """An order as the API shows it."""
 
     id: str
@@ -141,14 +162,26 @@ class SeenOrder:
     placed_at: datetime
     closed_at: datetime | None
 
-    def worth(self, minor: int) -> Money:
-        """So many minor units of its currency."""
-        return Money(minor, self.currency)
-
     @property
     def open_exceptions(self) -> list[OpenException]:
         """What waits for a person."""
         return [exception for exception in self.exceptions if exception.status == "open"]
+
+    @property
+    def form_values(self) -> dict[str, str]:
+        """What the form of a change is drawn with, by the names of its fields."""
+        lines = {f"quantity-{line.number}": str(line.quantity) for line in self.lines}
+        address = {name: getattr(self.shipping_address, name) or "" for name in ADDRESS}
+        return {**lines, **address, "service": self.shipping_service}
+
+    @property
+    def has_left(self) -> bool:
+        """Whether a parcel was handed over."""
+        return any(share.status in _LEFT for share in self.fulfilments)
+
+    def parcel_of(self, fulfilment: str) -> int:
+        """The number of a fulfilment's parcel."""
+        return next((share.number for share in self.fulfilments if share.id == fulfilment), 0)
 
     @property
     def standing_holds(self) -> list[StandingHold]:
@@ -191,7 +224,7 @@ class TakenBack:
 
 
 @dataclass(frozen=True)
-class CancelEffects:
+class CancelEffects(InCurrency):
     """What cancelling would do now, in minor units of ``currency``."""
 
     currency: str
@@ -201,15 +234,12 @@ class CancelEffects:
     parcels: tuple[ParcelBack, ...]
     stock: tuple[UnitsBack, ...]
     mail: str | None
+    withdrawn_change: str | None
     returned: TakenBack | None
-
-    def worth(self, minor: int) -> Money:
-        """So many minor units of its currency."""
-        return Money(minor, self.currency)
 
 
 @dataclass(frozen=True)
-class MoneyEffect:
+class MoneyEffect(InCurrency):
     """What a change does to the money, in minor units of ``currency``; ``asked`` is what the customer pays for it."""
 
     total_before: int
@@ -218,10 +248,6 @@ class MoneyEffect:
     capture_less: int
     refund: int
     asked: int
-
-    def worth(self, minor: int) -> Money:
-        """So many minor units of its currency."""
-        return Money(minor, self.currency)
 
 
 @dataclass(frozen=True)
@@ -257,7 +283,10 @@ class Preview:
     def address(self) -> list[str]:
         """The new address, where one is wished."""
         wished = json.loads(self.wish).get("shipping_address")
-        return Where(**{name: wished.get(name) for name in ADDRESS}).lines if wished else []
+        if not wished:
+            return []
+        where = Where(**{name: wished.get(name) for name in ADDRESS})
+        return [*where.lines, where.phone] if where.phone else where.lines
 
 
 @dataclass(frozen=True)
@@ -280,7 +309,8 @@ class ConsoleOrderPage(Paper):
     """One order. ``may`` are the scopes of whoever sees it, ``workflow`` is where Temporal shows it."""
 
     order: SeenOrder
-    refunds: Sequence[GrantedRefund]
+    refunds: Sequence[GrantedRefund] | None
+    """None where they could not be read"""
     workflow: str
     may: frozenset[str]
     once: str
@@ -291,18 +321,22 @@ class ConsoleOrderPage(Paper):
 
     @property
     def goes_on(self) -> bool:
-        """Whether anything of it can still be changed."""
-        return self.order.closed_at is None and self.preview is None
+        """Whether anything of it can still be held or cancelled, and nothing is being asked."""
+        return self.order.closed_at is None and self.preview is None and self.order.status is not OrderStatus.CANCELLING
 
     @property
-    def form_values(self) -> dict[str, str]:
-        """What the form of a change is drawn with, by the names of its fields."""
-        order = self.order
-        lines = {f"quantity-{line.number}": str(line.quantity) for line in order.lines}
-        address = {name: getattr(order.shipping_address, name) or "" for name in ADDRESS}
-        return {**lines, **address, "service": order.shipping_service}
+    def changes(self) -> bool:
+        """Whether anything of it can still be changed."""
+        return self.goes_on and self.order.status is not OrderStatus.DELIVERED
+
+    @property
+    def to_refund(self) -> int:
+        """What of it was taken, and is neither given back nor about to be."""
+        money, under_way = self.order.money, {"granted", "paying", "failed"}
+        promised = sum(refund.amount for refund in self.refunds or () if refund.status in under_way)
+        return money.captured - money.refunded - promised
 
     @property
     def seen(self) -> str:
-        """The same, for the form to bring along."""
-        return json.dumps(self.form_values, ensure_ascii=False)
+        """What the form of a change is drawn with, for it to bring along."""
+        return json.dumps(self.order.form_values, ensure_ascii=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from domain.exceptions import IRREVOCABLE
 from templates.console import EvidencePage, ExceptionsPage, LogInPage, OrdersPage, PortalsPage, RefusalPage
 from templates.console_order import ConsoleOrderPage
 from templates.language import Format, Language, is_web_url, one_line, seconds
@@ -99,6 +100,7 @@ def _environment(folder: Path) -> Environment:
     )
     environment.filters |= {"one_line": one_line, "seconds": seconds}
     environment.tests["web_url"] = is_web_url
+    environment.globals["irrevocable"] = IRREVOCABLE
     return environment
 
 

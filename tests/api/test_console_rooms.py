@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from html import unescape
 
 import pytest
@@ -12,7 +13,7 @@ from domain.holds import Hold, ReleaseHold
 from domain.identity import Scope
 from domain.orders import CancelRequest
 from tests.api.conftest import Api
-from tests.api.records import exception, payment
+from tests.api.records import exception, fulfilment, payment
 from tests.api.test_changes import carries_out
 from tests.api.test_console import log_in
 from tests.api.test_holds import held
@@ -141,12 +142,78 @@ async def test_only_what_was_altered_is_changed_once_it_was_seen_what_that_does(
     done = await api.http.post(f"{page}/changes", data=fields)
     assert done.headers["location"] == f"{page}?done=changed"
     assert "express instead of standard" in (await api.http.get(page)).text
-    moved = await api.http.post(f"{page}/changes", data={**fields, "once": "another"})
+    moved = await api.http.post(f"{page}/changes", data={**fields, "once": str(uuid.uuid4())})
     assert moved.status_code == 409 and 'role="alert"' in moved.text
-    for field, value, says in (("quantity-1", "two", "no number of units"), ("country", "XX", "country of ISO 3166-1")):
-        refused = await api.http.post(f"{page}/changes", data={**asked, field: value})
-        assert refused.status_code == 422 and says in refused.text, refused.text
-    assert (await api.http.post(f"{page}/changes", data={**asked, "seen": "[]"})).status_code == 422
+
+
+async def test_what_others_have_changed_meanwhile_is_neither_taken_back_nor_written_over(api: Api) -> None:
+    carries_out(api)
+    placed = await api.place()
+    await log_in(api, S.ORDERS_READ, S.ORDERS_WRITE)
+    page = f"/console/orders/{placed['id']}"
+    drawn = json.loads(hidden((await api.http.get(page)).text)["seen"])
+    form = {**drawn, "seen": json.dumps(drawn)}
+    theirs = hidden((await api.http.post(f"{page}/changes", data={**form, "street1": "1 New Road"})).text)
+    assert (await api.http.post(f"{page}/changes", data=theirs)).status_code == 303
+    mine = (await api.http.post(f"{page}/changes", data={**form, "company": "Acme"})).text
+    assert "It goes to" in mine and "Acme, 1 New Road" in mine
+    same = await api.http.post(f"{page}/changes", data={**form, "street1": "2 Old Road"})
+    assert same.status_code == 422 and "Somebody else has changed the same meanwhile" in same.text
+    assert "1 New Road" in same.text
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("quantity-1", "two", "no number of units"),
+        ("country", "XX", "country of ISO 3166-1"),
+        ("seen", "[]", "The form is damaged"),
+        ("seen", "[" * 5000, "The form is damaged"),
+        ("city", "", "shipping address.city"),
+    ],
+)
+async def test_what_a_form_cannot_ask_for_is_said_and_nothing_is_done(
+    api: Api, field: str, value: str, says: str
+) -> None:
+    placed = await api.place()
+    await payment(api.database, placed["id"])
+    await fulfilment(api.database, placed["id"])
+    await log_in(api, S.ORDERS_READ, S.ORDERS_WRITE)
+    page = f"/console/orders/{placed['id']}"
+    drawn = json.loads(hidden((await api.http.get(page)).text)["seen"])
+    answer = await api.http.post(f"{page}/changes", data={**drawn, "seen": json.dumps(drawn), field: value})
+    assert says in answer.text and "Make this change" not in answer.text, answer.text
+    for damage in ({"wish": '{"reason": NaN}'}, {"wish": '"\\ud800"'}, {"wish": "{}", "once": "é"}):
+        form = {"version": "1..0.0.0.1.x", "once": str(uuid.uuid4()), **damage}
+        assert (await api.http.post(f"{page}/cancel", data=form)).status_code == 422, damage
+    assert api.gateway.asked == []
+
+
+async def test_what_cannot_be_taken_back_is_only_decided_by_who_is_sure_and_may(api: Api) -> None:
+    placed = await api.place()
+    found = await exception(api.database, placed["id"], kind="refund_failed", actions=("retry", "withdraw"))
+    sold_out = await exception(api.database, placed["id"], name="second")
+    await log_in(api, S.EXCEPTIONS_READ, S.EXCEPTIONS_WRITE, S.ORDERS_READ, S.REFUNDS_GRANT)
+    page = (await api.http.get(f"/console/orders/{placed['id']}")).text
+    (refund,) = re.findall(rf'action="/console/exceptions/{found}".*?</form>', page, re.S)
+    assert 'value="withdraw"' in refund and 'value="retry"' not in refund, "refunds:pay is lacking"
+    url = f"/console/exceptions/{sold_out}"
+    unsure = await api.http.post(url, data={"action": "cancel", "order": placed["id"]})
+    assert unsure.status_code == 422 and "tick “I am sure” to cancel" in unsure.text and placed["number"] in unsure.text
+    assert api.gateway.asked == []
+    sure = await api.http.post(url, data={"action": "cancel", "sure": "true"})
+    assert sure.status_code == 303 and len(api.gateway.asked) == 1
+
+
+async def test_names_that_are_none_lead_nowhere_else(api: Api) -> None:
+    placed = await api.place()
+    await log_in(api, *Scope)
+    assert (await api.http.get("/console/exceptions?decided=.")).status_code == 200
+    assert (await api.http.get(f"/console/orders/{placed['id']}?decided=..")).status_code == 200
+    for url in ("/console/orders/%2e", "/console/exceptions/%2e%2e"):
+        assert (await api.http.get(url)).status_code in {404, 405, 422}, url
+    away = await api.http.get("/console/exceptions?cursor=nonsense")
+    assert away.status_code == 422 and "Nothing waits" not in away.text
 
 
 async def test_a_refund_is_granted_and_paid_by_whoever_may(api: Api) -> None:
@@ -199,9 +266,10 @@ async def test_nothing_is_done_without_the_scope_nor_from_another_page(api: Api,
     await log_in(api, *Scope)
     forged = await api.http.post(url, data=form, headers={"Sec-Fetch-Site": "cross-site"})
     assert forged.status_code == 401
-    assert (await api.http.post(url, content=b"x" * 30_000)).status_code == 401
+    assert (await api.http.post(url, content=b"x" * 300_000)).status_code == 413
     api.http.cookies.clear()
-    assert (await api.http.post(url, data=form)).headers["location"] == "/console/log-in?next=/console"
+    lapsed = await api.http.post(url, data=form)
+    assert lapsed.status_code == 401 and "Nothing was done: log in, and do it again." in lapsed.text
     assert api.gateway.asked == []
 
 
