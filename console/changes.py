@@ -1,17 +1,12 @@
 """Changing an order on its page: units, address and service. Only what was altered in the form is asked for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
 from pydantic import TypeAdapter
 
 from console.forms import object_in
-from console.order_view import OrderView
-from console.page import Id
-from console.previews import Deed, previewed
+from console.previews import Deed
 from templates.console_order import ADDRESS, ChangeEffects, SeenOrder
 
 
@@ -48,21 +43,4 @@ def _units(text: str) -> int:
     return int(text)
 
 
-_CHANGE = Deed("changes", _wish, TypeAdapter(ChangeEffects).validate_python, lambda _: "changed")
-
-
-@dataclass(frozen=True)
-class ChangeForms:
-    """Takes the form."""
-
-    view: OrderView
-
-    def router(self) -> APIRouter:
-        """The route."""
-        router = APIRouter(include_in_schema=False)
-        router.add_api_route("/console/orders/{order}/changes", self.change, methods=["POST"], response_class=Response)
-        return router
-
-    async def change(self, request: Request, order: Id) -> Response:
-        """Show what a change would do, or make it."""
-        return await previewed(self.view, request, order, _CHANGE)
+CHANGE = Deed("changes", _wish, TypeAdapter(ChangeEffects).validate_python, lambda _: "changed")

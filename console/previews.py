@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from console.calls import Answer, at_order
 from console.forms import key_of, object_in
 from console.identity import Person
 from console.order_view import OrderView
+from console.page import Id
 from domain.identity import Scope
 from templates.console_order import CancelEffects, ChangeEffects, Preview, SeenOrder
 
@@ -30,16 +31,30 @@ class Deed:
     done: Callable[[Mapping[str, Any]], str]
 
 
-async def previewed(view: OrderView, request: Request, order: str, deed: Deed) -> Response:
-    """Show what the deed would do; do it where that was seen, unless the order has moved meanwhile."""
+@dataclass(frozen=True)
+class DeedForms:
+    """Takes a deed's two forms: the one that asks what it would do, and the one that has it done."""
 
-    async def act(person: Person, fields: dict[str, str]) -> Response:
-        try:
-            return await (_do if fields.get("version") else _show)(view, person, order, deed, fields)
-        except ValueError as error:
-            return await view.draw(person, order, trouble=str(error), status=422)
+    view: OrderView
+    deed: Deed
 
-    return await view.door.acting(request, Scope.ORDERS_WRITE, act)
+    def router(self) -> APIRouter:
+        """The route."""
+        router, path = APIRouter(include_in_schema=False), f"/console/orders/{{order}}/{self.deed.name}"
+        router.add_api_route(path, self.take, methods=["POST"], response_class=Response)
+        return router
+
+    async def take(self, request: Request, order: Id) -> Response:
+        """Show what the deed would do; do it where that was seen, unless the order has moved meanwhile."""
+
+        async def act(person: Person, fields: dict[str, str]) -> Response:
+            step = _do if fields.get("version") else _show
+            try:
+                return await step(self.view, person, order, self.deed, fields)
+            except ValueError as error:
+                return await self.view.draw(person, order, trouble=str(error), status=422)
+
+        return await self.view.door.acting(request, Scope.ORDERS_WRITE, act)
 
 
 async def _show(view: OrderView, person: Person, order: str, deed: Deed, fields: Mapping[str, str]) -> Response:

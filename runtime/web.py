@@ -16,8 +16,8 @@ from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from api.services import Decode, Services, WebhookReader
 from console.calls import Calls
-from console.cancellations import CancelForms
-from console.changes import ChangeForms
+from console.cancellations import CANCEL
+from console.changes import CHANGE
 from console.evidence import EvidencePages
 from console.exceptions import ExceptionPages
 from console.holds import HoldForms
@@ -26,6 +26,7 @@ from console.order_lists import OrderListPages
 from console.order_view import OrderView
 from console.orders import OrderPages
 from console.portals import PortalPages
+from console.previews import DeedForms
 from console.refunds import RefundForms
 from db.base import A_CALLERS, Database
 from domain.identity import Scope
@@ -98,18 +99,10 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
             if not given:
                 await database.close()
 
-    sessions = ConsoleSessions(keys, settings.signing_secrets)
     calls = InProcess(keys)
-    pages = pages_of(
-        database,
-        links,
-        keys,
-        sessions,
-        calls,
-        shop_name=settings.shop_name,
-        public_url=settings.public_url,
-        workflows=workflows_url(settings),
-    )
+    sessions = ConsoleSessions(keys, settings.signing_secrets)
+    shop = {"shop_name": settings.shop_name, "public_url": settings.public_url, "workflows": workflows_url(settings)}
+    pages = pages_of(database, links, keys, sessions, calls, **shop)
     app = calls.app = new_app(metrics=metrics, pages=pages, max_body_bytes=settings.max_body_bytes, lifespan=serving)
     traces.watch(app)
     return app
@@ -141,7 +134,7 @@ def pages_of(
     portals = PortalPages(database=database, door=door, templates=templates, shop_name=shop_name)
     listed = OrderListPages(calls=calls, door=door, templates=templates, shop_name=shop_name)
     view = OrderView(calls=calls, door=door, templates=templates, shop_name=shop_name, workflows=workflows)
-    forms = (ExceptionPages(view), HoldForms(view), ChangeForms(view), CancelForms(view), RefundForms(view))
+    forms = (ExceptionPages(view), HoldForms(view), DeedForms(view, CHANGE), DeedForms(view, CANCEL), RefundForms(view))
     return [room.router() for room in (order_pages, door, listed, view, *forms, portals, evidence)]
 
 
