@@ -142,7 +142,7 @@ async def _payments(connection: AsyncConnection, order: Row[Any], wish: CancelWi
 
 async def _payment(connection: AsyncConnection, row: Row[Any], rows: Sequence[Row[Any]]) -> PaymentEnd:
     held = row.authorised if row.status == PaymentStatus.AUTHORISED else 0
-    taken = await left_of(connection, row, rows) if row.status == PaymentStatus.CAPTURED else 0
+    taken = await left_of(connection, row, rows) if row.captured else 0
     return PaymentEnd(row.change_id, held, taken)
 
 

@@ -25,7 +25,6 @@ from domain.changes.money import Paid
 from domain.changes.wish import Basis, Content, Edits, Share, Stage
 from domain.errors import Conflict, NotInStock, OrderMoved
 from domain.orders import OrderStatus, body_hash
-from domain.payments import PaymentStatus
 from domain.refunds import GrantStatus
 from domain.routing.decision import Decision, decide
 from domain.shipments import LEFT, FulfilmentStatus
@@ -187,7 +186,7 @@ async def _payments(connection: AsyncConnection, order: Row[Any]) -> tuple[Paid,
             row.change_id,
             order.total - (order.credit or 0) - further if row.change_id is None else row.due,
             row.authorised,
-            captured=row.status == PaymentStatus.CAPTURED,
+            row.captured,
         )
         for row in rows
     )

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.disputes import record_disputes
 from activities.payments import told
-from activities.quiet_events import ends_wait, recalled, record_quiet, together
+from activities.quiet_events import ends_hold, ends_wait, recalled, record_quiet, together
 from activities.refund_news import being_paid, refunds_failed
 from activities.shipments import record_tracking
 from db import exceptions as exception_records
@@ -114,7 +114,7 @@ class Inbox:
         elif payment.status == PaymentStatus.PENDING:
             # The order's own call is still on its way: what it writes decides whether anybody waits for this event.
             await _soon(connection, row, note="the payment's own step is running")
-        elif payment.awaiting_customer or (row.ends_hold and payment.status == PaymentStatus.AUTHORISED):
+        elif payment.awaiting_customer or ends_hold(payment, row):
             wake = Wake(row.provider, row.event_id, EventTopic.PAYMENT)
             woken = await self._wake(payment.order_id, wake)
             await _settle(connection, row, InboxStatus.APPLIED, order_id=payment.order_id, note=_woken(woken))

@@ -34,7 +34,8 @@ class PayStep:
     """One step of an order's payment. ``n`` is the decision that it belongs to: it rises when a person retries.
 
     ``since`` is when the order was placed: nothing of it can be older at the provider. ``change_id`` names the change
-    that the payment is for; None for the order's first one. ``keep`` is what a refund leaves, in minor units.
+    that the payment is for; None for the order's first one. ``keep`` is what a refund leaves, in minor units. ``taken``
+    is what was captured of it before, in minor units; a capture that is not ``final`` leaves the rest held.
     """
 
     order_id: str
@@ -46,6 +47,8 @@ class PayStep:
     reference: str | None = None
     change_id: str | None = None
     keep: int = 0
+    taken: int = 0
+    final: bool = True
 
     @property
     def payment_id(self) -> str:
@@ -55,6 +58,9 @@ class PayStep:
     def key(self, purpose: str) -> str:
         """The idempotency key of this step."""
         named = purpose if self.change_id is None else f"{purpose}:{self.change_id}"
+        # Whoever captures more than before does another deed, also where decisions are counted anew.
+        if purpose == "capture" and self.taken:
+            named = f"{named}:{self.taken}"
         return step_key(self.order_id, named, self.n)
 
 
@@ -106,19 +112,32 @@ class Payments:
 
     @activity.defn(name="capture_payment")
     async def capture(self, step: PayStep) -> PaymentState:
-        """Take the money. Answered as captured already where it was."""
-        provider, key = self._providers[step.source.provider], step.key("capture")
+        """Take the money. Answered as captured already where it was, and as it is where it is not as was known."""
+        provider, key, reference = self._providers[step.source.provider], step.key("capture"), _reference(step)
         await self._intend(step, "captured", key)
         with provider_failures():
-            try:
-                state = await provider.capture(_reference(step), step.amount, key=key)
-            except ProviderDown as error:
-                if not error.replayed:
-                    raise
-                state = await self._seen(provider, _reference(step), error, PaymentStatus.CAPTURED)
-        done = state.status is PaymentStatus.CAPTURED
-        await self._confirm(step, state, [_event(step, key, "captured", state.captured, state)] if done else [])
+            # What can be captured several times, a key keeps from that for a day only: later a look does.
+            several = step.taken or not step.final
+            state = await provider.retrieve(reference) if several else None
+            if state is None or (state.status, state.captured.minor) == (PaymentStatus.AUTHORISED, step.taken):
+                state = await self._captured(provider, step, reference, key)
+        taken = state.captured - Money(step.taken, step.amount.currency)
+        done = taken.minor >= step.amount.minor if several else state.status is PaymentStatus.CAPTURED
+        await self._confirm(step, state, [_event(step, key, "captured", taken, state)] if done else [])
         return state
+
+    async def _captured(self, provider: PaymentProvider, step: PayStep, reference: str, key: str) -> PaymentState:
+        try:
+            return await provider.capture(reference, step.amount, key=key, final=step.final)
+        except ProviderDown as error:
+            if not error.replayed:
+                raise
+            state = await provider.retrieve(reference)
+            if state.status is PaymentStatus.CAPTURED or (
+                not step.final and state.captured.minor >= step.taken + step.amount.minor
+            ):
+                return state
+            raise
 
     @activity.defn(name="void_payment")
     async def void(self, step: PayStep) -> PaymentState | None:

@@ -3,7 +3,9 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.shipments import told_by
@@ -67,6 +69,15 @@ def ends_wait(parcel: Record, status: TrackingStatus) -> bool:
     return parcel.fulfilment_status == FulfilmentStatus.HANDED_OVER and status in ENDING
 
 
+def ends_hold(payment: Row[Any], row: Row[Any]) -> bool:
+    """Whether an event tells of the end of a hold that is not our own doing.
+
+    One that money was taken with is our capture, unless its payment gives several parts: then it may be the lapse.
+    """
+    lapses = bool(payment.captured) or not row.moves_money
+    return row.ends_hold and lapses and payment.status == PaymentStatus.AUTHORISED
+
+
 def _other(row: Record) -> Settled:
     return Settled(row.provider, row.event_id, InboxStatus.IGNORED, "not an event that Waybill acts on", None)
 
@@ -81,7 +92,7 @@ async def _payments(connection: AsyncConnection, rows: Sequence[Record]) -> list
         and payment.status != PaymentStatus.PENDING
         and payment.called_off_at is None
         and not payment.awaiting_customer
-        and not (row.ends_hold and payment.status == PaymentStatus.AUTHORISED)
+        and not ends_hold(payment, row)
         and not (row.moves_money and payment.refunding)
     ]
 

@@ -30,13 +30,34 @@ SELECT order_id, kind, debit, credit, CAST(sum(amount) AS bigint) AS amount FROM
 WHERE order_id = ANY(CAST(:orders AS text[])) GROUP BY order_id, kind, debit, credit
 """)
 )
-# A hold that was taken or given up is no hold any more, for as much as it was.
+# What of a hold was taken or given up is no hold any more. Each time has the name of what had been before it, so that
+# what is told again, or late, is nothing new.
 _RELEASE = Statement(
     text("""
 INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, reference, actor)
-SELECT 'released:' || CAST(:name AS text), order_id, 'released', 'promises', 'holds', amount, currency,
-    CAST(:cause AS text), reference, 'waybill'
-FROM ledger WHERE key = 'authorised:' || CAST(:name AS text)
+SELECT 'released:' || CAST(:name AS text) || CASE released WHEN 0 THEN '' ELSE ':' || released END, order_id,
+    'released', 'promises', 'holds', held - released - CAST(:left AS bigint), currency, CAST(:cause AS text),
+    reference, 'waybill'
+FROM (
+    SELECT held.order_id, held.amount AS held, held.currency, held.reference, coalesce((
+        SELECT CAST(sum(amount) AS bigint) FROM ledger gone
+        WHERE gone.order_id = held.order_id AND gone.kind = 'released' AND gone.reference = held.reference
+        ), 0) AS released
+    FROM ledger held WHERE held.key = 'authorised:' || CAST(:name AS text)) AS hold
+WHERE held - released > CAST(:left AS bigint)
+ON CONFLICT (key) DO NOTHING
+""")
+)
+_TAKE = Statement(
+    text("""
+INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, reference, actor)
+SELECT 'captured:' || CAST(:name AS text) || CASE before WHEN 0 THEN '' ELSE ':' || before END,
+    CAST(:order_id AS text), 'captured', 'provider', 'customer', CAST(:captured AS bigint) - before,
+    CAST(:currency AS text), CAST(:cause AS text), CAST(:reference AS text), 'waybill'
+FROM (
+    SELECT CAST(coalesce(sum(amount), 0) AS bigint) AS before FROM ledger
+    WHERE order_id = CAST(:order_id AS text) AND kind = 'captured' AND reference = CAST(:reference AS text)) AS taken
+WHERE before < CAST(:captured AS bigint)
 ON CONFLICT (key) DO NOTHING
 """)
 )
@@ -98,9 +119,30 @@ async def post(connection: AsyncConnection, entries: Sequence[LedgerEntry]) -> i
     return len(await _POST.rows(connection, **_columns(added))) if added else 0
 
 
-async def release(connection: AsyncConnection, name: str, *, cause: str) -> None:
-    """Give up the hold of which the entry ``authorised:{name}`` tells; none is given up twice."""
-    await _RELEASE.rows(connection, name=name, cause=cause)
+async def take(
+    connection: AsyncConnection,
+    name: str,
+    captured: int,
+    *,
+    order_id: str,
+    currency: str,
+    reference: str,
+    cause: str,
+) -> None:
+    """Have ``captured`` minor units taken in all of what the provider calls ``reference``: what is new of that.
+
+    The payment must be locked. What was taken is not less again by an answer that is old.
+    """
+    told = {"order_id": order_id, "currency": currency, "reference": reference, "cause": cause}
+    await _TAKE.rows(connection, name=name, captured=captured, **told)
+
+
+async def release(connection: AsyncConnection, name: str, *, left: int = 0, cause: str) -> None:
+    """Give up the hold of which the entry ``authorised:{name}`` tells, but for ``left``; nothing is given up twice.
+
+    The payment must be locked.
+    """
+    await _RELEASE.rows(connection, name=name, left=left, cause=cause)
 
 
 async def credit_rest(connection: AsyncConnection, order_id: str, *, keep: int = 0, cause: str) -> None:

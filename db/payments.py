@@ -195,29 +195,32 @@ async def post(
     told: Mapping[str, Any],
     events: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Post what the provider ``told`` of a payment: its hold, its capture, and the refunds among ``events``.
+    """Post what the provider ``told`` of a payment: its hold, its captures, and the refunds among ``events``.
 
-    Each is one entry for what the provider calls it, so that an answer that is old, or comes twice, posts nothing.
+    Each is an entry for what the provider calls it, so that an answer that is old, or comes twice, posts nothing. The
+    payment must be locked.
     """
-    name = f"{payment.provider}:{told['reference']}"
-    causes = {event["kind"]: event["key"] for event in events}
+    reference, held, captured = told["reference"], told.get("authorised", 0), told.get("captured", 0)
+    name, causes = f"{payment.provider}:{reference}", {event["kind"]: event["key"] for event in events}
+    asked = f"payment:{told['status']}"
 
     def entry(kind: EntryKind, amount: int, called: str, cause: str) -> LedgerEntry:
         key = f"{kind}:{payment.provider}:{called}"
         return LedgerEntry(key, payment.order_id, kind, amount, payment.currency, cause, called)
 
-    entries = [
-        entry(EntryKind(kind), told.get(kind, 0), told["reference"], causes.get(kind, f"payment:{told['status']}"))
-        for kind in (EntryKind.AUTHORISED, EntryKind.CAPTURED)
-    ]
+    entries = [entry(EntryKind.AUTHORISED, held, reference, causes.get("authorised", asked))]
     entries += [
         entry(EntryKind.REFUNDED, event["amount"], event["reference"], event["key"])
         for event in events
         if event["kind"] == EntryKind.REFUNDED
     ]
     await ledger.post(connection, entries)
-    if told["status"] in _HOLD_OVER:
-        await ledger.release(connection, name, cause=causes.get("captured") or f"payment:{told['status']}")
+    cause = causes.get("captured", asked)
+    if captured:
+        of = {"order_id": payment.order_id, "currency": payment.currency, "reference": reference}
+        await ledger.take(connection, name, captured, **of, cause=cause)
+    if captured or told["status"] in _HOLD_OVER:
+        await ledger.release(connection, name, left=held, cause=cause)
 
 
 _BY_ID = select(Payment.__table__).where(Payment.id == bindparam("of"))

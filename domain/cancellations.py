@@ -153,7 +153,10 @@ def keeping(ends: Sequence[PaymentEnd], back: Money, *, to_pay: int) -> list[Pay
         kept = min(rest, end.released + end.refunded)
         rest -= kept
         found[place] = replace(
-            end, released=max(0, end.released - kept), refunded=max(0, end.refunded - kept), kept=kept
+            end,
+            released=end.released - max(0, kept - end.refunded),
+            refunded=max(0, end.refunded - kept),
+            kept=kept,
         )
     return found
 

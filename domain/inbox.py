@@ -32,7 +32,7 @@ class ProviderEvent:
     """A verified event, as the inbox keeps it.
 
     ``subject`` is the provider's id of the payment, shipment or tracker; ``order_id`` what its metadata names;
-    ``moves_money`` whether money changed hands, ``ends_hold`` whether a hold on the customer's money was given up.
+    ``moves_money`` whether money changed hands, ``ends_hold`` whether a hold on the customer's money is over.
     """
 
     provider: str

@@ -18,7 +18,7 @@ class PaymentStatus(StrEnum):
     """the customer must prove something to the bank"""
     PROCESSING = "processing"
     AUTHORISED = "authorised"
-    """the money is held until `capture_before`"""
+    """the money is held until `capture_before`; some of it may have been taken"""
     CAPTURED = "captured"
     CANCELLED = "cancelled"
     """voided or lapsed: the hold is gone"""
@@ -48,7 +48,8 @@ class PaymentState:
     ``amount`` is what was asked for, ``capturable`` what is held and can still be taken, ``captured`` what was taken
     and ``refunded`` what was given back, all in the same currency. ``order_id`` is the order that the provider's
     metadata names, ``change_id`` the change of it that the payment is for. ``capture_before`` is when the hold lapses.
-    ``disputed``: the customer's bank has disputed it, ever.
+    ``multicapture``: of what is held several parts can be taken, each by itself; otherwise the first capture releases
+    the rest. ``disputed``: the customer's bank has disputed it, ever.
     """
 
     reference: str
@@ -89,8 +90,9 @@ def mismatch(state: PaymentState, *, owed: Money, order_id: str, asked: Money | 
         return f"The payment is for {state.amount}, but the order comes to {owed}."
     if state.order_id is not None and state.order_id != order_id:
         return "The payment belongs to another order."
-    if state.status is PaymentStatus.AUTHORISED and state.capturable.minor < owed.minor:
-        return f"Only {state.capturable} of {owed} is held."
+    secured = state.capturable + state.captured
+    if state.status is PaymentStatus.AUTHORISED and secured.minor < owed.minor:
+        return f"Only {secured} of {owed} is held{' or captured' if state.captured.minor else ''}."
     if state.status is PaymentStatus.CAPTURED and state.captured.minor < owed.minor:
         return f"Only {state.captured} of {owed} was captured."
     return None

@@ -269,6 +269,7 @@ class Stack:
             "STRIPE_BASE_URL": f"{_at(self.ports.sandbox)}/stripe",
             "STRIPE_API_KEY": self.secrets.stripe_key,
             "STRIPE_WEBHOOK_SECRETS": self.secrets.stripe_webhook,
+            "STRIPE_MULTICAPTURE": given.get("STRIPE_MULTICAPTURE", "on"),
             "EASYPOST_BASE_URL": f"{_at(self.ports.sandbox)}/easypost/v2",
             "EASYPOST_API_KEY": self.secrets.easypost_key,
             "EASYPOST_WEBHOOK_SECRETS": self.secrets.easypost_webhook,

@@ -16,7 +16,7 @@ from integrations.mail.smtp import Smtp, Tls
 from integrations.observing import Observe, unobserved
 from integrations.payments.provider import PaymentProvider
 from integrations.payments.registry import payment_provider
-from runtime.settings import Settings
+from runtime.settings import Settings, Switch
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def connect_outside(settings: Settings, observe: Observe = unobserved, on_change
         base_url=settings.stripe_base_url,
         api_key=settings.stripe_api_key,
         webhook_secrets=settings.stripe_webhook_secrets,
+        multicapture=settings.stripe_multicapture is Switch.ON,
         client=client,
         observe=observe,
         breaker=Breaker("stripe", on_change=on_change),

@@ -145,6 +145,8 @@ class Settings(TemporalSettings, PortalSettings):
     stripe_base_url: str = "https://api.stripe.com"
     stripe_api_key: Secret
     stripe_webhook_secrets: Secrets = ()
+    stripe_multicapture: Switch = Switch.OFF
+    """whether holds are asked for of which each parcel's share can be taken as it leaves; accounts must have it"""
 
     easypost_base_url: str = "https://api.easypost.com/v2"
     easypost_api_key: Secret

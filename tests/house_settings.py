@@ -3,7 +3,7 @@
 import uuid
 from datetime import timedelta
 
-from runtime.settings import Providers, Settings, SmtpTls
+from runtime.settings import Providers, Settings, SmtpTls, Switch
 from tests.street import EASYPOST_KEY, EASYPOST_SECRET, KEY_RING_SETTING, STRIPE_KEY, STRIPE_SECRET, Street
 
 
@@ -19,6 +19,7 @@ def house_settings(street: Street, database_url: str) -> Settings:
         stripe_base_url=f"{sandbox}/stripe",
         stripe_api_key=STRIPE_KEY,
         stripe_webhook_secrets=(STRIPE_SECRET,),
+        stripe_multicapture=Switch.ON,
         easypost_base_url=f"{sandbox}/easypost/v2",
         easypost_api_key=EASYPOST_KEY,
         easypost_webhook_secrets=(EASYPOST_SECRET,),

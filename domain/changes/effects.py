@@ -49,7 +49,8 @@ class Facts:
         total = self.content.total
         if self.status in BEFORE_PACKING:
             return (Paid(None, total, held=_WHATEVER_IS_ASKED),)
-        return self.payments or (Paid(None, total, total, captured=bool(self.basis.captured)),)
+        taken = total if self.basis.captured else 0
+        return self.payments or (Paid(None, total, total - taken, taken),)
 
 
 @dataclass(frozen=True)
@@ -262,7 +263,7 @@ def _check(before: Content, after: Content, facts: Facts) -> None:
     if facts.status is OrderStatus.ACCEPTED:
         raise TooEarly("The order is being reserved: its lines can be changed in a moment.")
     waits = facts.status is OrderStatus.AWAITING_STOCK
-    if waits and any(one.held or one.captured for one in facts.payments) and more_units(before, after):
+    if waits and any(one.held or one.taken for one in facts.payments) and more_units(before, after):
         raise TooEarly("The order is paid and waits for stock: more can be added once it is reserved again.")
     if facts.status in BEFORE_PACKING and facts.basis.captured:
         raise TooEarly("The order's payment is being looked at: its lines can be changed after that.")

@@ -8,13 +8,18 @@ from dataclasses import dataclass, field, replace
 class Paid:
     """One payment of an order, in minor units. ``change_id`` names the change that it pays for; None for the first one.
 
-    ``due`` is what of the order it pays for, ``held`` what its hold can give, ``captured`` whether it has given it.
+    ``due`` is what of the order it pays for, ``held`` what its hold can still give, ``taken`` what it has given.
     """
 
     change_id: str | None
     due: int
     held: int = 0
-    captured: bool = False
+    taken: int = 0
+
+    @property
+    def untaken(self) -> int:
+        """What is due of it and was not taken."""
+        return max(0, self.due - self.taken)
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,7 @@ def money_effect(before: int, after: int, currency: str, paid: Sequence[Paid]) -
         for was, now in zip(paid, found, strict=True)
         if now.change_id is not None and now.due != was.due
     }
-    capture_less = sum(was.due - now.due for was, now in zip(paid, found, strict=True) if not now.captured)
-    less = max(0, capture_less)
+    less = max(0, sum(was.untaken - now.untaken for was, now in zip(paid, found, strict=True)))
     return MoneyEffect(
         before, after, currency, credited, less, credited - less, invoiced, invoiced - max(0, moved), dues
     )
@@ -61,13 +65,12 @@ def money_effect(before: int, after: int, currency: str, paid: Sequence[Paid]) -
 
 def _lowered(paid: Sequence[Paid], less: int) -> list[Paid]:
     found = list(paid)
-    for captured in (False, True):
+    for taken_too in (False, True):
         for index in range(len(found) - 1, -1, -1):
             one = found[index]
-            if one.captured is captured:
-                share = min(less, max(0, one.due))
-                found[index] = replace(one, due=one.due - share)
-                less -= share
+            share = min(less, max(0, one.due if taken_too else one.untaken))
+            found[index] = replace(one, due=one.due - share)
+            less -= share
     return found
 
 
@@ -75,7 +78,9 @@ def _raised(paid: Sequence[Paid], more: int) -> list[Paid]:
     """What holds can give beyond what is due of them: a change before has made that less."""
     found = []
     for one in paid:
-        share = 0 if one.captured else min(more, max(0, one.held - one.due))
+        # One that has given more than is due of it has a refund for the rest: what is taken anew would be short of it.
+        room = 0 if one.taken > one.due else one.held - one.untaken
+        share = min(more, max(0, room))
         found.append(replace(one, due=one.due + share))
         more -= share
     return found

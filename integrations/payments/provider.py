@@ -15,7 +15,8 @@ from domain.payments import PaymentState, RefundState
 class Authorisation:
     """A hold to be placed: ``amount`` on ``method`` (the provider's token of a way to pay) for one order.
 
-    ``change_id`` is the change of the order that it pays for, if it is not what was placed.
+    ``change_id`` is the change of the order that it pays for, if it is not what was placed. Whether several parts of
+    it can be captured is asked for where the account has that, and what came of it is said by the payment's state.
     """
 
     order_id: str
@@ -48,8 +49,12 @@ class PaymentProvider(Protocol):
     async def find(self, order_id: str, *, since: datetime) -> list[PaymentState]:
         """Payments whose metadata names the order, created at or after ``since``, newest first."""
 
-    async def capture(self, reference: str, amount: Money, *, key: str) -> PaymentState:
-        """Take ``amount`` of what is held; the rest is released. One already captured is answered as it is."""
+    async def capture(self, reference: str, amount: Money, *, key: str, final: bool = True) -> PaymentState:
+        """Take ``amount`` of what is held; the rest is released, if it is ``final``.
+
+        One already captured is answered as it is. Without ``final`` the payment must be one with ``multicapture``; only
+        of one that was captured before the rest can be released by an ``amount`` of nothing.
+        """
 
     async def void(self, reference: str, *, key: str) -> PaymentState:
         """Release the hold. One already cancelled is answered as it is."""

@@ -20,6 +20,7 @@ def payment_provider(
     api_key: str,
     webhook_secrets: Sequence[str],
     client: httpx2.AsyncClient,
+    multicapture: bool = False,
     observe: Observe = unobserved,
     breaker: Breaker | None = None,
 ) -> PaymentProvider:
@@ -35,6 +36,7 @@ def payment_provider(
         api_key=api_key,
         webhook_secrets=webhook_secrets,
         client=client,
+        multicapture=multicapture,
         observe=observe,
         breaker=breaker,
     )

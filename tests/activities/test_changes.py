@@ -218,7 +218,7 @@ async def test_an_unlabelled_order_goes_where_routing_sends_it_and_a_labelled_on
     assert await reserved(world) == {("MUG", "RNO"): 3, ("TEE", "RNO"): 2}
 
 
-async def test_what_was_not_captured_is_not_forgiven_by_a_change_that_costs_less(world: World) -> None:
+async def test_what_was_not_captured_is_credited_before_anything_is_refunded(world: World) -> None:
     oid = await changeable(world, Scene(labelled=False, left=False, captured=False, elsewhere=False))
     await take(world, oid, 8000 - 5)
     edits = Edits(shipping_charge=0)
@@ -226,8 +226,9 @@ async def test_what_was_not_captured_is_not_forgiven_by_a_change_that_costs_less
     assert isinstance(await apply(world, oid, wish(oid, "one", edits, basis)), Changed)
     async with world.database.reading() as connection:
         now = await ledger.balance_now(connection, oid)
-    assert (now.credited, effects.money.refund) == (effects.money.credited, 500)
-    assert now.owed + effects.money.refund == 5
+    money = effects.money
+    assert (now.credited, money.credited, money.capture_less, money.refund) == (500, 500, 5, 495)
+    assert now.owed + money.refund == 0
 
 
 async def test_what_is_added_is_promised_as_it_was_shown_though_the_order_was_placed_by_a_clock_ahead(

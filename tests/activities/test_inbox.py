@@ -101,6 +101,17 @@ async def test_a_lost_hold_wakes_the_order_as_long_as_the_money_is_held(
     assert bool(post.orders.woken) is wakes
 
 
+@pytest.mark.parametrize(("captured", "wakes"), [(700, True), (0, False)])
+async def test_a_hold_that_ends_as_a_success_wakes_the_order_only_if_a_part_of_it_was_captured_before(
+    world: World, post: Post, captured: int, wakes: bool
+) -> None:
+    await payment(world, await world.order("1"), "authorised")
+    await world.execute("UPDATE payments SET captured = :captured", captured=captured)
+    await post.payment("evt_1", subject="pi_1", ends_hold=True, moves_money=True)
+    await post.apply()
+    assert bool(post.orders.woken) is wakes
+
+
 async def test_an_event_that_overtakes_the_orders_own_call_waits_for_it(world: World, post: Post) -> None:
     oid = await world.order("1")
     await payment(world, oid, "pending", reference=None)

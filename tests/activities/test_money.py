@@ -19,16 +19,18 @@ from tests.sandbox.servers import RunningSandbox
 
 DAILY, LONG = (200, 5), (600, 20)
 """how many days are lived to their end, and how many things happen in one, that it begins among them"""
-FAR = st.sampled_from(["delivered", "captured", "delivered", "authorised"])
+FAR = st.sampled_from(["delivered", "captured", "shared", "delivered", "shared", "authorised"])
 
 
 class Day(Paying, Refunding, Changing, Claiming):
     """One order, and everything that can happen to it."""
 
-    @initialize(method=METHODS, fault=FAULTS, times=st.integers(1, 2), edits=AT_FIRST, far=FAR)
-    def an_order_is_placed(self, method: str, fault: Fault, times: int, edits: Edits | None, far: str) -> None:
+    @initialize(method=METHODS, several=st.booleans(), fault=FAULTS, times=st.integers(1, 2), edits=AT_FIRST, far=FAR)
+    def an_order_is_placed(
+        self, method: str, several: bool, fault: Fault, times: int, edits: Edits | None, far: str
+    ) -> None:
         """And as ``far`` goes what follows without any trouble, a change of it included."""
-        self.place(method)
+        self.place(method, several=several)
         self.authorise_first(fault, times)
         if self.secured and edits is not None:
             self.somebody_changes_it(edits, "pm_card_visa", 1)

@@ -131,7 +131,7 @@ BUGS = (
         plant(
             "nothing leaves before its money is taken",
             "workflows/orders/fulfilment.py",
-            "self._refused = await self._payment.capture()",
+            "self._refused = await self._payment.capture(self.planned)",
             "self._refused = None",
         ),
         FITS,

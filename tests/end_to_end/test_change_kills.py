@@ -50,14 +50,7 @@ async def change(town: Town, placed: Placed) -> httpx2.Response:
     wish: dict[str, Any] = {"lines": [{"line": 2, "quantity": 0}]}
     shown = await town.ask("POST", f"/v1/orders/{placed.id}/changes/preview", wish)
     body = {**wish, "version": shown.json()["version"]}
-    while True:
-        try:
-            answer = await town.ask("POST", f"/v1/orders/{placed.id}/changes", body)
-        except httpx2.TransportError:
-            continue
-        if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE:
-            return answer
-        await asyncio.sleep(0.2)
+    return await town.insist(f"/v1/orders/{placed.id}/changes", body)
 
 
 async def changed(town: Town, placed: Placed) -> bool:

@@ -50,14 +50,7 @@ async def do(town: Town, placed: Placed, deed: Deed) -> httpx2.Response:
     here = f"/v1/fulfilments/{fulfilment['id']}/{deed.name}"
     shown = await town.ask("POST", f"{here}/preview", deed.body)
     body = {**deed.body, "version": shown.json()["version"]}
-    while True:
-        try:
-            answer = await town.ask("POST", here, body)
-        except httpx2.TransportError:
-            continue
-        if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE:
-            return answer
-        await asyncio.sleep(0.2)
+    return await town.insist(here, body)
 
 
 async def labelled(town: Town, placed: Placed, parcels: int) -> bool:

@@ -249,6 +249,17 @@ class Town:
         url = f"{self.stack.addresses.web}{path}"
         return await self._http.request(method, url, content=content, headers=headers)
 
+    async def insist(self, path: str, body: dict[str, Any] | None = None, *, key: str = "") -> httpx2.Response:
+        """What a desk or a warehouse posts until it has an answer, each time the same."""
+        while True:
+            try:
+                answer = await self.ask("POST", path, body, key=key)
+            except httpx2.TransportError:
+                continue
+            if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE:
+                return answer
+            await asyncio.sleep(0.2)
+
     async def events(self, placed: list[Placed]) -> int:
         """How many events the histories of these orders hold, by Temporal's own count."""
         client = await connect_bare(self.temporal)

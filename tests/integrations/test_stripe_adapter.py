@@ -340,6 +340,7 @@ def signed(body: bytes) -> dict[str, str]:
     [
         ("payment_intent.amount_capturable_updated", intent(), False),
         ("payment_intent.succeeded", intent("succeeded"), True),
+        ("payment_intent.canceled", intent("canceled"), False),
         ("charge.captured", {"id": "ch_1", "payment_intent": "pi_1", "metadata": {"order_id": "o-1"}}, True),
         ("charge.refunded", {"id": "ch_1", "payment_intent": {"id": "pi_1"}, "metadata": {"order_id": "o-1"}}, True),
         ("charge.expired", {"id": "ch_1", "payment_intent": "pi_1", "metadata": {"order_id": "o-1"}}, False),
@@ -353,6 +354,7 @@ def test_an_event_about_money_names_its_payment_and_order(kind: str, obj: dict[s
     told = adapter.parse_webhook(body, signed(body), path="/webhooks/stripe", now=NOW)
     assert (told.provider, told.event_id, told.type, told.topic) == ("stripe", "evt_1", kind, EventTopic.PAYMENT)
     assert (told.subject, told.order_id, told.moves_money) == ("pi_1", "o-1", moves)
+    assert told.ends_hold is (kind in {"payment_intent.canceled", "payment_intent.succeeded", "charge.expired"})
 
 
 def test_a_dispute_names_the_payment_though_it_knows_no_order() -> None:

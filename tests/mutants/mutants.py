@@ -192,9 +192,19 @@ THOROUGH = (
         ("tests/workflows/test_cancel.py::test_a_cancelled_order_gives_back_label_money_and_stock",),
     ),
     Mutant(
+        "of a hold that can be captured in parts no part is taken twice",
+        PAYMENTS,
+        "state = await provider.retrieve(reference) if several else None",
+        "state = None",
+        (
+            "tests/activities/test_shares.py"
+            "::test_a_part_whose_answer_was_lost_is_taken_once_even_when_its_key_has_lapsed_since",
+        ),
+    ),
+    Mutant(
         "nothing leaves before its money is taken",
         "workflows/orders/fulfilment.py",
-        "self._refused = await self._payment.capture()",
+        "self._refused = await self._payment.capture(self.planned)",
         "self._refused = None",
         ("tests/workflows/test_hand_over.py::test_a_hand_over_is_refused_while_the_capture_is_declined",),
     ),

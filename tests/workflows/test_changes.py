@@ -165,6 +165,7 @@ async def in_two_parcels(house: House) -> str:
 
 
 async def test_what_was_taken_and_does_not_ship_is_a_refund_that_waits_to_be_paid(house: House) -> None:
+    await house.stripe(multicapture=False)
     order = await in_two_parcels(house)
     await house.hand_over(order, number=1)
     await house.until(order, OrderStatus.PARTLY_SHIPPED)

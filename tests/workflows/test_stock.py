@@ -93,6 +93,7 @@ async def test_a_paid_order_whose_units_were_sold_meanwhile_waits_for_stock_and_
 
 
 async def test_an_order_split_over_two_warehouses_ships_twice_and_is_paid_once(house: House) -> None:
+    await house.stripe(multicapture=False)
     await house.receive("MUG", 5, at="EAST")
     await house.receive("JUG", 5, at="WEST")
     order = await house.place({"MUG": 1, "JUG": 1})

@@ -26,6 +26,10 @@ from workflows.orders.portal_calls import PortalCalls
 from workflows.orders.recall import Recall
 from workflows.orders.rejection import RejectionRun, Rerouting
 
+_RENEWS = "Retry renews the hold where that is needed; the parcel can then be handed over again."
+_TAKES_REST = "Retry takes the rest of it now, before it is lost; so does handing the last parcel over."
+_DROP = "Take what has not left off the order, so that it is not owed; retry asks the provider again."
+
 
 @dataclass(frozen=True)
 class Team:
@@ -88,6 +92,11 @@ class FulfilmentRun(ABC):
     async def run(self) -> None:
         """From the order to the door. Ends early, between two steps, when the order is to be cancelled."""
 
+    def had_left(self) -> None:
+        """It left in an earlier run of the order's workflow."""
+        self.left_before = True
+        self._payment.has_left(self.planned)
+
     @abstractmethod
     def wake(self, wake: Wake) -> None:
         """Somebody outside has news; a fulfilment that they are not about passes them over."""
@@ -119,11 +128,11 @@ class FulfilmentRun(ABC):
         """Say that it is under way."""
 
     async def hand_over(self, by: str) -> None:
-        """The parcel leaves, once the money is captured. Raises HandOverRefused. Harmless to repeat."""
+        """The parcel leaves, once the money for it is captured. Raises HandOverRefused. Harmless to repeat."""
         if self.left:
             return
         with self._leaving():
-            self._refused = await self._payment.capture()
+            self._refused = await self._payment.capture(self.planned)
             if self._refused is not None:
                 raise HandOverRefused(self._refused)
             await self._leave(by)
@@ -195,7 +204,7 @@ class FulfilmentRun(ABC):
         kind, reason = trouble
         action = await self._ask(
             kind,
-            f"{reason} Retry renews the hold where that is needed; the parcel can then be handed over again.",
+            reason,
             until=lambda: self.left or self._payment.captured is not captured,
             again=self._again(settled, news=lambda: self._news or self._payment.news),
         )
@@ -205,11 +214,15 @@ class FulfilmentRun(ABC):
 
     def _money_trouble(self) -> tuple[ExceptionKind, str] | None:
         if not self._payment.secured:
-            return ExceptionKind.HOLD_LOST, f"The customer's money is no longer held: {self._payment.status}."
+            lost = f"The customer's money is no longer held: {self._payment.status}."
+            return ExceptionKind.HOLD_LOST, f"{lost} {_RENEWS}"
         if self._refused is not None:
-            return ExceptionKind.CAPTURE_FAILED, self._refused
-        if (warns_at := self._payment.warns_at) is not None and warns_at <= workflow.now():
-            return ExceptionKind.HOLD_LAPSING, "The hold on the customer's money lapses soon, and the parcel is here."
+            return ExceptionKind.CAPTURE_FAILED, f"{self._refused} {_RENEWS}"
+        if (short := self._payment.short) is not None:
+            return ExceptionKind.HOLD_LOST, f"The hold on the rest of the customer's money is gone. {short} {_DROP}"
+        if self._payment.lapses_soon:
+            soon = "The hold on the customer's money lapses soon, and the parcel is here."
+            return ExceptionKind.HOLD_LAPSING, f"{soon} {_TAKES_REST if self._payment.taken else _RENEWS}"
         return None
 
     async def _leave_unasked(self, by: str, seen: str) -> None:
@@ -240,6 +253,7 @@ class FulfilmentRun(ABC):
         if self.left:
             return
         self.left = True
+        self._payment.has_left(self.planned)
         self.rejection.refuse(f"{self._name.capitalize()} has left.")
         self._journal.change(self.planned.id, FulfilmentStatus.HANDED_OVER)
         self._journal.note(

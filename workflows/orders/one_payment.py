@@ -10,6 +10,7 @@ from activities.payments import Payments, PayStep
 from domain.exceptions import ExceptionKind
 from domain.money import Money
 from domain.orders import FurtherPayment, PaymentSource
+from domain.parcel_shares import EVERYTHING
 from domain.payments import PaymentState, PaymentStatus, mismatch
 from domain.waiting import Party
 from workflows.orders.desk import Desk
@@ -22,6 +23,8 @@ Step = Callable[[Any, PayStep], Coroutine[Any, Any, Result]]
 PAID = frozenset({PaymentStatus.AUTHORISED, PaymentStatus.CAPTURED})
 # A failure stored under a key is answered by a new key only a few times before a person is asked.
 _MOST_KEYS = 3
+_SEVERAL = 3
+"""the edition of an order's workflow from which on each parcel's share is captured by itself"""
 
 
 class OnePayment:
@@ -60,9 +63,24 @@ class OnePayment:
         return order.to_pay - Money(sum(f.due for f in order.further), order.request.currency)
 
     @property
+    def several(self) -> bool:
+        """Whether each parcel's share of it can be taken by itself."""
+        return self.state is not None and self.state.multicapture and self._journal.order.edition >= _SEVERAL
+
+    @property
     def captured(self) -> bool:
-        """Whether the money was taken."""
+        """Whether the money was taken, and nothing more can be."""
         return self.state is not None and self.state.status is PaymentStatus.CAPTURED
+
+    @property
+    def taken(self) -> int:
+        """What was taken, in minor units."""
+        return 0 if self.state is None else self.state.captured.minor
+
+    @property
+    def untaken(self) -> int:
+        """What is due of it and was not taken, in minor units."""
+        return max(0, self.due.minor - self.taken)
 
     @property
     def lost(self) -> bool:
@@ -132,19 +150,29 @@ class OnePayment:
             self.state = found or self.state
         return self.state != before
 
-    async def capture(self) -> str | None:
-        """Take what is due of it, or release a hold of which nothing is; why not, if that cannot be done."""
-        if not self.due.minor:
+    async def capture(self, share: int | None = EVERYTHING) -> str | None:
+        """Take everything that is due of it, or release a hold of which nothing is; why not, if that cannot be done.
+
+        With a ``share``, in minor units, take that of it, and keep the rest held.
+        """
+        amount = Money(self.untaken if share is EVERYTHING else share, self.due.currency)
+        if not amount.minor:
             return await self._release()
-        outcome = await self.attempt(Payments.capture, "capture", f"Capture {self.due}")
+        before, final = self.taken, share is EVERYTHING
+        outcome = await self.attempt(Payments.capture, "capture", f"Capture {amount}", amount=amount, final=final)
         if isinstance(outcome, Refusal):
             return f"The payment could not be captured: {outcome.reason}."
         self.state = outcome
-        if not self.captured:
+        if not self.captured and (final or self.taken < before + amount.minor):
             self._decisions["capture"] += 1
             return _uncaptured(outcome)
-        self._journal.note("captured", f"{outcome.captured} captured.")
+        self._journal.note("captured", f"{Money(self.taken - before, amount.currency)} captured.")
         return None
+
+    async def release_rest(self) -> None:
+        """Release what is held of it beyond what was taken, if nothing more is due of it."""
+        if self.taken and not self.untaken and not self.captured:
+            await self._desk.insist(self._let_go, what="Releasing the rest of the hold")
 
     async def void(self, *, what: str, summary: str) -> PaymentState | None:
         """Release the hold, whatever happens meanwhile; None where there is no payment, or a person decides to skip."""
@@ -159,21 +187,22 @@ class OnePayment:
         """
         if self.lost:
             return 0
-        state = await self._keep(keep) if keep and not self.captured else None
-        if state is not None and state.captured.minor == keep:
+        more = keep - (0 if self.state is None else _stands(self.state).minor)
+        state = await self._keep(more) if keep and more > 0 and not self.captured else None
+        if state is not None and _stands(state).minor == keep:
             return keep
-        state = state or await self.void(what="Releasing the hold", summary="Release the hold")
+        state = state or await self._end()
         if state is None or state.status is not PaymentStatus.CAPTURED:
             if state is not None and state.status is PaymentStatus.CANCELLED:
                 self._journal.note("voided", "The hold on the customer's money was released.")
             return 0
-        if state.refunded < state.captured:
-            await self._refund(state.captured - state.refunded, keep)
+        if _stands(state).minor > 0:
+            await self._refund(_stands(state), keep)
         return keep
 
-    async def _keep(self, keep: int) -> PaymentState | None:
+    async def _keep(self, more: int) -> PaymentState | None:
         """Capture just this of the hold; None where a person decides to let it go."""
-        amount = Money(keep, self.due.currency)
+        amount, before = Money(more, self.due.currency), self.taken
 
         async def capture() -> PaymentState | Refusal:
             summary = f"Capture the {amount} that is kept"
@@ -188,7 +217,8 @@ class OnePayment:
 
         state = await self._desk.insist(capture, what=f"Capturing the {amount} that is kept")
         if self.captured:
-            self._journal.note("captured", f"{self.known().captured} captured; what else was held is released.")
+            captured = Money(self.taken - before, amount.currency)
+            self._journal.note("captured", f"{captured} captured; what else was held is released.")
         return state
 
     async def _refund(self, rest: Money, keep: int) -> None:
@@ -200,15 +230,23 @@ class OnePayment:
             self._journal.note("refunded", f"{refund.amount} refunded.")
 
     async def attempt(
-        self, method: Step[Result], purpose: str, summary: str, *, amount: Money | None = None, keep: int = 0
+        self,
+        method: Step[Result],
+        purpose: str,
+        summary: str,
+        *,
+        amount: Money | None = None,
+        keep: int = 0,
+        final: bool = True,
     ) -> Result | Refusal:
         """One decision's worth of a step. After a refusal the next try is a new decision, with a new key.
 
-        ``amount`` is what is due unless it is given; ``keep`` is what a refund leaves of it.
+        ``amount`` is what is due unless it is given; ``keep`` is what a refund leaves of it, and a capture that is not
+        ``final`` leaves the rest held.
         """
         for _ in range(_MOST_KEYS):
             async with self._asking:
-                step = replace(self._step(purpose, amount or self.due), keep=keep)
+                step = replace(self._step(purpose, amount or self.due), keep=keep, final=final)
                 outcome = await self._outside.call(method, step, summary=summary, on=Party.PAYMENT_PROVIDER)
             if not isinstance(outcome, Refusal):
                 return outcome
@@ -218,11 +256,34 @@ class OnePayment:
         return outcome
 
     async def _release(self) -> str | None:
-        outcome = await self.attempt(Payments.void, "void", "Release a hold of which nothing is due")
+        outcome = await self._let_go() if self.taken else await self._give_up()
         if isinstance(outcome, Refusal):
             return f"The hold on the customer's money could not be released: {outcome.reason}."
-        self.state = outcome or self.state
         return None
+
+    async def _give_up(self) -> PaymentState | Refusal | None:
+        outcome = await self.attempt(Payments.void, "void", "Release a hold of which nothing is due")
+        self.state = self.state if isinstance(outcome, Refusal) else outcome or self.state
+        return outcome
+
+    async def _let_go(self) -> PaymentState | Refusal:
+        """Release what is held beyond what was taken: a payment is not voided of which something was taken."""
+        nothing, summary = Money(0, self.due.currency), "Release what is still held"
+        outcome = await self.attempt(Payments.capture, "capture", summary, amount=nothing)
+        if isinstance(outcome, Refusal):
+            return outcome
+        self.state = outcome
+        if not self.captured:
+            self._decisions["capture"] += 1
+            return Refusal("Held", _uncaptured(outcome).rstrip("."))
+        self._journal.note("voided", "What was still held of the customer's money was released.")
+        return outcome
+
+    async def _end(self) -> PaymentState | None:
+        """Have nothing held any more; None where there is no payment, or a person decides to skip."""
+        if self.taken and not self.captured:
+            return await self._desk.insist(self._let_go, what="Releasing the hold")
+        return await self.void(what="Releasing the hold", summary="Release the hold")
 
     async def _must(self, method: Step[PaymentState], purpose: str, summary: str) -> PaymentState:
         """A step without which the order cannot go on: refused, it is a person's to decide."""
@@ -249,7 +310,13 @@ class OnePayment:
             n=self._decisions[purpose],
             reference=self.state.reference if self.state else None,
             change_id=self.change_id,
+            taken=self.taken,
         )
+
+
+def _stands(state: PaymentState) -> Money:
+    """What was taken and not given back."""
+    return state.captured - state.refunded
 
 
 def _uncaptured(state: PaymentState) -> str:
@@ -257,4 +324,6 @@ def _uncaptured(state: PaymentState) -> str:
         return f"The payment could not be captured: {state.decline.message}"
     if state.status is PaymentStatus.CANCELLED:
         return "The hold on the customer's money is gone: it lapsed or was cancelled."
+    if state.status is PaymentStatus.AUTHORISED and state.captured.minor:
+        return f"Only {state.captured} of the payment could be captured so far."
     return f"The payment could not be captured: it is {state.status.replace('_', ' ')}."

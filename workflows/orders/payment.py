@@ -1,7 +1,7 @@
 """The order's money: secured before anything is packed, captured before anything leaves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
@@ -11,8 +11,9 @@ from domain.cancellations import Kept
 from domain.changes.money import Paid
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
+from domain.parcel_shares import Purse, rest_of, shares_of
 from domain.payments import Decline, PaymentState, PaymentStatus
-from domain.stock import Plan
+from domain.stock import Allocation, Plan, PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders.desk import Desk
 from workflows.orders.journal import Journal, LookAgain
@@ -34,6 +35,8 @@ class PaymentRun:
         self._first = OnePayment(journal, desk, outside, self._asking)
         self._known: dict[str, OnePayment] = {}
         self._plan: Plan | None = None
+        self._gone: Mapping[str, Sequence[Allocation]] = {}
+        """what each fulfilment ships that has left, or is paid and about to leave"""
         self._follows = journal.order.version > 1
         self.waits = False
         """the order waits for its first payment, and for nothing else: that can still become another one"""
@@ -52,13 +55,13 @@ class PaymentRun:
 
     @property
     def captured(self) -> bool:
-        """Whether all of the money was taken."""
+        """Whether all of the money was taken, or is not due any more."""
         return all(one.settled for one in self._all)
 
     @property
     def taken(self) -> bool:
         """Whether any of the money was taken."""
-        return any(one.captured for one in self._all)
+        return any(one.taken for one in self._all)
 
     @property
     def status(self) -> str:
@@ -75,8 +78,8 @@ class PaymentRun:
 
     @property
     def uncertain(self) -> bool:
-        """Whether somebody should look at it: it is not secured, or a provider's event has come."""
-        return self.news or not self.secured
+        """Whether somebody should look at it: it is not secured, or not whole, or a provider's event has come."""
+        return self.news or not self.secured or self.short is not None
 
     @property
     def lapses_at(self) -> datetime | None:
@@ -88,6 +91,17 @@ class PaymentRun:
     def warns_at(self) -> datetime | None:
         """When a person is told that a hold is about to end."""
         return None if self.lapses_at is None else self.lapses_at - self._journal.order.policy.hold_margin
+
+    @property
+    def lapses_soon(self) -> bool:
+        """Whether a hold is about to end."""
+        return self.warns_at is not None and self.warns_at <= workflow.now()
+
+    @property
+    def short(self) -> str | None:
+        """Of which money the hold has lapsed after a part of it was taken, in a sentence; None if of none."""
+        ended = (one for one in self._all if one.several and one.captured)
+        return next((said for one in ended if (said := one.difference()) is not None), None)
 
     async def secure(self, plan: Plan) -> Plan:
         """Authorise, wait for the customer where needed, and make the reservation firm; the plan that stands.
@@ -155,7 +169,7 @@ class PaymentRun:
         if not self.free and self._first.state is None:
             return ()
         return tuple(
-            Paid(one.change_id, one.due.minor, one.known().capturable.minor, captured=one.captured)
+            Paid(one.change_id, one.due.minor, one.state.capturable.minor, one.taken)
             for one in self._all
             if one.state is not None
         )
@@ -176,13 +190,40 @@ class PaymentRun:
         self.news = False
         return any([await one.glance() for one in self._open])
 
-    async def capture(self) -> str | None:
-        """Take the money, once however many hand-overs ask for it; why not, if it cannot be taken."""
+    async def capture(self, leaving: PlannedFulfilment) -> str | None:
+        """Take the money before a fulfilment leaves, once however often that is asked; why not, if it cannot be taken.
+
+        Of payments that can give it in parts that is its share, of others everything: what is not taken is released.
+        """
         async with self._capturing:
-            for one in [one for one in self._all if not one.settled]:
-                if (refused := await one.capture()) is not None:
-                    return refused
-            return next((said for one in self._all if (said := one.difference()) is not None), None)
+            gone = {**self._gone, leaving.id: leaving.allocations}
+            if (refused := await self._take(gone)) is not None:
+                return refused
+            said = next((said for one in self._all if (said := one.difference()) is not None), None)
+            if said is None:
+                self._gone = gone
+            return said
+
+    async def _take(self, gone: Mapping[str, Sequence[Allocation]]) -> str | None:
+        """Take what is to be paid once this has left; why not, if it cannot be taken."""
+        order = self._journal.order
+        rest = rest_of(order.request.lines, (a for allocations in gone.values() for a in allocations))
+        purses = [Purse(one.due.minor, one.taken, one.several, one.settled) for one in self._all]
+        shares = shares_of(purses, to_pay=order.to_pay.minor, rest=rest)
+        for one, share in zip(self._all, shares, strict=True):
+            if share != 0 and (refused := await one.capture(share)) is not None:
+                return refused
+        return None
+
+    def has_left(self, fulfilment: PlannedFulfilment) -> None:
+        """A fulfilment is gone, paid or not: whatever leaves next, this is to be paid as well."""
+        self._gone = {**self._gone, fulfilment.id: fulfilment.allocations}
+
+    async def release_rest(self) -> None:
+        """Release what is held beyond what was taken, where nothing more is due: what it was for never leaves."""
+        async with self._capturing:
+            for one in self._all:
+                await one.release_rest()
 
     @asynccontextmanager
     async def untaken(self) -> AsyncIterator[None]:
@@ -191,12 +232,19 @@ class PaymentRun:
             yield
 
     async def renew(self) -> None:
-        """Ask the provider, and place a new hold if an old one is lost and a payment method for it is known."""
+        """Ask the provider, and place a new hold if an old one is lost and a payment method for it is known.
+
+        Of what lapses soon and was taken in part, the rest is taken: no hold can be placed for it once it has lapsed.
+        """
         if not self._lost:
             await self.inspect()
         for one in self._lost:
             if one.source.method is not None:
                 await one.authorise(anew=True)
+        if self.lapses_soon:
+            async with self._capturing:
+                for one in [one for one in self._all if one.taken and not one.settled]:
+                    await one.capture()
 
     def can_keep(self, kept: Sequence[Kept]) -> bool:
         """Whether each payment of which something is to be kept is known to be held or taken."""

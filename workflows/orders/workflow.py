@@ -131,7 +131,8 @@ class OrderWorkflow:
         self._taken_up = plan.standing is not None
         for planned in fulfilments_of(plan, self._order.id):
             self._add(planned)
-            self._fulfilments[planned.id].left_before = planned.left or planned.warehouse in plan.left
+            if planned.left or planned.warehouse in plan.left:
+                self._fulfilments[planned.id].had_left()
         self._journal.find_by(attributes.WAREHOUSE.value_set(self._warehouses()))
         self._journal.no_longer_waits()
 
@@ -193,9 +194,14 @@ class OrderWorkflow:
     async def _see_through(self, awaited: AwaitedChange) -> None:
         """A change that waits for its payment is one more thing that the order does not end before."""
         await self._difference.see_through(awaited)
+        self._follow_parcels()
+        await self._journal.publish()
+
+    def _follow_parcels(self) -> None:
+        """What had not left may never leave, so that everything has: what is still held for it is released."""
         if self._journal.status is OrderStatus.PARTLY_SHIPPED and self._everything_left():
             self._journal.move_to(OrderStatus.SHIPPED)
-        await self._journal.publish()
+            self._background.append(asyncio.create_task(self._payment.release_rest()))
 
     async def _make_awaited(self, change: OrderChange) -> Changed:
         changed = await self._changes.make_awaited(change, known=self._known())
@@ -311,8 +317,7 @@ class OrderWorkflow:
         self._begin(changed.new)  # before those that ship nothing any more are known to have ended
         if self._rerouting.waits and changed.rerouted is None:
             await self._rerouting.look()
-        if self._journal.status is OrderStatus.PARTLY_SHIPPED and self._everything_left():
-            self._journal.move_to(OrderStatus.SHIPPED)
+        self._follow_parcels()
         if workflow.patched("customer-told-of-change") and changed.tells:
             self._tell(NoticeKind.CHANGED, change.id)
         await self._journal.publish()

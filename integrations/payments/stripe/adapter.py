@@ -38,6 +38,7 @@ PAGE = 100
 MOST_PAGES = 50
 
 _EXPANDED = {"expand[0]": "latest_charge"}
+_SEVERAL = {"payment_method_options[card][request_multicapture]": "if_available"}
 # Statuses in which a refused confirmation, or a refused capture, still stands.
 _UNPAID = frozenset({PaymentStatus.REQUIRES_METHOD})
 _HELD = frozenset({PaymentStatus.AUTHORISED})
@@ -58,7 +59,8 @@ class _Declined:
 class Stripe:
     """The adapter. ``base_url`` without ``/v1``; ``timeout`` bounds each call. ``client`` stays the caller's to close.
 
-    With no ``webhook_secrets`` every webhook is refused. Raises ValueError for a base URL or key that cannot work.
+    ``multicapture`` asks for that with every hold: an account that has not got it is refused such a hold. With no
+    ``webhook_secrets`` every webhook is refused. Raises ValueError for a base URL or key that cannot work.
     """
 
     name = NAME
@@ -70,6 +72,7 @@ class Stripe:
         api_key: str,
         webhook_secrets: Sequence[str],
         client: httpx2.AsyncClient,
+        multicapture: bool = False,
         observe: Observe = unobserved,
         timeout: timedelta = TOTAL,
         breaker: Breaker | None = None,
@@ -79,6 +82,7 @@ class Stripe:
         self._base = require_base_url(NAME, base_url)
         self._headers = {"Authorization": f"Bearer {api_key}", "Stripe-Version": API_VERSION}
         self._secrets = tuple(webhook_secrets)
+        self._multicapture = multicapture
         self._caller = Caller(
             provider=NAME, client=client, breaker=breaker or Breaker(NAME), timeout=timeout, observe=observe
         )
@@ -96,6 +100,7 @@ class Stripe:
             "description": f"Order {request.order_number}",
             "metadata[order_id]": request.order_id,
             **({} if request.change_id is None else {"metadata[change_id]": request.change_id}),
+            **(_SEVERAL if self._multicapture else {}),
         }
         reply = await self._post("authorise", "/v1/payment_intents", form, key=key)
         return await self._state(reply, refused=_UNPAID)
@@ -125,9 +130,13 @@ class Stripe:
         found = self._list("find", "/v1/payment_intents", query)
         return [objects.payment(intent) async for intent in found if objects.order_id(intent) == order_id]
 
-    async def capture(self, reference: str, amount: Money, *, key: str) -> PaymentState:
-        """Take ``amount`` of what is held; the rest is released. One captured or cancelled is answered as it is."""
-        form = {"amount_to_capture": str(amount.minor)}
+    async def capture(self, reference: str, amount: Money, *, key: str, final: bool = True) -> PaymentState:
+        """Take ``amount`` of what is held; the rest is released, if it is ``final``.
+
+        One captured or cancelled is answered as it is. Without ``final`` only where Stripe says that multicapture is
+        available (docs.stripe.com/payments/multicapture); then at most fifty times.
+        """
+        form = {"amount_to_capture": str(amount.minor), **({} if final else {"final_capture": "false"})}
         return await self._move(reference, "capture", form, key=key, refused=_HELD, already=_SETTLED)
 
     async def void(self, reference: str, *, key: str) -> PaymentState:

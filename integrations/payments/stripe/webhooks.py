@@ -21,7 +21,8 @@ _MOVES_MONEY = frozenset(
         "charge.dispute.funds_reinstated",
     }
 )
-_ENDS_HOLD = frozenset({"payment_intent.canceled", "charge.expired"})
+# A hold of which a part was captured ends as a success when it lapses (docs.stripe.com/payments/multicapture).
+_ENDS_HOLD = frozenset({"payment_intent.canceled", "charge.expired", "payment_intent.succeeded"})
 
 
 def read_event(body: bytes) -> ProviderEvent:

@@ -98,17 +98,24 @@ class Day(RuleBasedStateMachine):
         self._arrived: set[str] = set()
         self._decisions: Counter[tuple[str, str | None]] = Counter()
 
-    def place(self, method: str) -> None:
-        """The order is accepted, and its units are firm."""
+    def place(self, method: str, *, several: bool = False) -> None:
+        """The order is accepted, and its units are firm.
+
+        With ``several`` they are in two warehouses, and several parts of its payments can be captured.
+        """
         name = self.shop.new_day()
+        self.shop.sandbox.dial(multicapture=several)
         self._page = self.shop.books.page()
         self.sources[None] = PaymentSource("stripe", method, None)
         self._placed = datetime.now(UTC) - timedelta(minutes=1)
-        self.do(self._place(name))
+        self.do(self._place(name, apart=several))
 
-    async def _place(self, name: str) -> None:
+    async def _place(self, name: str, *, apart: bool) -> None:
         self.order = await self.world.order(name, *GOODS, payment=asdict(self.sources[None]))
+        await self.world.execute(_SET_ASIDE, units=10**6 if apart else 0)
         planned = planned_of(self.order, await self.shop.stock.reserve(reserve_for(self.order, *GOODS)))
+        await self.world.execute(_SET_ASIDE, units=0)
+        assert len(planned) == 1 + apart
         assert await self.shop.stock.commit(Commit(self.order, planned))
         promised = "status = 'fulfilling', promised_current = now(), promised_first = now()"
         await self.world.execute(f"UPDATE orders SET {promised} WHERE id = :id", id=self.order)  # noqa: S608
@@ -196,13 +203,19 @@ class Day(RuleBasedStateMachine):
         change: str | None = None,
         *,
         amount: Money | None = None,
+        final: bool = True,
     ) -> T:
         """Try until it succeeds, as the workflow does: the same decision again, a new one where its key is spent."""
         due = amount or self.do(self.due(change))
         for _ in range(MOST_TRIES):
             n, state = self._decisions[purpose, change] + 1, self.states.get(change)
             reference = state.reference if state else None
-            step = PayStep(self.order, "WB-1", self.sources[change], due, self._placed, n, reference, change)
+            taken = state.captured.minor if state else 0
+            step = PayStep(
+                *(self.order, "WB-1", self.sources[change], due, self._placed, n, reference, change),
+                taken=taken,
+                final=final,
+            )
             try:
                 return self.do(call(step))
             except ApplicationError as error:
@@ -288,6 +301,9 @@ class Day(RuleBasedStateMachine):
             await OrderRecords(self.database).record(projection)
 
 
+_SET_ASIDE = """
+UPDATE stock_levels SET safety_stock = :units WHERE (sku, warehouse) IN (('TEE', 'EDI'), ('MUG', 'RNO'))
+"""
 _DUE = """
 SELECT CASE WHEN CAST(:change AS text) IS NULL
     THEN o.total - coalesce(o.credit, 0) - coalesce((SELECT sum(due) FROM payments WHERE order_id = o.id), 0)

@@ -6,16 +6,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from activities.money_checks import CompareAfter, MoneyChecks
+from activities.orders import order_line
 from activities.projections import ship_fulfilment
 from activities.stock import Release
-from db import shipments
+from db import orders, rejections, shipments
 from domain.exceptions import Action, ExceptionKind, OrderException
+from domain.money import Money
 from domain.orders import OrderStatus, derived_id
-from domain.payments import PaymentState, PaymentStatus
-from domain.shipments import FulfilmentStatus
+from domain.parcel_shares import EVERYTHING, Purse, rest_of, shares_of
+from domain.payments import PaymentStatus
+from domain.shipments import LEFT, FulfilmentStatus
+from domain.stock import Allocation
 from tests.activities.days.day import FAULTS, METHODS, PICKS, DisputedMeanwhile, Fault
 from tests.activities.days.holding import Holding
 from tests.activities.test_money_checks import awake
+
+_LEAVING = frozenset({OrderStatus.FULFILLING, OrderStatus.PARTLY_SHIPPED})
+_SETTLED = frozenset({PaymentStatus.CAPTURED})
 
 
 class Paying(Holding):
@@ -29,6 +36,8 @@ class Paying(Holding):
 
     def go_as_far_as(self, far: str) -> None:
         """What follows without any trouble: a day is too short to come there step by step."""
+        if far == "shared" and self._gives_shares:
+            self.a_parcel_leaves_once_its_share_is_taken(None, arrive=False)
         if self.secured and far in {"captured", "delivered"}:
             self.it_captures(None, 0)
         if self.secured and far == "delivered":
@@ -43,10 +52,7 @@ class Paying(Holding):
         if short:
             self.shop.sandbox.dial(capture_short_by=short)
         for change in self.unsettled:
-            nothing = not self.do(self.due(change)).minor
-            self.befall("payment_intents.cancel" if nothing else "payment_intents.capture", fault)
-            done = self._release(change) if nothing else self._take(change)
-            self.states[change] = done or self.states[change]
+            self._give(change, EVERYTHING, fault)
         if short:
             self.shop.sandbox.dial(capture_short_by=0)
 
@@ -55,17 +61,75 @@ class Paying(Holding):
         """The order's payments that are held, and not taken."""
         return [change for change in self.own if self.states[change].status is PaymentStatus.AUTHORISED]
 
-    def _take(self, change: str | None) -> PaymentState:
-        return self.insist("capture", lambda step: self.shop.payments().capture(step), change)
+    @property
+    def _gives_shares(self) -> bool:
+        """Whether a payment still has parcels' shares to give, and none of them is lost."""
+        mine = [self.states[change] for change in self.own]
+        paid = all(state.status in {PaymentStatus.AUTHORISED, PaymentStatus.CAPTURED} for state in mine)
+        return paid and any(state.multicapture and state.status is PaymentStatus.AUTHORISED for state in mine)
 
-    def _release(self, change: str | None) -> PaymentState | None:
-        return self.insist("void", lambda step: self.shop.payments().void(step), change)
+    @precondition(lambda self: self.status in _LEAVING and self._gives_shares)
+    @rule(fault=FAULTS, arrive=st.booleans())
+    def a_parcel_leaves_once_its_share_is_taken(self, fault: Fault, arrive: bool) -> None:
+        """Of what can be captured in parts; what else pays for the order is captured whole."""
+        leaving = self.do(self.free_to_leave())[:1]
+        if not leaving:
+            return
+        for change, share in self.do(self._shares(leaving[0])).items():
+            if share != 0:
+                self._give(change, share, fault)
+        assert self.do(self.money()).captured <= self.do(self.money()).invoiced
+        self.do(self._leave(1, arrive=arrive))
+
+    @precondition(lambda self: self.left and self.unsettled)
+    @rule(fault=FAULTS)
+    def what_is_held_for_nothing_is_released(self, fault: Fault) -> None:
+        """What had not left was taken off the order."""
+        if self.do(self.unsent()):
+            return
+        for change in self.unsettled:
+            if self.states[change].captured.minor >= self.do(self.due(change)).minor:
+                self._give(change, EVERYTHING, fault)
+
+    async def _shares(self, leaving: str) -> dict[str | None, int | None]:
+        async with self.database.reading() as connection:
+            order = await orders.find(connection, self.order)
+            lines = [order_line(row) for row in await orders.lines(connection, self.order)]
+            standing = await rejections.standing(connection, self.order)
+        assert order is not None
+        gone = [
+            Allocation(row.line, row.sku, row.warehouse, row.quantity)
+            for row in standing
+            if row.status in LEFT or row.id == leaving
+        ]
+        purses = [
+            Purse((await self.due(change)).minor, state.captured.minor, state.multicapture, state.status in _SETTLED)
+            for change, state in ((change, self.states[change]) for change in self.own)
+        ]
+        to_pay = order.total - (order.credit or 0)
+        return dict(zip(self.own, shares_of(purses, to_pay=to_pay, rest=rest_of(lines, gone)), strict=True))
+
+    def _give(self, change: str | None, share: int | None, fault: Fault) -> None:
+        """A share of a payment, or everything that is due of it; a hold of which nothing is due is released."""
+        due, taken = self.do(self.due(change)), self.states[change].captured.minor
+        if share is EVERYTHING and not due.minor and not taken:
+            self.befall("payment_intents.cancel", fault)
+            done = self.insist("void", lambda step: self.shop.payments().void(step), change)
+            self.states[change] = done or self.states[change]
+            return
+        self.befall("payment_intents.capture", fault)
+        amount, final = max(0, due.minor - taken) if share is EVERYTHING else share, share is EVERYTHING
+        self.states[change] = self.insist(
+            "capture",
+            lambda step: self.shop.payments().capture(step),
+            change,
+            amount=Money(amount, due.currency),
+            final=final,
+        )
 
     @precondition(
         lambda self: (
-            self.status in {OrderStatus.FULFILLING, OrderStatus.PARTLY_SHIPPED}
-            and self.is_(PaymentStatus.CAPTURED, PaymentStatus.CANCELLED)
-            and not self.unsettled
+            self.status in _LEAVING and self.is_(PaymentStatus.CAPTURED, PaymentStatus.CANCELLED) and not self.unsettled
         )
     )
     @rule(parcels=st.integers(1, 2), arrive=st.booleans())

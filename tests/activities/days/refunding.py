@@ -26,7 +26,7 @@ _UNDECIDED = ("needs_response", "warning_needs_response")
 class Refunding(Telling):
     """Granting, paying, withdrawing; refunds that fail later; disputes; and events that tell of it, late."""
 
-    @precondition(lambda self: self.is_(PaymentStatus.CAPTURED))
+    @precondition(lambda self: any(state.captured.minor for state in self.states.values()))
     @rule(amounts=st.lists(AMOUNTS, min_size=1, max_size=3), fault=FAULTS, paid=st.booleans())
     def people_grant_refunds_at_once(self, amounts: list[int], fault: Fault, paid: bool) -> None:
         """And one of those that were granted is paid, or they wait."""

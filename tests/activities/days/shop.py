@@ -83,7 +83,8 @@ class Shop:
     def stripe(self) -> Stripe:
         """The adapter, with a breaker of its own: a day has more faults than a breaker bears."""
         url = f"{self.sandbox.url}/stripe"
-        return Stripe(base_url=url, api_key=KEY, webhook_secrets=[WEBHOOK_SECRET], client=self.client)
+        secrets = [WEBHOOK_SECRET]
+        return Stripe(base_url=url, api_key=KEY, webhook_secrets=secrets, client=self.client, multicapture=True)
 
     def payments(self) -> Payments:
         """What moves the money of orders."""
