@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import APIRouter, FastAPI
-from starlette.routing import BaseRoute
 
 from api import (
     awaited_changes,
@@ -91,15 +90,11 @@ _ROUTERS = (
 )
 
 
-def _routes() -> list[BaseRoute]:
-    api = APIRouter()
-    for router in _ROUTERS:
-        api.include_router(router)
-    return api.routes
+_ROUTES = [route for router in _ROUTERS for route in router.routes]
+"""the API's, for every application of a process: the framework reads signatures and models once for each of these
 
-
-_ROUTES = _routes()
-"""the API's, for every application of a process: the framework reads signatures and models once for each of these"""
+One list, since for a router that another includes the framework looks for the route twice.
+"""
 
 
 def new_app(

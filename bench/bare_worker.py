@@ -31,6 +31,7 @@ async def serve(address: str, namespace: str, task_queue: str) -> None:
         graceful_shutdown_timeout=timedelta(seconds=8),
         max_heartbeat_throttle_interval=timedelta(seconds=1),
         max_concurrent_activities=100,
+        max_workflow_task_external_storage_concurrency=1,
     ):
         sys.stdout.write("ready\n")
         sys.stdout.flush()

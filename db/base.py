@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from db.faults import FAULTS
 from db.pool import Pool
-from db.statements import driver_of, told_as_ever
+from db.statements import DRIVERS_OWN, driver_of, told_as_ever
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -127,8 +127,10 @@ class Database:
 
 
 async def _say(driver: "asyncpg.Connection[Any]", words: str) -> str:
-    with told_as_ever(driver, words):
+    try:
         status: str = await driver.execute(words)
+    except DRIVERS_OWN as error:
+        raise told_as_ever(error, driver, words) from error
     return status
 
 

@@ -5,8 +5,7 @@ of what a single statement costs. Here a connection stays open, as SQLAlchemy an
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -23,18 +22,9 @@ class Pool:
         self._idle: list[AsyncConnection] = []
         self._kept = True
 
-    @asynccontextmanager
-    async def lend(self) -> AsyncIterator[AsyncConnection]:
+    def lend(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection that is open, in no transaction. Raises what connecting raises."""
-        await self._wait()
-        try:
-            connection = await self._take()
-            try:
-                yield connection
-            finally:
-                await self._take_back(connection)
-        finally:
-            self._slots.release()
+        return _Loan(self)
 
     async def close(self) -> None:
         """Close what nobody has; the others are closed when they are given back."""
@@ -54,6 +44,14 @@ class Pool:
             raise TimeoutError(f"no connection was free within {self._patience} s") from None
 
     async def _take(self) -> AsyncConnection:
+        await self._wait()
+        try:
+            return await self._open()
+        except BaseException:
+            self._slots.release()
+            raise
+
+    async def _open(self) -> AsyncConnection:
         # The driver has been told of it by then if the server has closed one; a ping would be three journeys each time.
         while self._idle:
             connection = self._idle.pop()
@@ -67,6 +65,12 @@ class Pool:
         return connection
 
     async def _take_back(self, connection: AsyncConnection) -> None:
+        try:
+            await self._keep(connection)
+        finally:
+            self._slots.release()
+
+    async def _keep(self, connection: AsyncConnection) -> None:
         sync = connection.sync_connection
         if sync is None or sync.invalidated or not self._kept or driver_of(connection).is_closed():
             await connection.close()
@@ -75,3 +79,17 @@ class Pool:
             # SQLAlchemy's own notion of one, which it has after each statement; under AUTOCOMMIT the server has none.
             sync.rollback()
         self._idle.append(connection)
+
+
+class _Loan:
+    """A connection for as long as a block takes. No generator: that would cost more than all that is done here."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> AsyncConnection:
+        self._connection = await self._pool._take()
+        return self._connection
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool._take_back(self._connection)

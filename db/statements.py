@@ -5,8 +5,7 @@ every order runs, that is most of their cost. A `Statement` is composed by SQLAl
 values are later, and then spoken on the same connections and in the same transactions as all others.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,6 +17,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
+
+DRIVERS_OWN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""what the driver raises of itself"""
 
 _DIALECT: Dialect = dialect.dialect()  # type: ignore[no-untyped-call]
 
@@ -77,8 +79,10 @@ class Statement:
         sql = self.sql
         arguments = [value.of(given) for value in self._values]
         driver = driver_of(connection)
-        with told_as_ever(driver, sql):
+        try:
             found: list[Record] = await driver.fetch(sql, *arguments, record_class=Record)
+        except DRIVERS_OWN as error:
+            raise told_as_ever(error, driver, sql) from error
         return found
 
     async def first(self, connection: AsyncConnection, /, **given: Any) -> Record | None:
@@ -113,15 +117,11 @@ def driver_of(connection: AsyncConnection) -> "asyncpg.Connection[Any]":
     return driver
 
 
-@contextmanager
-def told_as_ever(driver: "asyncpg.Connection[Any]", sql: str) -> Iterator[None]:
-    """The driver's errors become what SQLAlchemy makes of them, without the values that were sent."""
-    try:
-        yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        broken = isinstance(error, asyncpg.IntegrityConstraintViolationError)
-        kind, lost = IntegrityError if broken else DBAPIError, driver.is_closed()
-        raise kind(sql, None, _Failure(error), hide_parameters=True, connection_invalidated=lost) from error
+def told_as_ever(error: Exception, driver: "asyncpg.Connection[Any]", sql: str) -> DBAPIError:
+    """What SQLAlchemy makes of one of the driver's errors, without the values that were sent."""
+    broken = isinstance(error, asyncpg.IntegrityConstraintViolationError)
+    kind, lost = IntegrityError if broken else DBAPIError, driver.is_closed()
+    return kind(sql, None, _Failure(error), hide_parameters=True, connection_invalidated=lost)
 
 
 class _Failure(Exception):

@@ -28,18 +28,22 @@ import httpx2
 from integrations.breaker import Breaker
 from integrations.errors import OutcomeUnknown, ProviderDown, ProviderError, Rejected, Throttled, Unreachable
 from integrations.observing import Observe, observed, unobserved
+from integrations.transport import Aiohttp
 
 TOTAL = timedelta(seconds=8)
 """How long one call may take, all in all."""
 
 CONNECT = timedelta(seconds=3)
-"""How long connecting may take, and waiting for a free connection."""
+"""How long it may take to have a connection: waiting for a free one, and connecting."""
 
 MAX_ANSWER = 4 * 1024 * 1024
 """Bytes of an answer that are read before it is given up as unreadable."""
 
 T = TypeVar("T")
 
+# Common servers drop idle connections after 5 s or more: a request sent into one that the server is just closing ends
+# as OutcomeUnknown for no good reason.
+_IDLE = timedelta(seconds=4)
 _DEFAULT_RETRY_AFTER = 1.0
 _MOST_RETRY_AFTER = 300.0
 _DOWN = frozenset({409, 424, 425})
@@ -49,18 +53,10 @@ _WORD = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,80}")
 
 
 def new_client(*, connections: int = 20, connect: timedelta = CONNECT) -> httpx2.AsyncClient:
-    """A client for one provider. Whoever makes it closes it. Redirects are not followed.
-
-    Idle connections are dropped after 4 s, before common servers drop them: a request sent into a connection that the
-    server is just closing ends as OutcomeUnknown for no good reason.
-    """
+    """A client for one provider. Whoever makes it closes it. Redirects are not followed."""
     return httpx2.AsyncClient(
-        verify=_trust(),
-        timeout=httpx2.Timeout(TOTAL.total_seconds(), connect=connect.total_seconds(), pool=connect.total_seconds()),
-        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=4.0),
+        transport=Aiohttp(_trust(), connections=connections, connect=connect, read=TOTAL, idle=_IDLE),
         follow_redirects=False,
-        # Proxies of the environment are for the outside world, never for a server on this machine.
-        mounts={"all://127.0.0.1": None, "all://localhost": None},
     )
 
 

@@ -11,7 +11,9 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any
+from contextlib import suppress
+from functools import partial
+from typing import Any, TextIO
 
 import structlog
 from temporalio import activity
@@ -42,20 +44,12 @@ def configure_logs(level: str, *, also: Also = dict) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _without_error_text,
     ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
-    )
+    json = structlog.processors.JSONRenderer(ensure_ascii=False)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, json],
         )
     )
     root = logging.getLogger()
@@ -63,6 +57,29 @@ def configure_logs(level: str, *, also: Also = dict) -> None:
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # Our own lines need not pass the standard library, which makes a record of each, and a copy to format it.
+    structlog.configure(
+        processors=[*shared, json],
+        logger_factory=partial(_Lines, sys.stdout),
+        wrapper_class=structlog.make_filtering_bound_logger(root.level),
+        cache_logger_on_first_use=False,
+    )
+
+
+class _Lines:
+    """Writes lines. What cannot be written, as on a full disk, is lost and fails nobody, as with the library's."""
+
+    def __init__(self, to: TextIO, name: str) -> None:
+        self.name = name
+        self._to = to
+
+    def write(self, line: str) -> None:
+        """One line, at once."""
+        with suppress(OSError, ValueError):
+            self._to.write(f"{line}\n")
+            self._to.flush()
+
+    debug = info = warning = error = critical = write
 
 
 class NamedInLogs(Interceptor):

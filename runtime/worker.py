@@ -161,6 +161,8 @@ class Crew:
             # The SDK would hold beats back for four fifths of their timeout, which leaves little for a busy machine.
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             max_concurrent_activities=100,
+            # Payloads are stored nowhere else: more than one at a time would make a task of each, to do nothing.
+            max_workflow_task_external_storage_concurrency=1,
             deployment_config=versioned(settings.build_id),
         )
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime
@@ -45,7 +46,8 @@ def language_of(locale: str) -> Language:
 
 def one_line(text: str) -> str:
     """``text`` without line breaks and control characters, so that a name cannot add lines to an e-mail."""
-    return "".join(c for c in " ".join(text.split()) if c.isprintable() or c in "\u200c\u200d")
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(c for c in line if c.isprintable() or c in "\u200c\u200d")
 
 
 def is_web_url(url: str | None) -> bool:
@@ -75,12 +77,7 @@ class Format:
 
     def money(self, money: Money) -> str:
         """An amount with its currency's sign and the digits of ISO 4217 (CLDR drops some that prices have)."""
-        digits = MINOR_DIGITS[money.currency]
-        pattern = parse_pattern(self.locale.currency_formats["standard"].pattern)
-        pattern.frac_prec = (digits, digits)
-        amount = Decimal(money.minor).scaleb(-digits)
-        written: str = pattern.apply(amount, self.locale, currency=money.currency, currency_digits=False)
-        return written
+        return _written(money, self.locale)
 
     def date(self, at: datetime) -> str:
         """The day of an instant, in UTC, written out."""
@@ -102,6 +99,17 @@ class Format:
             streets = [address.street1, address.street2]
             lines = [address.name, address.company, *streets, *_locality(address), country]
         return [one_line(line) for line in lines if line]
+
+
+# An e-mail says each amount twice, and three of an order's say the same.
+@lru_cache(maxsize=1024)
+def _written(money: Money, locale: Locale) -> str:
+    digits = MINOR_DIGITS[money.currency]
+    pattern = parse_pattern(locale.currency_formats["standard"].pattern)
+    pattern.frac_prec = (digits, digits)
+    amount = Decimal(money.minor).scaleb(-digits)
+    written: str = pattern.apply(amount, locale, currency=money.currency, currency_digits=False)
+    return written
 
 
 def _subtags(locale: str) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import structlog
 
@@ -41,3 +42,10 @@ def test_logs_are_json_without_the_texts_of_errors() -> None:
     assert (accepted["event"], accepted["order_id"], accepted["level"]) == ("order_accepted", "17", "info")
     assert (failed["event"], failed["error"], failed["logger"]) == ("it failed", "ValueError", "library")
     assert "margaret" not in run.stdout + run.stderr
+
+
+def test_a_line_that_cannot_be_written_fails_nobody() -> None:
+    program = f"{PROGRAM}\nimport os; os.write(2, b'served on'); os._exit(0)"
+    with Path("/dev/full").open("wb") as full:
+        run = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, check=True)
+    assert run.stderr.endswith(b"served on")

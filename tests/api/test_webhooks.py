@@ -120,6 +120,11 @@ async def test_a_provider_without_secrets_has_no_webhook(api: Api) -> None:
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
+async def test_a_provider_with_a_name_that_none_can_have_is_refused_as_such(api: Api) -> None:
+    response = await api.http.post(f"/webhooks/{'x' * 41}", content=b"{}")
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "provider")
+
+
 async def test_a_webhook_is_asked_to_come_again_while_the_database_is_away(api: Api) -> None:
     await api.database.close()
     # Nothing listens on the port, as while PostgreSQL restarts.
