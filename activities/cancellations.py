@@ -106,8 +106,10 @@ def _check(order: Row[Any], basis: Basis) -> None:
 
 async def kept_of(connection: AsyncConnection, order: Row[Any], wish: CancelWish) -> tuple[Kept, ...]:
     """What of each payment such a cancellation keeps. Raises RefundTooLarge, or Conflict."""
+    rows = await payments.of_order(connection, order.id)
+    taken = {row.change_id: (await _payment(connection, row, rows)).refunded for row in rows}
     ends = await _payments(connection, order, wish)
-    return tuple(Kept(end.change_id, end.kept) for end in ends if end.kept)
+    return tuple(Kept(one.change_id, one.kept, max(0, one.kept - taken[one.change_id])) for one in ends if one.kept)
 
 
 async def _cancellation(connection: AsyncConnection, order: Row[Any], wish: CancelWish) -> Cancellation:

@@ -1,7 +1,7 @@
 """What becomes of an order that is cancelled: its money, its units, its parcels, and what the customer is told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from domain.errors import Conflict, RefundTooLarge, TooLate
@@ -42,10 +42,18 @@ class CancelWish:
 
 @dataclass(frozen=True)
 class Kept:
-    """What of a payment is not given back, in minor units; ``change_id`` as in `PaymentEnd`."""
+    """What of a payment is not given back, in minor units; ``change_id`` as in `PaymentEnd`.
+
+    ``more`` of it was not taken yet when that was wished; None where nobody has said how much that is. The same wish
+    is still the same when it was.
+    """
 
     change_id: str | None
     amount: int
+    more: int | None = field(default=None, compare=False)
+
+
+NOTHING_KEPT = Kept(None, 0)
 
 
 class ParcelEnd(StrEnum):

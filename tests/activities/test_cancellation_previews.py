@@ -27,7 +27,7 @@ BACKORDERED = ShortShip("", RejectionReason.NOT_FOUND, (RejectedLine(1, 1),), Re
 SCENES = st.builds(
     Scene,
     method=st.sampled_from([VISA, VISA, VISA, "pm_card_chargeDeclined"]),
-    captured=st.booleans(),
+    captured=st.sampled_from(["none", "part", "all"]),
     credit=st.sampled_from([0, 0, 0, 2500]),
     first=st.none() | FEWER | MORE,
     parcel=st.sampled_from([None, Split("", (Units(1, 1),)), BACKORDERED]),

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from activities.failures import KEY_SPENT
 from activities.payments import Payments, PayStep
+from domain.cancellations import NOTHING_KEPT, Kept
 from domain.exceptions import ExceptionKind
 from domain.money import Money
 from domain.orders import FurtherPayment, PaymentSource
@@ -180,24 +181,25 @@ class OnePayment:
         self.state = state or self.state
         return state
 
-    async def take_back(self, keep: int = 0) -> int:
-        """Release the hold, or refund what was captured, but for ``keep``; what is kept, in minor units.
+    async def take_back(self, kept: Kept = NOTHING_KEPT) -> int:
+        """Release the hold, or refund what was captured, but for what is ``kept``; how much that is, in minor units.
 
         What is kept of a hold is captured, and that releases the rest of it.
         """
         if self.lost:
             return 0
-        more = keep - (0 if self.state is None else _stands(self.state).minor)
+        keep, before = kept.amount, self.taken
+        more = keep - before if kept.more is None else kept.more
         state = await self._keep(more) if keep and more > 0 and not self.captured else None
-        if state is not None and _stands(state).minor == keep:
+        if state is not None and state.captured.minor == before + more:
             return keep
         state = state or await self._end()
         if state is None or state.status is not PaymentStatus.CAPTURED:
             if state is not None and state.status is PaymentStatus.CANCELLED:
                 self._journal.note("voided", "The hold on the customer's money was released.")
             return 0
-        if _stands(state).minor > 0:
-            await self._refund(_stands(state), keep)
+        if state.refunded < state.captured:
+            await self._refund(state.captured - state.refunded, keep)
         return keep
 
     async def _keep(self, more: int) -> PaymentState | None:
@@ -312,11 +314,6 @@ class OnePayment:
             change_id=self.change_id,
             taken=self.taken,
         )
-
-
-def _stands(state: PaymentState) -> Money:
-    """What was taken and not given back."""
-    return state.captured - state.refunded
 
 
 def _uncaptured(state: PaymentState) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from temporalio import workflow
 
-from domain.cancellations import Kept
+from domain.cancellations import NOTHING_KEPT, Kept
 from domain.changes.money import Paid
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
@@ -252,8 +252,8 @@ class PaymentRun:
 
     async def take_back(self, kept: Sequence[Kept] = ()) -> int:
         """Release the holds, and refund what was captured, but for what is ``kept``; what that is, in minor units."""
-        amounts = {one.change_id: one.amount for one in kept}
-        return sum([await one.take_back(amounts.get(one.change_id, 0)) for one in self._all])
+        by_change = {one.change_id: one for one in kept}
+        return sum([await one.take_back(by_change.get(one.change_id, NOTHING_KEPT)) for one in self._all])
 
     def of_change(self, change_id: str) -> OnePayment:
         """The payment for what a change makes the order cost more; once it is made, that is one of the order's."""

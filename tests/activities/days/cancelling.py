@@ -19,7 +19,7 @@ from activities.stock import Release
 from db import ledger, orders
 from db import stock as stock_records
 from db.stock import Change
-from domain.cancellations import Cancellation, CancelWish, Kept, ParcelEnd
+from domain.cancellations import NOTHING_KEPT, Cancellation, CancelWish, Kept, ParcelEnd
 from domain.changes.effects import Effects
 from domain.changes.parcel import ShortShip, Split
 from domain.changes.wish import Edits
@@ -48,7 +48,8 @@ class Scene:
     """What has become of an order of three mugs and two tees before somebody cancels it."""
 
     method: str
-    captured: bool
+    captured: str
+    """of its money: `none`, `part` by a capture after which nothing left, or `all`"""
     credit: int
     """what of it a claim or an exchange of another order settles"""
     first: Edits | None
@@ -87,13 +88,15 @@ class Cancelling(Paying, Refunding, Changing):
 
     def prepare(self, scene: Scene) -> None:
         """What cannot happen in it is passed over."""
-        self.place(scene.method)
+        self.place(scene.method, several=scene.captured == "part")
         self.do(self._settle_by_credit(scene.credit))
         self.authorise_first(None, 1)
         if self.secured:
             self._change(scene.first, paid=True, made=True)
             self._do_with_parcel(scene.parcel)
-            if scene.captured:
+            if scene.captured == "part":
+                self.a_share_is_taken(None)
+            if scene.captured == "all":
                 self.it_captures(None, 0)
             self._change(scene.second, paid=scene.becomes != "asked", made=scene.becomes == "made")
             self.do(self._grant(scene.refunds))
@@ -196,24 +199,26 @@ class Cancelling(Paying, Refunding, Changing):
             self.it_is_given_up(None, 1)
         self.do(self.stand(OrderStatus.CANCELLING))
         self.do(self._void_labels())
-        amounts = {one.change_id: one.amount for one in kept}
-        total = sum(self._take_back_but(change, amounts.get(change, 0)) for change in list(self.states))
+        by_change = {one.change_id: one for one in kept}
+        total = sum(self._take_back_but(change, by_change.get(change, NOTHING_KEPT)) for change in list(self.states))
         self.do(self._end(wish, total))
 
     async def _void_labels(self) -> None:
         for parcel in await self._shipments.booked(self.order):
             await self._shipments.void(VoidLabel(parcel.parcel_id, parcel.provider, parcel.shipment))
 
-    def _take_back_but(self, change: str | None, keep: int) -> int:
+    def _take_back_but(self, change: str | None, kept: Kept) -> int:
         """What is kept of a hold is captured; a refund leaves what is kept of what was taken."""
-        state = self.states[change]
+        state, keep = self.states[change], kept.amount
         if state.status is PaymentStatus.CANCELLED:
             return 0
-        if keep and state.status is not PaymentStatus.CAPTURED:
-            amount = Money(keep, "USD")
-            took = self.insist("capture", lambda step: self.shop.payments().capture(step), change, amount=amount)
-            assert took.captured == amount
+        taking = lambda step: self.shop.payments().capture(step)  # noqa: E731
+        if kept.more and state.status is not PaymentStatus.CAPTURED:
+            took = self.insist("capture", taking, change, amount=Money(kept.more, "USD"))
+            assert took.captured.minor == state.captured.minor + kept.more
             return keep
+        if state.captured.minor and state.status is not PaymentStatus.CAPTURED:
+            self.states[change] = self.insist("capture", taking, change, amount=Money(0, "USD"))
         back = self.insist("void", lambda step: self.shop.payments().void(step), change)
         if back is None or back.status is not PaymentStatus.CAPTURED:
             return 0

@@ -72,14 +72,18 @@ class Paying(Holding):
     @rule(fault=FAULTS, arrive=st.booleans())
     def a_parcel_leaves_once_its_share_is_taken(self, fault: Fault, arrive: bool) -> None:
         """Of what can be captured in parts; what else pays for the order is captured whole."""
+        if self.a_share_is_taken(fault):
+            self.do(self._leave(1, arrive=arrive))
+
+    def a_share_is_taken(self, fault: Fault) -> bool:
+        """That of the first parcel which may leave, if one may; whether it was."""
         leaving = self.do(self.free_to_leave())[:1]
-        if not leaving:
-            return
-        for change, share in self.do(self._shares(leaving[0])).items():
-            if share != 0:
-                self._give(change, share, fault)
-        assert self.do(self.money()).captured <= self.do(self.money()).invoiced
-        self.do(self._leave(1, arrive=arrive))
+        if leaving and self._gives_shares:
+            for change, share in self.do(self._shares(leaving[0])).items():
+                if share != 0:
+                    self._give(change, share, fault)
+            assert self.do(self.money()).captured <= self.do(self.money()).invoiced
+        return bool(leaving)
 
     @precondition(lambda self: self.left and self.unsettled)
     @rule(fault=FAULTS)
