@@ -116,13 +116,14 @@ class Payments:
         provider, key, reference = self._providers[step.source.provider], step.key("capture"), _reference(step)
         await self._intend(step, "captured", key)
         with provider_failures():
-            # What can be captured several times, a key keeps from that for a day only: later a look does.
-            several = step.taken or not step.final
-            state = await provider.retrieve(reference) if several else None
+            # What can be captured several times, a key keeps from that for a day only, and for one decision: later a
+            # look does.
+            look = step.taken or not step.final or step.n > 1
+            state = await provider.retrieve(reference) if look else None
             if state is None or (state.status, state.captured.minor) == (PaymentStatus.AUTHORISED, step.taken):
                 state = await self._captured(provider, step, reference, key)
         taken = state.captured - Money(step.taken, step.amount.currency)
-        done = taken.minor >= step.amount.minor if several else state.status is PaymentStatus.CAPTURED
+        done = state.status is PaymentStatus.CAPTURED if step.final else taken.minor >= step.amount.minor
         await self._confirm(step, state, [_event(step, key, "captured", taken, state)] if done else [])
         return state
 

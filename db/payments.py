@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, bindparam, func, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, and_, bindparam, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -104,7 +104,7 @@ _DONE = """
         CAST(:keys AS text[]), CAST(:payment_ids AS text[]), CAST(:kinds AS text[]), CAST(:amounts AS bigint[]),
         CAST(:currencies AS text[]), CAST(:references AS text[])) AS done
     ON CONFLICT (key) DO UPDATE SET at = coalesce(payment_events.at, now()), reference = excluded.reference,
-        amount = excluded.amount
+        amount = CASE WHEN payment_events.at IS NULL THEN excluded.amount ELSE payment_events.amount END
     RETURNING key
 """
 
@@ -113,7 +113,10 @@ _DONE = """
 def _confirm(names: tuple[str, ...]) -> Statement:
     changed = update(Payment).where(Payment.id == bindparam("this_payment")).values(checked_at=func.now())
     done = text(_DONE).columns(PaymentEvent.key).cte("done")
-    told = changed.values({name: bindparam(name) for name in names}).add_cte(done)
+    # What was captured stays captured: an answer that says less is older than what is on record.
+    old = and_(Payment.reference == bindparam("reference"), Payment.captured > bindparam("captured"))
+    values = {name: case((old, Payment.__table__.c[name]), else_=bindparam(name)) for name in names}
+    told = changed.values(values).add_cte(done)
     return Statement(told.returning(Payment.order_id, Payment.provider, Payment.currency, Payment.called_off_at))
 
 

@@ -156,16 +156,15 @@ def keeping(ends: Sequence[PaymentEnd], back: Money, *, to_pay: int) -> list[Pay
     if rest > to_pay:
         least = Money(paid - to_pay, back.currency)
         raise Conflict(f"At least {least} must be given back: it was paid beyond what the order costs.", field="refund")
-    found = list(ends)
-    for place, end in sorted(enumerate(ends), key=lambda one: not one[1].refunded):
-        kept = min(rest, end.released + end.refunded)
+    found = []
+    for end in ends:
+        kept = min(rest, end.refunded)
         rest -= kept
-        found[place] = replace(
-            end,
-            released=end.released - max(0, kept - end.refunded),
-            refunded=max(0, end.refunded - kept),
-            kept=kept,
-        )
+        found.append(replace(end, refunded=end.refunded - kept, kept=kept))
+    for place, end in enumerate(found):
+        kept = min(rest, end.released)
+        rest -= kept
+        found[place] = replace(end, released=end.released - kept, kept=end.kept + kept)
     return found
 
 

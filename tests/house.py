@@ -343,7 +343,10 @@ async def _here(settings: Settings, parts: Crew, ground: Ground) -> AsyncIterato
 @asynccontextmanager
 async def _web(settings: Settings, ground: Ground) -> AsyncIterator[None]:
     app = create_app(settings, database=ground.web)
-    config = uvicorn.Config(app, host="127.0.0.1", port=settings.web_port, log_config=None, access_log=False)
+    # By default an idle connection is closed after 5 s: just when a test that has waited asks again.
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=settings.web_port, log_config=None, access_log=False, timeout_keep_alive=60
+    )
     server = HealthServer(config)
     serving = asyncio.create_task(server.serve())
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells of its start by this alone

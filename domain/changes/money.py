@@ -1,6 +1,6 @@
 """What a change does to an order's money: what need not be paid, what is taken of a hold, what is asked for anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 
@@ -63,12 +63,20 @@ def money_effect(before: int, after: int, currency: str, paid: Sequence[Paid]) -
     )
 
 
+_CHEAPEST_FIRST: tuple[Callable[[Paid], int], ...] = (
+    lambda one: one.untaken - one.held,
+    lambda one: one.untaken,
+    lambda one: one.due,
+)
+
+
 def _lowered(paid: Sequence[Paid], less: int) -> list[Paid]:
+    """First what is neither taken nor held any more, then what is only held, then what was taken."""
     found = list(paid)
-    for taken_too in (False, True):
+    for gives in _CHEAPEST_FIRST:
         for index in range(len(found) - 1, -1, -1):
             one = found[index]
-            share = min(less, max(0, one.due if taken_too else one.untaken))
+            share = min(less, max(0, gives(one)))
             found[index] = replace(one, due=one.due - share)
             less -= share
     return found

@@ -1,4 +1,4 @@
-"""A hold that is captured in parts: each part is taken once, and the ledger says what is held and taken in between."""
+"""A hold that is captured in parts: each part is taken once, and the books say what is held and taken in between."""
 
 import asyncio
 from dataclasses import replace
@@ -115,11 +115,30 @@ async def test_an_old_answer_takes_nothing_back_in_the_ledger(
     first = await payments.capture(part(step, held, 700))
     await payments.capture(part(step, first, 300))
     await payments._confirm(of(step, held), first, [])  # that of a worker that had stood still
-    async with world.database.reading() as connection:
-        now = await ledger.balance_now(connection, step.order_id)
-    assert (now.held, now.captured) == (1000, 1000)
-    await payments.inspect(of(step, held))
     assert await ours(world, step) == (1000, 1000)
+
+
+async def test_a_final_capture_by_another_decision_looks_for_what_was_taken_without_our_knowing(
+    world: World, sandbox: RunningSandbox, payments: Payments, step: PayStep
+) -> None:
+    held = await payments.authorise(step)
+    sandbox.dial(fail_next=[{"operation": "payment_intents.capture", "status": "lost_answer"}])
+    with pytest.raises(ApplicationError):  # and nobody asked again: a person was told that it failed
+        await payments.capture(part(step, held, 700))
+    told = await payments.capture(part(step, held, 700, final=True, n=2))
+    assert (told.status, told.captured.minor, sums(sandbox)) == (PaymentStatus.AUTHORISED, 700, (1300, 700, 0))
+    done = await payments.capture(part(step, told, 0, final=True))
+    assert (done.status, await ours(world, step)) == (PaymentStatus.CAPTURED, (0, 700))
+
+
+async def test_a_run_that_starts_anew_leaves_the_steps_as_they_were_made(
+    world: World, payments: Payments, step: PayStep
+) -> None:
+    first = await payments.capture(part(step, await payments.authorise(step), 700))
+    await payments.capture(part(step, first, 1300, final=True))
+    await payments.authorise(step)
+    rows = await world.rows("SELECT kind, amount FROM payment_events ORDER BY kind, amount")
+    assert [tuple(row) for row in rows] == [("authorised", 2000), ("captured", 700), ("captured", 1300)]
 
 
 async def test_where_the_account_has_no_multicapture_the_charge_says_so(

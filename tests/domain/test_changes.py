@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.bundles import Part
 from domain.changes.effects import Facts, effects_of, said
-from domain.changes.money import Paid
+from domain.changes.money import Paid, money_effect
 from domain.changes.wish import Basis, Content, Edits, LineEdit, NewLine, Share, Stage, basis_of
 from domain.errors import Conflict, InvalidChange, RefundTooLarge, TooEarly, TooLate, WaybillError
 from domain.orders import Address, Line, OrderStatus
@@ -78,6 +78,23 @@ def test_what_was_taken_is_refunded_and_what_was_not_is_never_taken() -> None:
     assert (money.credited, money.capture_less, money.refund) == (2260, 2260, 0)
     money = effects_of(less(1, 1), facts(*IN_TWO, captured=10**5)).money
     assert (money.credited, money.capture_less, money.refund) == (2260, 0, 2260)
+
+
+def test_what_costs_less_is_first_what_cannot_be_taken_any_more_then_what_is_held_and_last_what_was_taken() -> None:
+    lapsed, held = Paid(None, 4100, held=0, taken=1700), Paid("more", 2000, held=2000)
+    for less, capture_less, refund, dues in (
+        (2400, 2400, 0, {}),
+        (2500, 2500, 0, {"more": 1900}),
+        (5000, 4400, 600, {"more": 0}),
+    ):
+        money = money_effect(6100, 6100 - less, "USD", [lapsed, held])
+        assert (money.capture_less, money.refund, money.dues) == (capture_less, refund, dues)
+
+
+def test_more_is_taken_from_what_is_held_beyond_what_is_due_but_not_where_some_of_it_was_refunded() -> None:
+    assert money_effect(1000, 1300, "USD", [Paid(None, 1000, held=900, taken=400)]).asked == 0
+    assert money_effect(1000, 1400, "USD", [Paid(None, 1000, held=900, taken=400)]).asked == 100
+    assert money_effect(300, 400, "USD", [Paid(None, 300, held=900, taken=400)]).asked == 100
 
 
 def test_another_service_moves_the_carriers_part_of_the_promise_only() -> None:

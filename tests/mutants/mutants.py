@@ -194,7 +194,7 @@ THOROUGH = (
     Mutant(
         "of a hold that can be captured in parts no part is taken twice",
         PAYMENTS,
-        "state = await provider.retrieve(reference) if several else None",
+        "state = await provider.retrieve(reference) if look else None",
         "state = None",
         (
             "tests/activities/test_shares.py"

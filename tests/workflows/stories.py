@@ -21,7 +21,7 @@ from tests.portals.trade import open_trade
 from tests.workflows import case_stories
 from tests.workflows.stories_of_changes import called_off, changed, paid_more, reduced
 from tests.workflows.stories_of_parcels import parcels_moved, parcels_split
-from tests.workflows.stories_of_shares import paid_by_parcel, rest_released, share_refunded
+from tests.workflows.stories_of_shares import paid_afterwards, paid_by_parcel, rest_released, share_refunded
 from tests.workflows.stories_of_wishes import decided, wished
 
 Story = Callable[[House], Awaitable[str]]
@@ -379,7 +379,7 @@ _PLAIN: dict[str, Story] = {
     for story in (
         *(delivered, handed_over, held_again, cancelled, expired, split, out_of_stock, backordered, held, bad_weather),
         *(cancelled_keeping, cancelled_expiring, rejected, disputed, changed, paid_more, called_off, reduced),
-        *(parcels_split, parcels_moved, paid_by_parcel, rest_released, share_refunded),
+        *(parcels_split, parcels_moved, paid_by_parcel, paid_afterwards, rest_released, share_refunded),
         *(supplied, withdrawn, transfer_received, transfer_late),
         *(return_settled, return_expired, return_late, wished, decided),
         *(case_stories.claim_refunded, case_stories.claim_replaced, case_stories.claim_withdrawn),

@@ -41,6 +41,23 @@ async def rest_released(house: House) -> str:
     return order
 
 
+async def paid_afterwards(house: House) -> str:
+    """What one parcel held has become dearer since both have left: it is asked for, held, and taken at once."""
+    order = await _in_two_parcels(house)
+    for number in (1, 2):
+        await house.hand_over(order, number=number)
+    await house.until(order, OrderStatus.SHIPPED)
+    card = {"provider": "stripe", "method": "pm_card_visa"}
+    wish: dict[str, Any] = {"lines": [{"line": 1, "unit_price": 1500}], "payment": card}
+    preview = (await house.http.post(f"/v1/orders/{order}/changes/preview", json=wish)).raise_for_status().json()
+    asked = await house.http.post(f"/v1/orders/{order}/changes", json={**wish, "version": preview["version"]})
+    asked.raise_for_status()
+    for number in (1, 2):
+        await house.advance(order, 9, number=number)
+    await house.closed(order, OrderStatus.DELIVERED)
+    return order
+
+
 async def share_refunded(house: House) -> str:
     """What was captured fell short, so that nothing left; cancelled, the rest is released, what was taken refunded."""
     order = await _in_two_parcels(house)

@@ -11,7 +11,7 @@ from domain.orders import OrderStatus
 from tests.house import House
 from tests.workflows.test_cancellations import preview
 from tests.workflows.test_changes import change, in_two_parcels
-from tests.workflows.test_differences import agrees
+from tests.workflows.test_differences import CARD, agrees, awaiting, ends
 from tests.workflows.test_shop_returns import SHIPPED, cancel
 
 CAPTURE = {"operation": "payment_intents.capture"}
@@ -167,3 +167,68 @@ async def test_what_was_captured_before_an_order_is_cancelled_is_refunded_and_th
     await house.closed(order, OrderStatus.CANCELLED)
     assert (await house.charges(order), await house.given_back()) == ([1695], 1695)
     assert await money(house, order) == (0, 1695, 0)
+
+
+async def test_what_is_due_of_what_has_left_is_taken_once_nothing_else_will_leave(house: House) -> None:
+    order = await half_paid(house)
+    edits = {"lines": [{"line": 2, "quantity": 0}], "shipping_charge": 800}
+    done = await change(house, order, **edits)
+    assert (done["money"]["capture_less"], done["money"]["asked"], done["status"]) == (2100, 0, "shipped")
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    assert (await house.charges(order), await money(house, order)) == ([2000], (0, 2000, 0))
+
+
+async def test_of_several_payments_each_hold_is_released_once_nothing_of_it_is_due(house: House) -> None:
+    order = await half_paid(house)
+    await house.receive("MUG", 3, at="EAST")
+    more = await awaiting(house, order, CARD, lines=[{"line": 1, "quantity": 2}])
+    await ends(house, order, more["id"], "applied")
+    await house.shipping_from(order, 3)
+    await change(house, order, lines=[{"line": 1, "quantity": 1}, {"line": 2, "quantity": 0}])
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    assert await money(house, order) == (0, 1700, 0)
+    assert sorted(await statuses(house, order)) == ["canceled", "succeeded"]
+
+
+async def test_a_dearer_price_of_what_has_left_is_taken_as_soon_as_it_is_held(house: House) -> None:
+    order = await in_two_parcels(house)
+    for number in (1, 2):
+        await house.hand_over(order, number=number)
+    dearer = await awaiting(house, order, CARD, lines=[{"line": 1, "unit_price": 1500}])
+    await ends(house, order, dearer["id"], "applied")
+    for number in (1, 2):
+        await house.advance(order, 9, number=number)
+    await house.closed(order, OrderStatus.DELIVERED)
+    assert (sorted(await house.charges(order)), await money(house, order)) == ([300, 4100], (0, 4400, 0))
+
+
+async def test_after_a_lapse_what_another_payment_holds_still_leaves(house: House) -> None:
+    order = await half_paid(house)
+    await house.receive("MUG", 3, at="EAST")
+    more = await awaiting(house, order, CARD, lines=[{"line": 1, "quantity": 2}])
+    await ends(house, order, more["id"], "applied")
+    await house.shipping_from(order, 3)
+    await house.hold_lapses(order)
+    await house.exception(order, ExceptionKind.HOLD_LOST)
+    done = await change(house, order, lines=[{"line": 2, "quantity": 0}])
+    assert (done["money"]["capture_less"], done["money"]["refund"]) == (2400, 0)
+    await house.hand_over(order, number=3)
+    await house.until(order, OrderStatus.SHIPPED)
+    assert (sorted(await house.charges(order)), await money(house, order)) == ([1200, 1700], (0, 2900, 0))
+
+
+async def test_an_order_whose_hold_has_lapsed_half_shipped_goes_on_when_it_is_taken_up_anew(house: House) -> None:
+    order = await half_paid(house)
+    await house.handle(order).terminate("an operator's hand slipped")
+    await house.hold_lapses(order)
+    ended = await house.exception(order, ExceptionKind.WORKFLOW_ENDED)
+    (await house.http.post(f"/v1/exceptions/{ended.id}/resolve", json={"action": "retry"})).raise_for_status()
+    await house.exception(order, ExceptionKind.HOLD_LOST)
+    await change(house, order, lines=[{"line": 2, "quantity": 0}])
+    await house.advance(order, 9)
+    await house.closed(order, OrderStatus.DELIVERED)
+    assert await money(house, order) == (0, 1700, 0)
+    events = (await house.http.get(f"/v1/orders/{order}")).json()["payment"]["events"]
+    assert sum(event["amount"] for event in events if event["kind"] == "captured" and event["done_at"]) == 1700

@@ -95,7 +95,7 @@ class FulfilmentRun(ABC):
     def had_left(self) -> None:
         """It left in an earlier run of the order's workflow."""
         self.left_before = True
-        self._payment.has_left(self.planned)
+        self._payment.has_left(self.planned, before=True)
 
     @abstractmethod
     def wake(self, wake: Wake) -> None:
@@ -210,7 +210,7 @@ class FulfilmentRun(ABC):
         )
         self._refused = None
         if action is Action.RETRY:
-            await self._payment.renew()
+            self._refused = await self._payment.renew(take_rest=kind is ExceptionKind.HOLD_LAPSING)
 
     def _money_trouble(self) -> tuple[ExceptionKind, str] | None:
         if not self._payment.secured:
@@ -222,7 +222,7 @@ class FulfilmentRun(ABC):
             return ExceptionKind.HOLD_LOST, f"The hold on the rest of the customer's money is gone. {short} {_DROP}"
         if self._payment.lapses_soon:
             soon = "The hold on the customer's money lapses soon, and the parcel is here."
-            return ExceptionKind.HOLD_LAPSING, f"{soon} {_TAKES_REST if self._payment.taken else _RENEWS}"
+            return ExceptionKind.HOLD_LAPSING, f"{soon} {_TAKES_REST if self._payment.gives_rest else _RENEWS}"
         return None
 
     async def _leave_unasked(self, by: str, seen: str) -> None:

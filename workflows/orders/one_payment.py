@@ -24,7 +24,7 @@ Step = Callable[[Any, PayStep], Coroutine[Any, Any, Result]]
 PAID = frozenset({PaymentStatus.AUTHORISED, PaymentStatus.CAPTURED})
 # A failure stored under a key is answered by a new key only a few times before a person is asked.
 _MOST_KEYS = 3
-_SEVERAL = 3
+SHARES = 3
 """the edition of an order's workflow from which on each parcel's share is captured by itself"""
 
 
@@ -66,7 +66,12 @@ class OnePayment:
     @property
     def several(self) -> bool:
         """Whether each parcel's share of it can be taken by itself."""
-        return self.state is not None and self.state.multicapture and self._journal.order.edition >= _SEVERAL
+        return self.state is not None and self.state.multicapture and self._journal.order.edition >= SHARES
+
+    @property
+    def partly(self) -> bool:
+        """Whether a part of it was taken, and the rest still can be."""
+        return self.several and bool(self.taken) and not self.captured
 
     @property
     def captured(self) -> bool:
@@ -167,13 +172,9 @@ class OnePayment:
         if not self.captured and (final or self.taken < before + amount.minor):
             self._decisions["capture"] += 1
             return _uncaptured(outcome)
-        self._journal.note("captured", f"{Money(self.taken - before, amount.currency)} captured.")
+        if self.taken > before:
+            self._journal.note("captured", f"{Money(self.taken - before, amount.currency)} captured.")
         return None
-
-    async def release_rest(self) -> None:
-        """Release what is held of it beyond what was taken, if nothing more is due of it."""
-        if self.taken and not self.untaken and not self.captured:
-            await self._desk.insist(self._let_go, what="Releasing the rest of the hold")
 
     async def void(self, *, what: str, summary: str) -> PaymentState | None:
         """Release the hold, whatever happens meanwhile; None where there is no payment, or a person decides to skip."""
@@ -191,10 +192,12 @@ class OnePayment:
         keep, before = kept.amount, self.taken
         more = keep - before if kept.more is None else kept.more
         state = await self._keep(more) if keep and more > 0 and not self.captured else None
-        if state is not None and state.captured.minor == before + more:
+        if state is not None and state.captured.minor == more:
             return keep
         state = state or await self._end()
-        if state is None or state.status is not PaymentStatus.CAPTURED:
+        if state is None and before and self.several:
+            state = self.state  # a person lets the hold lapse: what was taken of it is given back all the same
+        if state is None or not (state.status is PaymentStatus.CAPTURED or (before and self.several)):
             if state is not None and state.status is PaymentStatus.CANCELLED:
                 self._journal.note("voided", "The hold on the customer's money was released.")
             return 0

@@ -11,14 +11,14 @@ from domain.cancellations import NOTHING_KEPT, Kept
 from domain.changes.money import Paid
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
-from domain.parcel_shares import Purse, rest_of, shares_of
+from domain.parcel_shares import EVERYTHING, Purse, rest_of, shares_of
 from domain.payments import Decline, PaymentState, PaymentStatus
 from domain.stock import Allocation, Plan, PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders.desk import Desk
 from workflows.orders.journal import Journal, LookAgain
-from workflows.orders.one_payment import PAID, OnePayment
-from workflows.orders.outside import Outside
+from workflows.orders.one_payment import PAID, SHARES, OnePayment
+from workflows.orders.outside import Outside, Refusal
 from workflows.orders.reservation import AUTHORISING, ReservationRun, fulfilments_of
 
 
@@ -37,6 +37,10 @@ class PaymentRun:
         self._plan: Plan | None = None
         self._gone: Mapping[str, Sequence[Allocation]] = {}
         """what each fulfilment ships that has left, or is paid and about to leave"""
+        self._unpaid = False
+        """a person has let a parcel go unpaid"""
+        self._left_before = False
+        """something left in an earlier run of the order's workflow"""
         self._follows = journal.order.version > 1
         self.waits = False
         """the order waits for its first payment, and for nothing else: that can still become another one"""
@@ -113,6 +117,7 @@ class PaymentRun:
             self._journal.wait_for(*AUTHORISING)
             await self._journal.publish()
         self._plan = plan
+        self._left_before = bool(plan.left) or any(fulfilment.left for fulfilment in plan.standing or ())
         for one in self._all:  # the further ones an earlier run of the workflow has made: each is found as it is
             await one.authorise()
         while True:
@@ -210,20 +215,34 @@ class PaymentRun:
         rest = rest_of(order.request.lines, (a for allocations in gone.values() for a in allocations))
         purses = [Purse(one.due.minor, one.taken, one.several, one.settled) for one in self._all]
         shares = shares_of(purses, to_pay=order.to_pay.minor, rest=rest)
-        for one, share in zip(self._all, shares, strict=True):
+        # What is taken whole goes first: of what is taken in parts nothing has to be given back if that is refused.
+        for one, share in sorted(zip(self._all, shares, strict=True), key=lambda gives: gives[1] is not EVERYTHING):
             if share != 0 and (refused := await one.capture(share)) is not None:
                 return refused
         return None
 
-    def has_left(self, fulfilment: PlannedFulfilment) -> None:
-        """A fulfilment is gone, paid or not: whatever leaves next, this is to be paid as well."""
+    def has_left(self, fulfilment: PlannedFulfilment, *, before: bool = False) -> None:
+        """A fulfilment is gone, paid or not: whatever leaves next, this is to be paid as well.
+
+        ``before``: in an earlier run of the order's workflow.
+        """
+        self._unpaid = self._unpaid or not (before or fulfilment.id in self._gone)
         self._gone = {**self._gone, fulfilment.id: fulfilment.allocations}
 
-    async def release_rest(self) -> None:
-        """Release what is held beyond what was taken, where nothing more is due: what it was for never leaves."""
+    async def settle(self) -> None:
+        """Everything has left that ever will: take what is still due, and release what else is held.
+
+        Nothing of that, where a person let a parcel go unpaid.
+        """
+        if self._journal.order.edition >= SHARES and not self._unpaid:
+            await self._desk.insist(self._settle_all, what="Taking what is still due, and releasing what else is held")
+
+    async def _settle_all(self) -> bool | Refusal:
         async with self._capturing:
-            for one in self._all:
-                await one.release_rest()
+            for one in [one for one in self._all if not one.settled]:
+                if (refused := await one.capture()) is not None:
+                    return Refusal("Unsettled", refused.rstrip("."))
+        return True
 
     @asynccontextmanager
     async def untaken(self) -> AsyncIterator[None]:
@@ -231,20 +250,28 @@ class PaymentRun:
         async with self._capturing:
             yield
 
-    async def renew(self) -> None:
+    @property
+    def gives_rest(self) -> bool:
+        """Whether of a hold of which a part was taken the rest can be taken before it lapses."""
+        return any(one.partly for one in self._all)
+
+    async def renew(self, *, take_rest: bool = False) -> str | None:
         """Ask the provider, and place a new hold if an old one is lost and a payment method for it is known.
 
-        Of what lapses soon and was taken in part, the rest is taken: no hold can be placed for it once it has lapsed.
+        With ``take_rest``, take the rest of what was taken in part, for which no hold can be placed once it has lapsed;
+        why not, if it cannot be taken.
         """
         if not self._lost:
             await self.inspect()
         for one in self._lost:
             if one.source.method is not None:
                 await one.authorise(anew=True)
-        if self.lapses_soon:
+        if take_rest:
             async with self._capturing:
-                for one in [one for one in self._all if one.taken and not one.settled]:
-                    await one.capture()
+                for one in [one for one in self._all if one.partly]:
+                    if (refused := await one.capture()) is not None:
+                        return refused
+        return None
 
     def can_keep(self, kept: Sequence[Kept]) -> bool:
         """Whether each payment of which something is to be kept is known to be held or taken."""
@@ -292,8 +319,8 @@ class PaymentRun:
                 state = self._first.known()
             if state.status in PAID:
                 problem = self._first.difference()
-                if problem is None:
-                    return
+                if problem is None or (self._left_before and self._first.several and self._first.captured):
+                    return  # of what is gone of a hold since something left, its parcels tell
                 await self._ask(ExceptionKind.PAYMENT_MISMATCH, f"{problem} Retry asks the provider again.")
             elif state.status is PaymentStatus.CANCELLED:
                 reason = (

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from temporalio.exceptions import ApplicationError
+
 from domain.exceptions import Action, Resolution
 from domain.holds import Hold, ReleaseHold
 from domain.orders import ENDED, CancelRequest, OrderStatus
@@ -18,6 +20,12 @@ from workflows.orders.portal import PortalRun
 
 Refused = tuple[str, str]
 """the kind of error, and a sentence"""
+
+
+def refuse(refused: Refused | None) -> None:
+    """Answer a wish with why it is refused, if it is."""
+    if refused is not None:
+        raise ApplicationError(refused[1], type=refused[0])
 
 
 def not_begun(desk: Desk) -> Refused | None:

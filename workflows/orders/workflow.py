@@ -34,6 +34,7 @@ from workflows.orders.payment import PaymentRun
 from workflows.orders.portal import PortalRun, TakeOverRefused
 from workflows.orders.portal_calls import PortalCalls
 from workflows.orders.recall import Recall
+from workflows.orders.refusals import refuse
 from workflows.orders.rejection import RejectionRefused, Rerouting
 from workflows.orders.reservation import ReservationRun, fulfilments_of
 
@@ -198,10 +199,11 @@ class OrderWorkflow:
         await self._journal.publish()
 
     def _follow_parcels(self) -> None:
-        """What had not left may never leave, so that everything has: what is still held for it is released."""
+        """What had not left may never leave, so that everything has; then its money is settled."""
         if self._journal.status is OrderStatus.PARTLY_SHIPPED and self._everything_left():
             self._journal.move_to(OrderStatus.SHIPPED)
-            self._background.append(asyncio.create_task(self._payment.release_rest()))
+        if self._journal.status is OrderStatus.SHIPPED and self._everything_left():
+            self._background.append(asyncio.create_task(self._payment.settle()))
 
     async def _make_awaited(self, change: OrderChange) -> Changed:
         changed = await self._changes.make_awaited(change, known=self._known())
@@ -211,7 +213,9 @@ class OrderWorkflow:
 
     def _shipped(self, fulfilment: FulfilmentRun) -> None:
         """A fulfilment has left: the order's status follows, and the customer is told."""
-        self._journal.move_to(OrderStatus.SHIPPED if self._everything_left() else OrderStatus.PARTLY_SHIPPED)
+        if self._journal.status is OrderStatus.FULFILLING:
+            self._journal.move_to(OrderStatus.PARTLY_SHIPPED)
+        self._follow_parcels()
         self._tell(NoticeKind.SHIPPED, fulfilment.planned.id)
         if holds := self._holds.over(fulfilment.planned.id):
             self._background.append(asyncio.create_task(self._holds.overtaken(fulfilment.planned, holds)))
@@ -248,7 +252,7 @@ class OrderWorkflow:
     @cancel.validator
     def _may_cancel(self, request: CancelRequest) -> None:
         refused = refusals.cancel_refused(request, self._desk, self._changes, self._journal.status)
-        _refuse(refused or refusals.keep_refused(request, self._payment))
+        refuse(refused or refusals.keep_refused(request, self._payment))
 
     @workflow.update
     async def hand_over(self, request: HandOver) -> Answer:
@@ -262,7 +266,7 @@ class OrderWorkflow:
     @hand_over.validator
     def _may_hand_over(self, request: HandOver) -> None:
         run = self._fulfilments.get(request.fulfilment_id)
-        _refuse(refusals.hand_over_refused(run, self._desk, self._holds, self._payment))
+        refuse(refusals.hand_over_refused(run, self._desk, self._holds, self._payment))
 
     @workflow.update
     async def hold(self, hold: Hold) -> Answer:
@@ -275,7 +279,7 @@ class OrderWorkflow:
     def _may_hold(self, hold: Hold) -> None:
         runs, status = self._fulfilments, self._journal.status
         refused = refusals.hold_refused(hold, runs, self._desk, self._changes, self._holds, status)
-        _refuse(refusals.not_begun(self._desk) or refused)
+        refuse(refusals.not_begun(self._desk) or refused)
 
     @workflow.update
     async def release(self, release: ReleaseHold) -> Answer:
@@ -286,7 +290,7 @@ class OrderWorkflow:
 
     @release.validator
     def _may_release(self, release: ReleaseHold) -> None:
-        _refuse(refusals.not_begun(self._desk) or refusals.release_refused(release, self._changes, self._holds))
+        refuse(refusals.not_begun(self._desk) or refusals.release_refused(release, self._changes, self._holds))
 
     @workflow.update
     async def reject(self, rejection: Rejection) -> Answer:
@@ -300,7 +304,7 @@ class OrderWorkflow:
     @reject.validator
     def _may_reject(self, rejection: Rejection) -> None:
         of = rejection.fulfilment_id
-        _refuse(refusals.rejection_refused(rejection, self._fulfilments.get(of), self._desk, of in self._rejected))
+        refuse(refusals.rejection_refused(rejection, self._fulfilments.get(of), self._desk, of in self._rejected))
 
     @workflow.update
     async def change(self, change: OrderChange) -> Answer:
@@ -325,7 +329,7 @@ class OrderWorkflow:
 
     @change.validator
     def _may_change(self, change: OrderChange) -> None:
-        _refuse(refusals.not_begun(self._desk) or self._changes.refusal(change))
+        refuse(refusals.not_begun(self._desk) or self._changes.refusal(change))
 
     @workflow.update
     async def withdraw_change(self, wish: WithdrawChange) -> Answer:
@@ -335,7 +339,7 @@ class OrderWorkflow:
 
     @withdraw_change.validator
     def _may_withdraw_change(self, wish: WithdrawChange) -> None:
-        _refuse(self._difference.refusal(wish))
+        refuse(self._difference.refusal(wish))
 
     @workflow.update
     async def take_over(self, wish: TakeOver) -> Answer:
@@ -350,7 +354,7 @@ class OrderWorkflow:
 
     @take_over.validator
     def _may_take_over(self, wish: TakeOver) -> None:
-        _refuse(refusals.take_over_refused(wish, self._fulfilments.get(wish.fulfilment_id), self._desk))
+        refuse(refusals.take_over_refused(wish, self._fulfilments.get(wish.fulfilment_id), self._desk))
 
     @workflow.update
     async def resolve(self, resolution: Resolution) -> Answer:
@@ -363,7 +367,7 @@ class OrderWorkflow:
 
     @resolve.validator
     def _may_resolve(self, resolution: Resolution) -> None:
-        _refuse(refusals.resolution_refused(resolution, self._journal, self._desk, self._changes))
+        refuse(refusals.resolution_refused(resolution, self._journal, self._desk, self._changes))
 
     @workflow.signal
     def wake(self, wake: Wake) -> None:
@@ -389,11 +393,6 @@ class OrderWorkflow:
 
     def _answer(self) -> Answer:
         return Answer(self._journal.status, self._journal.waiting.sentence)
-
-
-def _refuse(refused: tuple[str, str] | None) -> None:
-    if refused is not None:
-        raise ApplicationError(refused[1], type=refused[0])
 
 
 def _failed(task: asyncio.Task[None]) -> bool:
