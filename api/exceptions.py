@@ -191,6 +191,8 @@ async def _cancel(wired: Services, row: Row[Any], decision: Resolution) -> None:
 
 async def _close(connection: AsyncConnection, row: Row[Any], decision: Resolution, at: datetime) -> None:
     said = {"resolution": decision.action.value, "by": decision.by, "note": decision.note}
+    if row.order_id is not None:  # as its workflow's record does: who takes them the other way round waits in a ring
+        await orders.lock(connection, row.order_id)
     await exceptions.resolve(connection, row.id, **said, at=at)
     await exceptions.refresh_attention(connection, row.order_id)
 

@@ -113,9 +113,11 @@ _DONE = """
 def _confirm(names: tuple[str, ...]) -> Statement:
     changed = update(Payment).where(Payment.id == bindparam("this_payment")).values(checked_at=func.now())
     done = text(_DONE).columns(PaymentEvent.key).cte("done")
-    # What was captured stays captured: an answer that says less is older than what is on record.
-    old = and_(Payment.reference == bindparam("reference"), Payment.captured > bindparam("captured"))
-    values = {name: case((old, Payment.__table__.c[name]), else_=bindparam(name)) for name in names}
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    if {"reference", "captured"} <= values.keys():
+        # What was captured stays captured: an answer that says less is older than what is on record.
+        old = and_(Payment.reference == values["reference"], Payment.captured > values["captured"])
+        values = {name: case((old, Payment.__table__.c[name]), else_=value) for name, value in values.items()}
     told = changed.values(values).add_cte(done)
     return Statement(told.returning(Payment.order_id, Payment.provider, Payment.currency, Payment.called_off_at))
 

@@ -1,7 +1,11 @@
 """Exceptions and decisions."""
 
-import pytest
+import asyncio
 
+import pytest
+from sqlalchemy import text
+
+from db import exceptions, orders
 from domain.errors import Conflict, NotFound
 from domain.exceptions import Action, Resolution
 from tests.api.conftest import Api
@@ -75,6 +79,23 @@ async def test_an_exception_of_a_closed_order_is_resolved_in_its_record(api: Api
     await api.http.post(f"/v1/exceptions/{second}/resolve", json={"action": "retry"})
     assert (await api.http.get(accepted["links"]["self"])).json()["needs_attention"] is False
     assert api.gateway.asked == []
+
+
+async def test_a_decision_and_the_orders_own_record_wait_for_each_other_and_not_in_a_ring(api: Api) -> None:
+    accepted = await api.place()
+    found = await exception(api.database, accepted["id"])
+    await close(api.database, accepted["id"], "delivered")
+    async with api.database.transaction() as record:  # the order first, as the record of its workflow does
+        await orders.lock(record, accepted["id"])
+        decided = asyncio.create_task(api.http.post(f"/v1/exceptions/{found}/resolve", json={"action": "retry"}))
+        async with api.database.reading() as look, asyncio.timeout(10):
+            while not (await look.execute(_WAITS)).scalar_one():  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        await exceptions.mark_told(record, found)
+    assert (await decided).status_code == 200
+
+
+_WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 
 
 async def test_an_order_whose_workflow_was_ended_from_outside_is_taken_up_again_with_the_decision(api: Api) -> None:
