@@ -227,6 +227,8 @@ async def test_a_jug_less_again_is_a_hold_released_and_later_a_refund_over_both_
     assert [(p["amount"], p["due"]) for p in told["further_payments"]] == [(1200, 1200)] * 2
     await house.shipping_from(order, 3)
     await house.hand_over(order, number=1)
+    assert await house.charges(order) == [2900]
+    await house.hand_over(order, number=3)
     assert sorted(await house.charges(order)) == [1200, 1200, 2900]
     body = {"reference": "all of it", "reason": "broken", "amount": 5000}
     refund = (await house.http.post(f"/v1/orders/{order}/refunds", json=body)).raise_for_status().json()
