@@ -123,8 +123,8 @@ class Payments:
             if state is None or (state.status, state.captured.minor) == (PaymentStatus.AUTHORISED, step.taken):
                 state = await self._captured(provider, step, reference, key)
         taken = state.captured - Money(step.taken, step.amount.currency)
-        done = state.status is PaymentStatus.CAPTURED if step.final else taken.minor >= step.amount.minor
-        await self._confirm(step, state, [_event(step, key, "captured", taken, state)] if done else [])
+        events = [_event(step, key, "captured", taken, state)] if _is_taken(step, state) else []
+        await self._confirm(step, state, events)
         return state
 
     async def _captured(self, provider: PaymentProvider, step: PayStep, reference: str, key: str) -> PaymentState:
@@ -134,11 +134,9 @@ class Payments:
             if not error.replayed:
                 raise
             state = await provider.retrieve(reference)
-            if state.status is PaymentStatus.CAPTURED or (
-                not step.final and state.captured.minor >= step.taken + step.amount.minor
-            ):
-                return state
-            raise
+            if not _is_taken(step, state):
+                raise
+            return state
 
     @activity.defn(name="void_payment")
     async def void(self, step: PayStep) -> PaymentState | None:
@@ -355,6 +353,13 @@ def _unknown_since(step: PayStep, begun: Begun) -> datetime | None:
 def _foreign(step: PayStep, state: PaymentState) -> bool:
     """Whether it is another order's payment: nothing of it may be touched, nor written down as ours."""
     return state.order_id not in {None, step.order_id}
+
+
+def _is_taken(step: PayStep, state: PaymentState) -> bool:
+    """Whether a capture has been made: the last one ends the hold, any other has taken its part."""
+    if step.final:
+        return state.status is PaymentStatus.CAPTURED
+    return state.captured.minor >= step.taken + step.amount.minor
 
 
 def _held(state: PaymentState) -> bool:

@@ -91,23 +91,21 @@ async def test_an_event_that_nobody_waits_for_is_only_recorded(world: World, pos
     assert await post.settled("evt_1") == ("applied", "nothing waited for it")
 
 
-@pytest.mark.parametrize(("status", "wakes"), [("authorised", True), ("captured", False)])
+@pytest.mark.parametrize(
+    ("status", "captured", "succeeds", "wakes"),
+    [
+        ("authorised", 0, False, True),
+        ("captured", 700, False, False),
+        ("authorised", 700, True, True),  # the rest of a hold lapses after a part of it was captured
+        ("authorised", 0, True, False),
+    ],
+)
 async def test_a_lost_hold_wakes_the_order_as_long_as_the_money_is_held(
-    world: World, post: Post, status: str, wakes: bool
+    world: World, post: Post, status: str, captured: int, succeeds: bool, wakes: bool
 ) -> None:
     await payment(world, await world.order("1"), status)
-    await post.payment("evt_1", subject="pi_1", ends_hold=True)
-    await post.apply()
-    assert bool(post.orders.woken) is wakes
-
-
-@pytest.mark.parametrize(("captured", "wakes"), [(700, True), (0, False)])
-async def test_a_hold_that_ends_as_a_success_wakes_the_order_only_if_a_part_of_it_was_captured_before(
-    world: World, post: Post, captured: int, wakes: bool
-) -> None:
-    await payment(world, await world.order("1"), "authorised")
     await world.execute("UPDATE payments SET captured = :captured", captured=captured)
-    await post.payment("evt_1", subject="pi_1", ends_hold=True, moves_money=True)
+    await post.payment("evt_1", subject="pi_1", ends_hold=True, moves_money=succeeds)
     await post.apply()
     assert bool(post.orders.woken) is wakes
 

@@ -26,6 +26,16 @@ async def half_paid(house: House) -> str:
     return order
 
 
+async def with_a_mug_more(house: House) -> str:
+    """The same, and a mug more in a third parcel, held by a payment of its own."""
+    order = await half_paid(house)
+    await house.receive("MUG", 3, at="EAST")
+    more = await awaiting(house, order, CARD, lines=[{"line": 1, "quantity": 2}])
+    await ends(house, order, more["id"], "applied")
+    await house.shipping_from(order, 3)
+    return order
+
+
 async def money(house: House, order: str) -> tuple[int, int, int]:
     """What is held, captured and owed, as the ledger says; and the provider agrees."""
     await agrees(house, order)
@@ -180,11 +190,7 @@ async def test_what_is_due_of_what_has_left_is_taken_once_nothing_else_will_leav
 
 
 async def test_of_several_payments_each_hold_is_released_once_nothing_of_it_is_due(house: House) -> None:
-    order = await half_paid(house)
-    await house.receive("MUG", 3, at="EAST")
-    more = await awaiting(house, order, CARD, lines=[{"line": 1, "quantity": 2}])
-    await ends(house, order, more["id"], "applied")
-    await house.shipping_from(order, 3)
+    order = await with_a_mug_more(house)
     await change(house, order, lines=[{"line": 1, "quantity": 1}, {"line": 2, "quantity": 0}])
     await house.advance(order, 9)
     await house.closed(order, OrderStatus.DELIVERED)
@@ -205,11 +211,7 @@ async def test_a_dearer_price_of_what_has_left_is_taken_as_soon_as_it_is_held(ho
 
 
 async def test_after_a_lapse_what_another_payment_holds_still_leaves(house: House) -> None:
-    order = await half_paid(house)
-    await house.receive("MUG", 3, at="EAST")
-    more = await awaiting(house, order, CARD, lines=[{"line": 1, "quantity": 2}])
-    await ends(house, order, more["id"], "applied")
-    await house.shipping_from(order, 3)
+    order = await with_a_mug_more(house)
     await house.hold_lapses(order)
     await house.exception(order, ExceptionKind.HOLD_LOST)
     done = await change(house, order, lines=[{"line": 2, "quantity": 0}])
