@@ -76,14 +76,18 @@ class _Attempt:
 
     def __init__(self, database: Database, notice: Notice) -> None:
         self.number = 0
+        self.begun = False
+        """the server has it, may have it, or is about to"""
         self._database = database
         self._notice = notice
 
     async def begin(self) -> None:
         """The server is ready for the mail. Raises _NotNow."""
+        self.begun = True
         async with self._database.statement() as connection:
             number = await records.begin_attempt(connection, self._notice.id, most=self._notice.most_attempts)
         if number is None:
+            self.begun = False
             raise _NotNow
         self.number = number
 
@@ -109,6 +113,7 @@ class Notifications:
         self._shop_name = shop_name
         self._mail_domain = mail_domain
         self._operators = operators
+        self._under_way: set[asyncio.Task[NotificationStatus]] = set()
 
     @activity.defn(name="notify_customer")
     async def notify(self, notice: Notice) -> NotificationStatus:
@@ -116,8 +121,21 @@ class Notifications:
 
         So after a crash or a lost answer it is known that the mail may have gone: it is sent once more, under the same
         Message-ID and recorded as repeated. Where that answer is lost too, the mail is unconfirmed, and sent a third
-        time only by a person's decision.
+        time only by a person's decision. Where the activity is cancelled, or its time is up, an attempt that has begun
+        is seen through all the same: the next one waits for it.
         """
+        attempt = _Attempt(self._database, notice)
+        sending = asyncio.create_task(self._send(notice, attempt))
+        self._under_way.add(sending)
+        sending.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            if not attempt.begun:
+                sending.cancel()
+            raise
+
+    async def _send(self, notice: Notice, attempt: _Attempt) -> NotificationStatus:
         values = {
             "id": notice.id,
             "order_id": notice.order_id,
@@ -137,7 +155,6 @@ class Notifications:
         if ended is not None:
             return ended
         mail = self._compose(notice, found)
-        attempt = _Attempt(self._database, notice)
         with provider_failures():
             while not await self._hand_in(notice, mail, attempt):
                 ended = await self._ended_before(notice, values)

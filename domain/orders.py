@@ -187,10 +187,11 @@ class Policy:
     portal_task_queue: str = "portals"
 
 
-EDITION = 3
+EDITION = 4
 """of its workflow, under which an order begins now. What it asks of Temporal follows the one that it began with:
 from the second on, what it is found by in Temporal is written after its record, and its end together with it; from the
-third on, each parcel's share is captured as it leaves, where the payment's provider can do that"""
+third on, each parcel's share is captured as it leaves, where the payment's provider can do that; from the fourth on,
+the customer's e-mails go out within the workflow task"""
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,25 @@ async def test_attempts_that_end_before_the_server_may_have_the_mail_count_for_n
     assert len(await mailbox.arrived()) == 1
 
 
+async def test_an_attempt_that_nobody_waits_for_any_more_is_seen_through_once_the_server_may_have_the_mail(
+    world: World, database: Database, notice: Notice
+) -> None:
+    slow = SlowMailer()
+    given_up = asyncio.create_task(office(database, slow).notify(notice))
+    await slow.began.wait()
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    other = QuickMailer()
+    next_one = asyncio.create_task(office(database, other).notify(notice))
+    _, waiting = await asyncio.wait([next_one], timeout=0.3)
+    assert waiting
+    slow.go_on.set()
+    assert await next_one is NotificationStatus.SENT
+    assert await record(world) == ("sent", 1, True)
+    assert not other.sent
+
+
 async def test_of_two_attempts_side_by_side_the_last_word_is_repeated(
     world: World, database: Database, notice: Notice
 ) -> None:

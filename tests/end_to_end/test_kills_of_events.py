@@ -11,6 +11,7 @@ from tests.end_to_end.killing import (
     FAR_AWAY,
     calls_so_far,
     check_every_deed,
+    check_replayed,
     hand_over,
     hanging,
     moves_again,
@@ -141,3 +142,31 @@ async def test_events_in_the_hands_of_a_dying_worker_are_applied_by_the_next_one
     ready = await town.back("worker", after=pid)
     await moves_again(town, others, before, ready=ready)
     await check_told_once(town, placed)
+
+
+async def test_a_worker_killed_between_an_e_mail_and_the_end_of_its_workflow_task_sends_it_no_second_time(
+    town: Town,
+) -> None:
+    """The e-mail about the delivery went out within the task, of which Temporal knows nothing: the record has to wait.
+
+    Whoever comes next begins the task anew.
+    """
+    [order] = await shipped(town, "told-at-once")
+    pid = town.stack.supervisor.pid("worker")
+    lock = f"SELECT 1 FROM orders WHERE id = '{order.id}' FOR NO KEY UPDATE"  # noqa: S608 - our own id
+    async with town.holding(lock):
+        await town.bring_to_door(order.id)
+        await until(lambda: all_told(town, order), what="the e-mail about the delivery")
+        assert (await town.order(order.id))["status"] == "shipped"
+        before = await revisions(town, [order])
+        town.kill("worker")
+    ready = await town.back("worker", after=pid)
+    await moves_again(town, [order], before, ready=ready)
+    await check_told_once(town, [order])
+    check_replayed(await town.history(order), dead=pid, by=town.stack.supervisor.pid("worker"))
+    told = await town.rows("SELECT kind, status, attempts FROM notifications WHERE order_id = $1", order.id)
+    assert {tuple(row) for row in told} == {(kind, "sent", 1) for kind in ("confirmed", "shipped", "delivered")}
+
+
+async def all_told(town: Town, placed: Placed) -> bool:
+    return len(await town.rows("SELECT 1 FROM notifications WHERE order_id = $1 AND status = 'sent'", placed.id)) == 3

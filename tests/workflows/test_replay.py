@@ -23,7 +23,7 @@ from workflows.returns.workflow import ReturnWorkflow
 from workflows.stock.transfer import TransferWorkflow
 
 RECORDED = sorted(HISTORIES.rglob("*.json"))
-"""those of orders that began under the first edition of their workflow in a folder of their own"""
+"""those of orders that began under an earlier edition of their workflow in folders of their own"""
 PRIVATE = re.compile(r"127\.0\.0\.1|localhost|/home/|/root/|/tmp/|/Users/|/site-packages|\d+@\w")
 
 

@@ -4,15 +4,14 @@ from collections.abc import Callable
 
 from temporalio import workflow
 
+from activities.notifications import Notice
 from activities.stock import Release, StockKeeper
 from domain.notifications import NoticeKind
 from domain.orders import OrderStatus
 from domain.waiting import Party
 from workflows.orders.desk import OrderStopped
-from workflows.orders.holds import Holds
-from workflows.orders.journal import Journal
-from workflows.orders.payment import PaymentRun
-from workflows.orders.recall import Recall
+from workflows.orders.fulfilment import Team
+from workflows.orders.notices import Notices
 from workflows.orders.steps import keep_record
 
 
@@ -20,19 +19,14 @@ class Ending:
     """Closes the order once nothing is left open."""
 
     def __init__(
-        self,
-        journal: Journal,
-        holds: Holds,
-        recall: Recall,
-        payment: PaymentRun,
-        tell: Callable[[NoticeKind], None],
-        told: Callable[[], bool],
+        self, team: Team, notices: Notices, tell: Callable[[NoticeKind], None], told: Callable[[], bool]
     ) -> None:
-        """``tell`` sends the customer an e-mail, ``told`` says whether all of them are sent."""
-        self._journal = journal
-        self._holds = holds
-        self._recall = recall
-        self._payment = payment
+        """``tell`` has ``notices`` send an e-mail in their own time, ``told`` says whether all of them are sent."""
+        self._journal = team.journal
+        self._holds = team.holds
+        self._recall = team.recall
+        self._payment = team.payment
+        self._notices = notices
         self._tell = tell
         self._told = told
 
@@ -49,10 +43,14 @@ class Ending:
         self._holds.end()
         self._journal.move_to(status)
         self._journal.wait_for("the last e-mail to go out", Party.WAYBILL)
-        if notice is not None:
+        told = notice is not None and await self._notices.send_at_once(
+            Notice(self._journal.order.id, notice, kept=self._journal.kept)
+        )
+        if notice is not None and not told:
             self._tell(notice)
-        await self._journal.publish()
-        await workflow.wait_condition(self._told)
+        if not (told and self._told()):
+            await self._journal.publish()
+            await workflow.wait_condition(self._told)
         self._journal.wait_for(_ENDS[status], Party.NOBODY)
         self._journal.note("closed", f"{_ENDS[status]}; the order is closed.")
         await self._journal.publish(closed=True)

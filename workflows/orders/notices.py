@@ -1,8 +1,11 @@
 """What the customer is told, one e-mail after the other."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+
+from temporalio.common import RetryPolicy
 
 from activities.notifications import Notice, Notifications
 from domain.exceptions import Action, ExceptionKind
@@ -10,10 +13,16 @@ from domain.notifications import NotificationStatus
 from domain.waiting import Party
 from workflows.orders.journal import Journal
 from workflows.orders.outside import Outside, Refusal
+from workflows.orders.steps import NotAtOnce, at_once
 
 # A mail has no key: the attempt of a worker that was only slow to beat, made again, would be a second mail.
 _MISSED_AFTER = timedelta(seconds=10)
 _SEND_OR_NOT = (Action.RETRY, Action.SKIP)
+_AT_ONCE = 4
+"""the edition of an order's workflow from which on an e-mail is sent within the workflow task, if it can be"""
+_QUICK = timedelta(seconds=1)  # after a record that took all of its time there is still time enough for another one
+_ONE_TRY = RetryPolicy(maximum_attempts=1)
+_GONE = (NotificationStatus.SENT, NotificationStatus.REPEATED)
 
 
 class Notices:
@@ -28,11 +37,8 @@ class Notices:
     async def send(self, notice: Notice) -> None:
         """Send an e-mail; where the mail server refuses it, or confirms neither of two tries, a person decides."""
         while True:
-            summary = f"Tell the customer: {notice.kind}"
             async with self._one:
-                sent = await self._outside.call(
-                    Notifications.notify, notice, summary=summary, on=Party.WAYBILL, missed_after=_MISSED_AFTER
-                )
+                sent = await self._hand_in(notice)
             if isinstance(sent, Refusal):
                 told = f"The mail server refuses the e-mail “{notice.kind}”: {sent.reason}."
                 reason = f"{told} Retry sends it again; skip leaves the customer untold."
@@ -46,6 +52,36 @@ class Notices:
                     return
                 notice = replace(notice, again=notice.again + 1)
             else:
-                once = f"told:{notice.kind}:{notice.subject}"
-                self._journal.note("told", f"The customer was told: {notice.kind}.", once=once)
+                self._note(notice)
                 return
+
+    async def send_at_once(self, notice: Notice) -> bool:
+        """Send an e-mail within the workflow task; False, and nothing is lost, where that cannot be."""
+        if self._one.locked():  # others come first, and may take days
+            return False
+        async with self._one:
+            with suppress(NotAtOnce):
+                if await self._at_once(notice) in _GONE:
+                    self._note(notice)
+                    return True
+        return False
+
+    async def _hand_in(self, notice: Notice) -> NotificationStatus | Refusal:
+        with suppress(NotAtOnce):
+            return await self._at_once(notice)
+        return await self._outside.call(
+            Notifications.notify, notice, summary=_summary(notice), on=Party.WAYBILL, missed_after=_MISSED_AFTER
+        )
+
+    async def _at_once(self, notice: Notice) -> NotificationStatus:
+        if self._journal.order.edition < _AT_ONCE:
+            raise NotAtOnce
+        return await at_once(Notifications.notify, notice, summary=_summary(notice), within=_QUICK, retry=_ONE_TRY)
+
+    def _note(self, notice: Notice) -> None:
+        once = f"told:{notice.kind}:{notice.subject}"
+        self._journal.note("told", f"The customer was told: {notice.kind}.", once=once)
+
+
+def _summary(notice: Notice) -> str:
+    return f"Tell the customer: {notice.kind}"

@@ -11,6 +11,7 @@ from temporalio.exceptions import FailureError
 
 Input = TypeVar("Input")
 Result = TypeVar("Result")
+Method = Callable[[Any, Input], Coroutine[Any, Any, Result]]
 
 WISHES_GO_FIRST = "wishes-go-first"
 _RECORD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
@@ -29,24 +30,34 @@ def _brings_wish() -> bool:
     return wished_at == workflow.info().get_current_history_length() and workflow.patched(WISHES_GO_FIRST)
 
 
-async def keep_record(
-    method: Callable[[Any, Input], Coroutine[Any, Any, Result]], argument: Input, *, summary: str
+class NotAtOnce(Exception):
+    """A step was not made within its workflow task, or must not be: a normal activity makes it."""
+
+
+async def at_once(
+    method: Method[Input, Result], argument: Input, *, summary: str, within: timedelta, retry: RetryPolicy
 ) -> Result:
+    """Run an activity within the workflow task, which costs Temporal next to nothing. Raises NotAtOnce.
+
+    It must be harmless to repeat, and soon: one that takes long swells the history.
+    """
+    if _brings_wish():
+        raise NotAtOnce
+    try:
+        return await workflow.execute_local_activity_method(
+            method, argument, schedule_to_close_timeout=within, retry_policy=retry, summary=summary
+        )
+    except FailureError:  # an ActivityError, but on replay the bare cause of one that ran out of time
+        raise NotAtOnce from None
+
+
+async def keep_record(method: Method[Input, Result], argument: Input, *, summary: str) -> Result:
     """Run an activity that writes our own database: it can wait for the database, but never fail the order.
 
-    A local activity is cheap, but one that takes long swells the history; after 2 s a normal one takes over for ever.
-    In a workflow task that brings a wish it is a normal one from the beginning.
+    What is not written at once, within 2 s, a normal activity writes, for ever.
     """
-    if not _brings_wish():
-        # An ActivityError at first, but on replay the bare cause of a local activity that ran out of time.
-        with suppress(FailureError):
-            return await workflow.execute_local_activity_method(
-                method,
-                argument,
-                schedule_to_close_timeout=_QUICK,
-                retry_policy=_QUICK_RETRY,
-                summary=summary,
-            )
+    with suppress(NotAtOnce):
+        return await at_once(method, argument, summary=summary, within=_QUICK, retry=_QUICK_RETRY)
     return await workflow.execute_activity_method(
         method,
         argument,

@@ -93,7 +93,7 @@ class OrderWorkflow:
         self._arrived = 0
         self._background: list[asyncio.Task[None]] = []
         self._notices = Notices(self._journal, self._outside)
-        self._ending = Ending(self._journal, self._holds, self._recall, self._payment, self._tell, self._told)
+        self._ending = Ending(self._team, self._notices, self._tell, self._told)
         if order.restart is not None:
             self._take_up(order.restart)
 
