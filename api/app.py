@@ -101,11 +101,14 @@ def new_app(
     *,
     metrics: WebMetrics,
     pages: Iterable[APIRouter],
+    draw: problems.Draw,
     max_body_bytes: int,
     max_at_once: int = MAX_AT_ONCE,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """An application that serves the API and ``pages``, whose bodies may have ``max_body_bytes``.
+
+    ``draw`` makes pages of errors, for those who read pages.
 
     Beyond ``max_at_once`` requests at a time it answers 503.
 
@@ -126,7 +129,7 @@ def new_app(
     )
     for router in pages:
         app.include_router(router)
-    problems.install(app)
+    problems.install(app, draw)
     describing.install(app)
 
     def limit(path: str) -> int:

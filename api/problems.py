@@ -1,6 +1,6 @@
 """Every error as RFC 9457 problem details: `application/problem+json` with a stable code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -71,8 +71,13 @@ class Problem(BaseModel):
     request_id: str = Field(description="Names this request in the logs.")
 
 
-def install(app: FastAPI) -> None:
-    """Make ``app`` answer every error with a problem."""
+Draw = Callable[[Request, WaybillError], Response | None]
+"""an error as a page; None where it is to be told as a problem"""
+
+
+def install(app: FastAPI, draw: Draw) -> None:
+    """Make ``app`` answer every error with a problem, but for those that ``draw`` makes a page of."""
+    app.state.draw = draw
     app.exception_handler(WaybillError)(_business)
     app.exception_handler(RequestValidationError)(_malformed)
     app.exception_handler(HTTPException)(_http)
@@ -80,10 +85,12 @@ def install(app: FastAPI) -> None:
         app.exception_handler(fault)(_database)
 
 
-def problem_response(
-    request: Request, error: WaybillError, *, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
+def problem_response(request: Request, error: WaybillError, *, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to ``error``."""
+    app = request.scope.get("app")  # what surrounds an application serves without it, too
+    drawn: Response | None = None if app is None else app.state.draw(request, error)
+    if drawn is not None:
+        return drawn
     problem = Problem(
         type=f"urn:waybill:problem:{error.code}",
         title=error.title,
@@ -111,7 +118,7 @@ def _faults(error: WaybillError) -> Sequence[Fault]:
     return error.faults if isinstance(error, InvalidRequest) else ()
 
 
-def internal_error(request: Request) -> JSONResponse:
+def internal_error(request: Request) -> Response:
     """The answer to what nobody expected. It tells nothing but the request's id."""
     return problem_response(request, _Internal("The request failed on our side; the request id finds it in the logs."))
 

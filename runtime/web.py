@@ -28,6 +28,7 @@ from console.orders import OrderPages
 from console.portals import PortalPages
 from console.previews import DeedForms
 from console.refunds import RefundForms
+from console.troubles import TroublePages
 from db.base import A_CALLERS, Database
 from domain.identity import Scope
 from runtime.bell import Bell
@@ -103,7 +104,13 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
     sessions = ConsoleSessions(keys, settings.signing_secrets)
     shop = {"shop_name": settings.shop_name, "public_url": settings.public_url, "workflows": workflows_url(settings)}
     pages = pages_of(database, links, keys, sessions, calls, **shop)
-    app = calls.app = new_app(metrics=metrics, pages=pages, max_body_bytes=settings.max_body_bytes, lifespan=serving)
+    app = calls.app = new_app(
+        metrics=metrics,
+        pages=pages,
+        draw=TroublePages(templates=Templates(), shop_name=settings.shop_name).draw,
+        max_body_bytes=settings.max_body_bytes,
+        lifespan=serving,
+    )
     traces.watch(app)
     return app
 

@@ -15,6 +15,7 @@ from api.app import new_app
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from api.services import Services
+from console.troubles import TroublePages
 from db import catalogue, identity
 from db.base import Database
 from domain.changes.awaited import WithdrawChange
@@ -38,6 +39,7 @@ from runtime.codec import EncryptionCodec
 from runtime.console import ConsoleSessions, InProcess
 from runtime.links import OrderLinks
 from runtime.web import decoder, pages_of
+from templates.render import Templates
 from tests.api.cases import FakeClaims, FakeExchanges, FakeReturns, FakeTransfers
 from tests.ground import Ground
 from workflows.money.refund import PayRefund
@@ -279,7 +281,8 @@ async def api(database: Database) -> AsyncIterator[Api]:
     calls = InProcess(keys)
     shop = {"shop_name": "Test Shop", "public_url": "http://test", "workflows": f"{TEMPORAL_UI}/workflows"}
     pages = pages_of(database, links, keys, sessions, calls, **shop)
-    app = calls.app = new_app(metrics=metrics, pages=pages, max_body_bytes=MAX_BODY_BYTES)
+    draw = TroublePages(templates=Templates(), shop_name="Test Shop").draw
+    app = calls.app = new_app(metrics=metrics, pages=pages, draw=draw, max_body_bytes=MAX_BODY_BYTES)
     app.state.services = services
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as http:
         api = Api(app, http, database, gateway, transfers, returns, claims, exchanges, carrier, links, codec, money)

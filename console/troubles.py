@@ -1,0 +1,66 @@
+"""Errors as pages, for people who came with a browser; programs get them as the API's problems."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+
+from console.identity import HOME
+from console.page import html_answer
+from domain.errors import WaybillError
+from templates.console import RefusalPage
+from templates.render import Templates
+
+_OUR_FAULT = 500
+_AWAY = "This cannot be answered right now. Try again in a minute: whatever you have sent before this is kept."
+_NOTHING = "There is nothing at this address."
+_CUSTOMERS = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex, nofollow">
+<title>{title}</title>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{text}</p>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TroublePages:
+    """Draws what went wrong before, or while, a page was drawn."""
+
+    templates: Templates
+    shop_name: str
+
+    def draw(self, request: Request, error: WaybillError) -> Response | None:
+        """The page; None where nobody reads one: outside of the pages, or by a program."""
+        if "text/html" not in request.headers.get("accept", ""):
+            return None
+        path, away = request.url.path, error.status >= _OUR_FAULT
+        headers = {"Retry-After": "60"} if away else {}
+        if path == HOME or path.startswith(f"{HOME}/"):
+            answer = self._operators(_AWAY if away else error.detail if error.status != 422 else _NOTHING, error.status)
+        elif path.startswith("/orders/"):
+            answer = _customers(away=away, status=error.status)
+        else:
+            return None
+        answer.headers.update(headers)
+        return answer
+
+    def _operators(self, trouble: str, status: int) -> HTMLResponse:
+        away = status >= _OUR_FAULT
+        page = RefusalPage(shop_name=self.shop_name, key_name="", rooms=(), trouble=trouble, away=away)
+        return html_answer(lambda nonce: self.templates.refusal_page(page, nonce), status=status)
+
+
+def _customers(*, away: bool, status: int) -> HTMLResponse:
+    title = "Not available right now" if away else "There is no such page"
+    text = "Try again in a few minutes." if away else "Open the link in the newest e-mail about your order."
+    return HTMLResponse(
+        _CUSTOMERS.format(title=title, text=text), status_code=status, headers={"X-Robots-Tag": "noindex"}
+    )
