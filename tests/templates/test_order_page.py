@@ -89,6 +89,18 @@ def test_the_waiting_sentence_says_what_on_whom_since_when_until_when_and_what_t
     assert "until 25 Nov 2025, 08:12 UTC ; then our team asks the carrier." in seen
 
 
+@pytest.mark.parametrize("locale", ["en", "zh"])
+def test_when_the_shop_loses_patience_with_others_is_not_for_customers(templates: Templates, locale: str) -> None:
+    html = templates.order_page(replace(page(), inside=False, locale=locale))
+    assert "delivery of parcel 1" in html
+    assert "our team asks" not in html
+    assert "2025-11-25" not in html.partition('<p class="waiting">')[2].partition("</p>")[0]
+    theirs = Waiting("the payment", Party.CUSTOMER, START, START + timedelta(days=1), "the order expires")
+    assert "then the order expires" in templates.order_page(
+        replace(page(), waiting=theirs, inside=False, locale=locale)
+    )
+
+
 def test_a_chinese_reader_is_told_on_whom_the_order_waits(templates: Templates) -> None:
     html = templates.order_page(replace(page(), locale="zh"))
     assert "正在等待承运商" in html
