@@ -15,6 +15,11 @@ _MOST_BYTES = 200_000
 _ONCE = re.compile(r"[0-9a-f-]{36}")
 
 
+def from_here(request: Request) -> bool:
+    """Whether a page of ours led here, as the browser says; one that says nothing is believed."""
+    return request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
+
+
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form, the first of each name. Raises Unauthorised for somebody else's, or PayloadTooLarge."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import TypeAdapter
 
 from console.calls import Answer, Calls, at_exception, at_order
+from console.forms import from_here
 from console.identity import Door, Person
 from console.page import Id, html_answer, named
 from domain.identity import Scope
@@ -59,7 +60,7 @@ class OrderView:
 
         async def page(person: Person) -> Response:
             said = _DONE.get(done) or await self.decided(person, named(decided))
-            return await self.draw(person, order, done=said)
+            return await self.draw(person, order, done=said if from_here(request) else "")
 
         return await self.door.opened(request, Scope.ORDERS_READ, page)
 

@@ -104,6 +104,8 @@ async def test_an_order_is_held_and_released_from_its_page(api: Api) -> None:
     ((_, wish, _),) = api.gateway.asked
     assert isinstance(wish, ReleaseHold)
     assert "Your agreement" in (await api.http.get(f"{page}?done=released")).text
+    led_by_others = await api.http.get(f"{page}?done=released", headers={"Sec-Fetch-Site": "cross-site"})
+    assert "Your agreement" not in led_by_others.text
 
 
 async def test_an_order_is_cancelled_once_it_was_seen_what_that_does(api: Api) -> None:
