@@ -10,13 +10,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import TypeAdapter
 
 from console.calls import at_exception
-from console.forms import noted
+from console.forms import from_here, noted, typed
 from console.identity import Person
 from console.order_view import OrderView
 from console.page import Id, html_answer, named
 from domain.exceptions import IRREVOCABLE
 from domain.identity import Scope
-from templates.console import ExceptionsPage, OpenException
+from templates.console import NOTHING, ExceptionsPage, OpenException, Typed
 
 HERE = "/console/exceptions"
 _A_PAGE = "25"
@@ -46,7 +46,7 @@ class ExceptionPages:
         """All that is open, the oldest first. ``decided`` is the exception that was decided a moment ago."""
 
         async def page(person: Person) -> Response:
-            done = await self.view.decided(person, named(decided))
+            done = await self.view.decided(person, named(decided)) if from_here(request) else ""
             return await self._page(person, cursor=cursor, done=done)
 
         return await self.view.door.opened(request, Scope.EXCEPTIONS_READ, page)
@@ -74,8 +74,8 @@ class ExceptionPages:
                 back = f"/console/orders/{order}" if order else HERE
                 return RedirectResponse(f"{back}?{urlencode({'decided': exception})}", status_code=303)
             if order and Scope.ORDERS_READ in person.scopes:
-                return await self.view.draw(person, order, trouble=trouble, status=status)
-            return await self._page(person, trouble=trouble, status=status)
+                return await self.view.draw(person, order, trouble=trouble, status=status, typed=typed(request, fields))
+            return await self._page(person, trouble=trouble, status=status, typed=typed(request, fields))
 
         return await self.view.door.acting(request, Scope.EXCEPTIONS_WRITE, act)
 
@@ -88,7 +88,14 @@ class ExceptionPages:
         return answer.trouble, answer.status
 
     async def _page(
-        self, person: Person, *, cursor: str = "", done: str = "", trouble: str = "", status: int = 200
+        self,
+        person: Person,
+        *,
+        cursor: str = "",
+        done: str = "",
+        trouble: str = "",
+        status: int = 200,
+        typed: Typed = NOTHING,
     ) -> HTMLResponse:
         wanted = {"limit": _A_PAGE, **({"cursor": cursor} if cursor else {})}
         answer = await self.view.calls(person, "GET", "/v1/exceptions", params=wanted)
@@ -99,6 +106,7 @@ class ExceptionPages:
             rooms=person.rooms,
             done=done,
             trouble=trouble or answer.trouble,
+            typed=typed,
             exceptions=None if answer.refused else _OPEN.validate_python(answer.body["items"]),
             may=person.rights,
             further=further and f"{HERE}?{urlencode({'cursor': further})}",

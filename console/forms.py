@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import Request
 
 from domain.errors import PayloadTooLarge, Unauthorised
+from templates.console import Typed
 
 _MOST_BYTES = 200_000
 """the form of a change brings along what it was drawn with, for each of 500 lines"""
@@ -30,6 +32,14 @@ async def read_form(request: Request) -> dict[str, str]:
         if len(body) > _MOST_BYTES:
             raise PayloadTooLarge("That is more than a form of the console holds. Nothing was done.")
     return {name: values[0] for name, values in parse_qs(body.decode(errors="replace"), keep_blank_values=True).items()}
+
+
+def typed(request: Request, fields: Mapping[str, str]) -> Typed:
+    """What to draw a refused form with. What was left as it was drawn is not of it: others may have changed that."""
+    drawn: Mapping[str, Any] = {}
+    with suppress(ValueError):
+        drawn = object_in(fields, "seen")
+    return Typed(request.url.path, {name: text for name, text in fields.items() if drawn.get(name) != text})
 
 
 def key_of(fields: Mapping[str, str]) -> str:

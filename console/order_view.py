@@ -16,6 +16,7 @@ from console.identity import Door, Person
 from console.page import Id, html_answer, named
 from domain.identity import Scope
 from domain.orders import workflow_id
+from templates.console import NOTHING, Typed
 from templates.console_order import ConsoleOrderPage, GrantedRefund, Preview, SeenOrder
 from templates.render import Templates
 
@@ -74,10 +75,10 @@ class OrderView:
         answer = await self.calls(person, "GET", at_order(order))
         return answer if answer.refused else _ORDER.validate_python(answer.body)
 
-    async def after(self, person: Person, order: str, answer: Answer, done: str) -> Response:
-        """Back to the order, which says what was ``done``; or why the API has refused it."""
+    async def after(self, person: Person, order: str, answer: Answer, done: str, *, typed: Typed = NOTHING) -> Response:
+        """Back to the order, which says what was ``done``; or why the API has refused what was ``typed``."""
         if answer.refused:
-            return await self.draw(person, order, trouble=answer.trouble, status=answer.status)
+            return await self.draw(person, order, trouble=answer.trouble, status=answer.status, typed=typed)
         return RedirectResponse(f"/console/orders/{quote(order, safe='')}?done={done}", status_code=303)
 
     async def draw(
@@ -88,9 +89,10 @@ class OrderView:
         done: str = "",
         trouble: str = "",
         status: int = 200,
+        typed: Typed = NOTHING,
         preview: Preview | None = None,
     ) -> HTMLResponse:
-        """The page; with a ``preview`` it asks whether that shall be done."""
+        """The page; with a ``preview`` it asks whether that shall be done. What was ``typed`` in vain is in it."""
         seen = await self.read(person, order)
         if isinstance(seen, Answer):
             return self.door.refusal(person, trouble or seen.trouble, status=status if trouble else seen.status)
@@ -101,6 +103,7 @@ class OrderView:
             rooms=person.rooms,
             done=done,
             trouble=trouble or refunds.trouble,
+            typed=typed,
             order=seen,
             refunds=None if refunds.refused else _REFUNDS.validate_python(refunds.body["items"]),
             workflow=f"{self.workflows}/{quote(workflow_id(seen.id), safe='')}",

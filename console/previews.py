@@ -9,11 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from console.calls import Answer, at_order
-from console.forms import key_of, object_in
+from console.forms import key_of, object_in, typed
 from console.identity import Person
 from console.order_view import OrderView
 from console.page import Id
 from domain.identity import Scope
+from templates.console import Typed
 from templates.console_order import CancelEffects, ChangeEffects, Preview, SeenOrder
 
 
@@ -48,28 +49,34 @@ class DeedForms:
         """Show what the deed would do; do it where that was seen, unless the order has moved meanwhile."""
 
         async def act(person: Person, fields: dict[str, str]) -> Response:
-            step = _do if fields.get("version") else _show
-            try:
-                return await step(self.view, person, order, self.deed, fields)
-            except ValueError as error:
-                return await self.view.draw(person, order, trouble=str(error), status=422)
+            if fields.get("version"):
+                return await _do(self.view, person, order, self.deed, fields)
+            return await _show(self.view, person, order, self.deed, fields, typed(request, fields))
 
         return await self.view.door.acting(request, Scope.ORDERS_WRITE, act)
 
 
-async def _show(view: OrderView, person: Person, order: str, deed: Deed, fields: Mapping[str, str]) -> Response:
+async def _show(
+    view: OrderView, person: Person, order: str, deed: Deed, fields: Mapping[str, str], typed: Typed
+) -> Response:
     now = await view.read(person, order)
     if isinstance(now, Answer):
         return view.door.refusal(person, now.trouble, status=now.status)
-    wish = deed.wish(fields, now)
+    try:
+        wish = deed.wish(fields, now)
+    except ValueError as error:
+        return await view.draw(person, order, trouble=str(error), status=422, typed=typed)
     answer = await view.calls(person, "POST", f"{at_order(order)}/{deed.name}/preview", body=wish)
     if answer.refused:
-        return await view.draw(person, order, trouble=answer.trouble, status=answer.status)
+        return await view.draw(person, order, trouble=answer.trouble, status=answer.status, typed=typed)
     seen = Preview(deed.name, deed.shown(answer.body), answer.body["version"], json.dumps(wish))
     return await view.draw(person, order, preview=seen)
 
 
 async def _do(view: OrderView, person: Person, order: str, deed: Deed, fields: Mapping[str, str]) -> Response:
-    sure = {**object_in(fields, "wish"), "version": fields["version"]}
-    answer = await view.calls(person, "POST", f"{at_order(order)}/{deed.name}", body=sure, key=key_of(fields))
+    try:
+        sure, once = {**object_in(fields, "wish"), "version": fields["version"]}, key_of(fields)
+    except ValueError as error:
+        return await view.draw(person, order, trouble=str(error), status=422)
+    answer = await view.calls(person, "POST", f"{at_order(order)}/{deed.name}", body=sure, key=once)
     return await view.after(person, order, answer, "" if answer.refused else deed.done(answer.body))

@@ -1,7 +1,7 @@
 """The operators' pages: what they are made of. Their templates are in the folder of this name; they are in English."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.exceptions import NEEDED, Action, ExceptionKind
@@ -20,15 +20,32 @@ class Room:
     url: str
 
 
+@dataclass(frozen=True)
+class Typed:
+    """What somebody had typed into the form at this address, which was refused."""
+
+    form: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def into(self, form: str) -> Mapping[str, str]:
+        """What of it belongs into a form that is drawn again; nothing where another was refused."""
+        return self.fields if form == self.form else {}
+
+
+NOTHING = Typed()
+"""was typed, or refused"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """What every page of the console has: ``done`` and ``trouble`` tell how the last deed went."""
+    """What every page of the console has: how the last deed went (``done``, ``trouble``), and what was ``typed``."""
 
     shop_name: str
     key_name: str
     rooms: Sequence[Room]
     done: str = ""
     trouble: str = ""
+    typed: Typed = NOTHING
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,9 @@ async def test_what_the_order_refuses_is_said_on_the_page(api: Api) -> None:
     found = await exception(api.database, placed["id"])
     await log_in(api, S.EXCEPTIONS_READ, S.EXCEPTIONS_WRITE)
     api.gateway.refusals.append(Conflict("The exception is no longer open."))
-    refused = await api.http.post(f"/console/exceptions/{found}", data={"action": "retry"})
+    refused = await api.http.post(f"/console/exceptions/{found}", data={"action": "retry", "note": "It is there."})
     assert refused.status_code == 409 and "The exception is no longer open." in refused.text
+    assert 'value="It is there."' in refused.text
     for action in ("skip", "nonsense", ""):
         answer = await api.http.post(f"/console/exceptions/{found}", data={"action": action})
         assert answer.status_code in {409, 422} and 'role="alert"' in answer.text, action
@@ -161,7 +162,10 @@ async def test_what_others_have_changed_meanwhile_is_neither_taken_back_nor_writ
     assert "It goes to" in mine and "Acme, 1 New Road" in mine
     same = await api.http.post(f"{page}/changes", data={**form, "street1": "2 Old Road"})
     assert same.status_code == 422 and "Somebody else has changed the same meanwhile" in same.text
-    assert "1 New Road" in same.text
+    assert 'value="1 New Road"' not in same.text and 'value="2 Old Road"' in same.text, "what is to be looked at again"
+    refused = await api.http.post(f"{page}/changes", data={**form, "quantity-1": "two", "reason": "Once more"})
+    assert 'value="two"' in refused.text and 'value="Once more"' in refused.text
+    assert 'value="1 New Road"' in refused.text and 'value="Acme"' not in refused.text, "what was not altered"
 
 
 @pytest.mark.parametrize(
@@ -226,7 +230,9 @@ async def test_a_refund_is_granted_and_paid_by_whoever_may(api: Api) -> None:
     drawn = hidden((await api.http.get(page)).text)
     wish = {"amount": "12.5", "reason": "Dented.", "once": drawn["once"], "currency": drawn["currency"]}
     for amount in ("1,250", "0.001", "-3", "1e3", ""):
-        assert (await api.http.post(f"{page}/refunds", data={**wish, "amount": amount})).status_code == 422, amount
+        refused = await api.http.post(f"{page}/refunds", data={**wish, "amount": amount})
+        assert refused.status_code == 422, amount
+        assert f'name="amount" value="{amount}"' in refused.text and 'value="Dented."' in refused.text, "to be mended"
     too_much = await api.http.post(f"{page}/refunds", data={**wish, "amount": "900"})
     assert too_much.status_code == 409 and 'role="alert"' in too_much.text
     for _ in range(2):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from console import orders
+from db import order_view
 from domain.identity import Scope
 from tests.api.conftest import Api
 from tests.api.test_console import log_in
@@ -19,7 +19,7 @@ def database_away(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(*_: Any, **__: Any) -> None:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(orders.order_view, "read", refused)
+    monkeypatch.setattr(order_view, "read", refused)
 
 
 @pytest.mark.parametrize("path", ["/console/orders/a b", "/console/nowhere", f"/console/orders/{'x' * 300}"])
