@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from console.page import html_answer, language_asked
 from db import order_view
 from db.base import Database
 from db.ledger import balance_of
@@ -24,7 +25,7 @@ from domain.money import Money
 from domain.orders import Address, Line, OrderStatus
 from domain.shipments import GIVEN_BACK, FulfilmentStatus, TrackingEvent, TrackingStatus
 from domain.waiting import Waiting
-from templates.pages import OrderPage, PageEntry, PageLinked, PageLinks, PageMoney, PageParcel, ParcelItem
+from templates.pages import NoOrder, OrderPage, PageEntry, PageLinked, PageLinks, PageMoney, PageParcel, ParcelItem
 from templates.parts import PricedLine
 from templates.render import Templates
 
@@ -40,19 +41,6 @@ _NOT_FOR_CUSTOMERS = frozenset(
     }
 )
 """entries of the timeline that tell of people's decisions, warehouses and suppliers: customers need none"""
-_LINK_ENDED = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>This link is no longer valid</title>
-</head>
-<body>
-<h1>This link is no longer valid</h1>
-<p>Links to an order work for 90 days. The newest e-mail about the order has a fresh one; the shop can send another.</p>
-</body>
-</html>
-"""
 
 
 class SignedLinks(Protocol):
@@ -92,7 +80,7 @@ class OrderPages:
         if token is None:
             await self.by_key(request)
         elif not self.links.verify(order, token):
-            return HTMLResponse(_LINK_ENDED, status_code=404, headers={"X-Robots-Tag": "noindex"})
+            return no_order(self.templates, self.shop_name, request, NoOrder.ENDED, status=404)
         async with self.database.reading() as connection:
             view = await order_view.read(connection, order)
         if view is None:
@@ -140,6 +128,14 @@ class OrderPages:
             origin = _ORIGIN.validate_python(row.origin)
             found.append(PageLinked(origin.kind, origin.number, row.number, url(row.id), first=False))
         return tuple(found)
+
+
+def no_order(templates: Templates, shop_name: str, request: Request, why: NoOrder, *, status: int) -> HTMLResponse:
+    """Why a customer sees no order."""
+    locale = language_asked(request)
+    return html_answer(
+        lambda nonce: templates.no_order_page(why, nonce, shop_name=shop_name, locale=locale), status=status
+    )
 
 
 def _policy(nonce: str) -> str:

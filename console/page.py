@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Path, Request
 from fastapi.responses import HTMLResponse
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}")
@@ -16,6 +16,11 @@ Id = Annotated[str, Path(pattern=f"^{_NAME.pattern}$")]
 def named(text: str) -> str:
     """What a query names, if it can be an id; else nothing."""
     return text if _NAME.fullmatch(text) else ""
+
+
+def language_asked(request: Request) -> str:
+    """The language that a browser would rather have, a BCP 47 tag (RFC 9110, 12.5.4; weights are passed over)."""
+    return request.headers.get("accept-language", "").partition(",")[0].partition(";")[0].strip() or "en"
 
 
 def html_answer(draw: Callable[[str], str], *, status: int = 200) -> HTMLResponse:

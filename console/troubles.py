@@ -6,28 +6,16 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
 from console.identity import HOME
+from console.orders import no_order
 from console.page import html_answer
 from domain.errors import WaybillError
 from templates.console import RefusalPage
+from templates.pages import NoOrder
 from templates.render import Templates
 
 _OUR_FAULT = 500
 _AWAY = "This cannot be answered right now. Try again in a minute: whatever you have sent before this is kept."
 _NOTHING = "There is nothing at this address."
-_CUSTOMERS = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex, nofollow">
-<title>{title}</title>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{text}</p>
-</body>
-</html>
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +34,8 @@ class TroublePages:
         if path == HOME or path.startswith(f"{HOME}/"):
             answer = self._operators(_AWAY if away else error.detail if error.status != 422 else _NOTHING, error.status)
         elif path.startswith("/orders/"):
-            answer = _customers(away=away, status=error.status)
+            why = NoOrder.AWAY if away else NoOrder.MISSING
+            answer = no_order(self.templates, self.shop_name, request, why, status=error.status)
         else:
             return None
         answer.headers.update(headers)
@@ -56,11 +45,3 @@ class TroublePages:
         away = status >= _OUR_FAULT
         page = RefusalPage(shop_name=self.shop_name, key_name="", rooms=(), trouble=trouble, away=away)
         return html_answer(lambda nonce: self.templates.refusal_page(page, nonce), status=status)
-
-
-def _customers(*, away: bool, status: int) -> HTMLResponse:
-    title = "Not available right now" if away else "There is no such page"
-    text = "Try again in a few minutes." if away else "Open the link in the newest e-mail about your order."
-    return HTMLResponse(
-        _CUSTOMERS.format(title=title, text=text), status_code=status, headers={"X-Robots-Tag": "noindex"}
-    )

@@ -153,6 +153,14 @@ class PageLinks:
     data: str | None = None
 
 
+class NoOrder(StrEnum):
+    """Why a customer sees no order: its link has ``ended``, there is none, or the servers behind it are away."""
+
+    ENDED = "ended"
+    MISSING = "missing"
+    AWAY = "away"
+
+
 @dataclass(frozen=True)
 class OrderPage:
     """Everything the order's page shows. Instants are aware UTC.

@@ -12,7 +12,7 @@ from templates.console import EvidencePage, ExceptionsPage, LogInPage, OrdersPag
 from templates.console_order import ConsoleOrderPage
 from templates.language import Format, Language, is_web_url, one_line, seconds
 from templates.mails import OperatorMail, OrderMail, RenderedMail, StockMail, TransferMail
-from templates.pages import OrderPage, stages
+from templates.pages import NoOrder, OrderPage, stages
 
 _HERE = Path(__file__).parent
 
@@ -45,6 +45,11 @@ class Templates:
         """The order's page as a whole HTML document. It may only be served with a CSP that allows its nonce."""
         form = Format.for_reader(page.locale)
         return self._fill("order_page.html", form, page=page, stages=stages(page.status))
+
+    def no_order_page(self, why: NoOrder, nonce: str, *, shop_name: str, locale: str) -> str:
+        """Why there is no order to see, for customers whose browser asks for a ``locale``, a BCP 47 tag."""
+        form = Format.for_reader(locale)
+        return self._fill("no_order.html", form, why=why, nonce=nonce, shop_name=shop_name)
 
     def log_in_page(self, page: LogInPage, nonce: str) -> str:
         """The operators' log-in. As all of their pages it is served with a CSP that allows its nonce for styles."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx2
 import pytest
 
 from db import order_view
@@ -12,6 +13,10 @@ from tests.api.test_console import log_in
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 HTML = "text/html; charset=utf-8"
 PROBLEM = "application/problem+json"
+
+
+def policy(answer: httpx2.Response) -> str:
+    return answer.headers["content-security-policy"]
 
 
 @pytest.fixture
@@ -29,7 +34,7 @@ async def test_an_address_of_the_console_at_which_there_is_nothing_is_told_on_a_
     assert answer.status_code in {404, 422}
     assert answer.headers["content-type"] == HTML
     assert "There is nothing at this address." in answer.text
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy(answer)
     told = await api.http.get(path)
     assert (told.status_code, told.headers["content-type"]) == (answer.status_code, PROBLEM)
 
@@ -45,7 +50,9 @@ async def test_customers_are_told_in_their_own_terms_that_their_order_cannot_be_
     answer = await api.http.get(placed["links"]["page"], headers=BROWSER)
     assert (answer.status_code, answer.headers["content-type"]) == (503, HTML)
     assert answer.headers["retry-after"] == "60"
-    assert "Try again in a few minutes." in answer.text
+    assert "Please try again in a few minutes." in answer.text and "default-src 'none'" in policy(answer)
+    chinese = await api.http.get(placed["links"]["page"], headers={**BROWSER, "Accept-Language": "zh-CN,zh;q=0.9"})
+    assert '<html lang="zh-Hans">' in chinese.text and "请过几分钟再试" in chinese.text
     assert "database" not in answer.text.lower()
 
 
