@@ -241,6 +241,7 @@ class Notifications:
             pay_until=order.pay_until,
             case=self._case_note(order.claimed or order.exchanged, order.currency),
             credit=None if order.credit is None else Money(order.credit, order.currency),
+            charged=Money(order.captured, order.currency) if order.captured and _is_part(order) else None,
         )
         rendered = self._templates.order_mail(content)
         return Mail(
@@ -294,6 +295,11 @@ class Notifications:
 
 def _is_refund(notice: Notice) -> bool:
     return notice.kind is NoticeKind.REFUNDED
+
+
+def _is_part(order: Record) -> bool:
+    """Whether less than what the customer pays was charged so far."""
+    return bool(order.captured < order.total - (order.credit or 0))
 
 
 def _is_about(notice: Notice, parcel: Mapping[str, Any]) -> bool:

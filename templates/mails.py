@@ -97,9 +97,10 @@ class OrderMail:
     that the e-mail is about; ``more_to_come`` says that others follow. ``money_note`` is for a cancellation,
     ``refunded`` for a refund, ``returned`` for a return, ``case`` for a claim or an exchange, and required there.
     ``kept`` and ``given_back`` are needed where a cancellation keeps some of the money. ``credit`` is what of the total
-    a case of another order settles. ``leaves_at`` is when an order that waits for
-    units should leave, if that is known, and ``pre_order`` whether it waits for something that is not out yet.
-    ``difference`` is what a change costs more and ``pay_until`` when that must be paid, needed where it is about that.
+    a case of another order settles, ``charged`` what was charged so far where that is a part of it. ``leaves_at`` is
+    when an order that waits for units should leave, if that is known, and ``pre_order`` whether it waits for something
+    that is not out yet. ``difference`` is what a change costs more and ``pay_until`` when that must be paid, needed
+    where it is about that.
     Instants are aware UTC.
     """
 
@@ -127,6 +128,7 @@ class OrderMail:
     pay_until: datetime | None = None
     case: CaseNote | None = None
     credit: Money | None = None
+    charged: Money | None = None
 
     @property
     def to_pay(self) -> Money:

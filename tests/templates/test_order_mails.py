@@ -148,6 +148,19 @@ def test_a_split_order_says_that_more_follows(templates: Templates) -> None:
     assert part.subject == "Part of your order WB-100042 is on its way"
     assert "The rest of your order follows" in part.text
     assert "The rest of your order follows" not in templates.order_mail(mail(NoticeKind.SHIPPED)).text
+    assert "charged" not in part.text
+
+
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [("en", "So far we have charged €40.00 of €1,303.40"), ("zh", "目前已扣款 €40.00（共 €1,303.40）")],
+)
+def test_where_each_part_is_charged_as_it_leaves_it_says_how_much_was(
+    templates: Templates, locale: str, words: str
+) -> None:
+    half = replace(mail(NoticeKind.SHIPPED, locale), more_to_come=True, charged=Money(4000, "EUR"))
+    made = templates.order_mail(half)
+    assert words in made.text and words in made.html
 
 
 def test_a_strange_tracking_address_is_no_link(templates: Templates) -> None:

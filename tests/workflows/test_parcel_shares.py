@@ -52,6 +52,8 @@ async def test_each_parcel_is_paid_for_as_it_leaves_and_the_first_one_for_shippi
     assert await money(house, order) == (2400, 1700, 2400)
     ledger = (await house.http.get(f"/v1/orders/{order}/ledger")).json()
     assert (ledger["money"]["authorised"], ledger["money"]["paid"]) == ("full", "partial")
+    await house.noticed(order, "shipped")
+    assert "So far we have charged $17.00 of $41.00" in await house.letter(order, "shipped")
     wish = {"reference": "scratched", "reason": "A scratch.", "amount": 300}
     refund = (await house.http.post(f"/v1/orders/{order}/refunds", json=wish)).raise_for_status().json()
     await house.http.post(f"/v1/refunds/{refund['id']}/pay")
