@@ -1,6 +1,6 @@
 """The inbox of provider events: each stored once, then applied, parked or ignored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,12 +58,18 @@ _CLAIM_ONE = Statement(
 )
 _STORE = Statement(
     text("""
-    INSERT INTO inbox (provider, event_id, type, topic, subject, order_id, moves_money, ends_hold, body, status,
-        traceparent)
-    VALUES (:provider, :event_id, :type, :topic, :subject, :order_id, :moves_money, :ends_hold, :body, :status,
-        :traceparent)
-    ON CONFLICT DO NOTHING RETURNING event_id
+    INSERT INTO inbox (provider, event_id, type, topic, subject, order_id, moves_money, ends_hold, body, traceparent,
+        status)
+    SELECT told.*, CAST(:status AS text) FROM unnest(
+        CAST(:provider AS text[]), CAST(:event_id AS text[]), CAST(:type AS text[]), CAST(:topic AS text[]),
+        CAST(:subject AS text[]), CAST(:order_id AS text[]), CAST(:moves_money AS boolean[]),
+        CAST(:ends_hold AS boolean[]), CAST(:body AS bytea[]), CAST(:traceparent AS text[])) AS told
+    ON CONFLICT DO NOTHING RETURNING provider, event_id
     """)
+)
+_TOLD = (
+    *("provider", "event_id", "type", "topic", "subject"),
+    *("order_id", "moves_money", "ends_hold", "body", "traceparent"),
 )
 _RING = Statement(text("SELECT pg_notify(:channel, '')"))
 _SETTLE = Statement(
@@ -90,10 +96,13 @@ class Settled:
     order_id: str | None
 
 
-async def store(connection: AsyncConnection, values: dict[str, Any]) -> bool:
-    """Store an event; False if it was there already."""
-    row = {"traceparent": None, **values, "status": InboxStatus.STORED.value}
-    return await _STORE.first(connection, **row) is not None
+async def store(connection: AsyncConnection, events: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Store events; provider and id of those that were not there already."""
+    # Two that store the same ones at once wait for each other, and never both for ever.
+    rows = sorted(events, key=lambda event: (event["provider"], event["event_id"]))
+    listed = {name: [row.get(name) for row in rows] for name in _TOLD}
+    new = await _STORE.rows(connection, **listed, status=InboxStatus.STORED.value)
+    return {(row.provider, row.event_id) for row in new}
 
 
 async def ring(connection: AsyncConnection) -> None:
