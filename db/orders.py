@@ -1,7 +1,7 @@
 """Orders, their lines and their timeline."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -312,23 +312,22 @@ async def open_after(connection: AsyncConnection, order_id: str, *, limit: int) 
     return list((await connection.execute(query)).scalars())
 
 
-ENTRIES = """
+NOTE = """
     INSERT INTO timeline (order_id, key, at, kind, text, actor, link)
     SELECT CAST(:order_id AS text), entry.* FROM unnest(
         CAST(:keys AS text[]), CAST(:ats AS timestamptz[]), CAST(:kinds AS text[]), CAST(:texts AS text[]),
         CAST(:actors AS text[]), CAST(:links AS text[])) AS entry
-    ON CONFLICT DO NOTHING
 """
+ENTRIES = f"{NOTE} ON CONFLICT DO NOTHING"
 _ADD_ENTRIES = Statement(text(ENTRIES))
-# One journey for both.
-_PROJECT = Statement(
-    text(f"""
-    WITH noted AS ({ENTRIES})
+PROJECT = """
     UPDATE orders SET revision = :revision, status = :status, waiting = :waiting, delivered_at = :delivered_at,
         closed_at = :closed_at
     WHERE id = :order_id AND revision < :revision
-    RETURNING needs_attention
-    """).bindparams(bindparam("waiting", type_=JSONB))  # noqa: S608 - of constants
+"""
+# One journey for both.
+_PROJECT = Statement(
+    text(f"WITH noted AS ({ENTRIES}) {PROJECT} RETURNING needs_attention").bindparams(bindparam("waiting", type_=JSONB))
 )
 
 
@@ -382,7 +381,7 @@ async def add_entries(connection: AsyncConnection, order_id: str, entries: list[
         await _ADD_ENTRIES.rows(connection, order_id=order_id, **entry_columns(entries))
 
 
-def entry_columns(entries: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Timeline entries as the arrays that `ENTRIES` takes."""
+def entry_columns(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Timeline entries as the arrays that `NOTE` takes."""
     names = ("key", "at", "kind", "text", "actor", "link")
     return {f"{name}s": [entry.get(name) for entry in entries] for name in names}
