@@ -72,8 +72,7 @@ _TOLD = (
     *("order_id", "moves_money", "ends_hold", "body", "traceparent"),
 )
 _RING = Statement(text("SELECT pg_notify(:channel, '')"))
-_SETTLE = Statement(
-    text("""
+SETTLE = """
     UPDATE inbox SET status = told.status, note = told.note, order_id = coalesce(told.order_id, inbox.order_id),
         applied_at = now(), attempts = inbox.attempts + 1
     FROM unnest(
@@ -81,8 +80,8 @@ _SETTLE = Statement(
         CAST(:orders AS text[])
     ) AS told(provider, event_id, status, note, order_id)
     WHERE inbox.provider = told.provider AND inbox.event_id = told.event_id
-    """)
-)
+"""
+_SETTLE = Statement(text(SETTLE))
 
 
 @dataclass(frozen=True)
@@ -122,14 +121,18 @@ async def claim_one(connection: AsyncConnection, provider: str, event_id: str) -
 
 async def settle(connection: AsyncConnection, settled: Sequence[Settled]) -> None:
     """Record that events need nothing more."""
-    await _SETTLE.rows(
-        connection,
-        providers=[one.provider for one in settled],
-        events=[one.event_id for one in settled],
-        statuses=[one.status.value for one in settled],
-        notes=[one.note for one in settled],
-        orders=[one.order_id for one in settled],
-    )
+    await _SETTLE.rows(connection, **settled_columns(settled))
+
+
+def settled_columns(settled: Sequence[Settled]) -> dict[str, list[Any]]:
+    """Settled events as the arrays that `SETTLE` takes."""
+    return {
+        "providers": [one.provider for one in settled],
+        "events": [one.event_id for one in settled],
+        "statuses": [one.status.value for one in settled],
+        "notes": [one.note for one in settled],
+        "orders": [one.order_id for one in settled],
+    }
 
 
 async def postpone(
