@@ -176,6 +176,7 @@ _NOTED = """
     SELECT id, CAST(:first_key AS text), CAST(:first_at AS timestamptz), CAST(:first_kind AS text),
         CAST(:first_text AS text), CAST(:first_actor AS text) FROM placed
 """
+_INVOICED = f"{ledger.POST} WHERE EXISTS (SELECT FROM placed) ON CONFLICT DO NOTHING"
 
 
 @cache
@@ -184,7 +185,7 @@ def _accept(names: tuple[str, ...]) -> Statement:
     values |= {name: bindparam(name) for name in names}
     placed = insert(Order).values(values).on_conflict_do_nothing()
     # One journey for all: whoever places the same order at once waits for it.
-    rest = {"lined": text(_LINED), "noted": text(_NOTED)}
+    rest = {"lined": text(_LINED), "noted": text(_NOTED), "invoiced": text(_INVOICED)}
     parts = (placed.returning(Order.id).cte("placed"), *(part.columns(Order.id).cte(as_) for as_, part in rest.items()))
     return Statement(text("SELECT id FROM placed").columns(id=String).add_cte(*parts))
 
@@ -200,11 +201,9 @@ async def accept(
     """
     listed = {f"line_{name}": [line[name] for line in lines] for name in _LINE}
     listed["line_parts"] = [json.dumps(line.get("parts", [])) for line in lines]
+    listed |= ledger.entry_columns([invoice(order["id"], order["total"], order["currency"])])
     given = {**order, **listed, **{f"first_{name}": value for name, value in entry.items()}}
-    if await _accept(tuple(order)).first(connection, **given) is None:
-        return False
-    await ledger.post(connection, [invoice(order["id"], order["total"], order["currency"])])
-    return True
+    return await _accept(tuple(order)).first(connection, **given) is not None
 
 
 _FIND_ACCEPTED = Statement(
