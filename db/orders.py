@@ -11,6 +11,7 @@ from sqlalchemy import (
     BindParameter,
     CheckConstraint,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Row,
@@ -290,16 +291,18 @@ async def mark_started(connection: AsyncConnection, order_id: str) -> Record:
     return row
 
 
-async def not_started(connection: AsyncConnection, *, older_than_seconds: float, limit: int) -> list[Row[Any]]:
+_AGE = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("seconds", type_=Float))
+_NOT_STARTED = Statement(
+    select(Order.__table__)
+    .where(Order.started_at.is_(None), Order.placed_at < func.now() - _AGE)
+    .order_by(Order.placed_at)
+    .limit(bindparam("most"))
+)
+
+
+async def not_started(connection: AsyncConnection, *, older_than_seconds: float, limit: int) -> list[Record]:
     """Accepted orders whose workflow is not known to have started, oldest first."""
-    age = func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
-    query = (
-        select(Order.__table__)
-        .where(Order.started_at.is_(None), Order.placed_at < func.now() - age)
-        .order_by(Order.placed_at)
-        .limit(limit)
-    )
-    return list(await connection.execute(query))
+    return await _NOT_STARTED.rows(connection, seconds=older_than_seconds, most=limit)
 
 
 async def open_after(connection: AsyncConnection, order_id: str, *, limit: int) -> list[str]:
