@@ -19,7 +19,6 @@ from db import inbox as records
 from db import orders as order_records
 from db import payments as payment_records
 from db import return_labels
-from db import shipments as shipment_records
 from db import tracking as tracking_records
 from db.base import Database
 from db.inbox import Settled
@@ -204,11 +203,12 @@ class Inbox:
         if parcel.bought_at is None:
             await _soon(connection, row, note="the label's own step is running")
             return
-        note, said = "recorded", None
+        note, said, woken = "recorded", None, None
         if ends_wait(parcel, tracking.status):
             said = await self._ask(carrier, parcel)
-        await record_tracking(connection, parcel.id, tracking if said is None else together([tracking, said]))
+        known = tracking if said is None else together([tracking, said])
         if said is not None and not ends_wait(parcel, said.status) and row.attempts < _LAG_ATTEMPTS:
+            await record_tracking(connection, parcel.id, known)
             await _soon(connection, row, note=f"the carrier, asked, says {said.status}")
             return
         status = tracking.status if said is None else said.status
@@ -216,11 +216,12 @@ class Inbox:
             where = None if said is None else said.where
             wake = Wake(row.provider, row.event_id, EventTopic.TRACKING, parcel.id, where)
             note = _woken(await self._wake(parcel.order_id, wake))
-            if said is not None:  # without his word the order may still fail to get it, and more news help
-                await shipment_records.set_parcel(connection, parcel.id, {"woken_status": status.value})
+            # Without his word the order may still fail to get it, and more news help.
+            woken = None if said is None else status
         if recalled(parcel) and tracking.status in SCANNED:
             note = await self._tell_of_stray(connection, row, parcel, tracking)
-        await _settle(connection, row, InboxStatus.APPLIED, order_id=parcel.order_id, note=note)
+        applied = Settled(row.provider, row.event_id, InboxStatus.APPLIED, note, parcel.order_id)
+        await record_tracking(connection, parcel.id, known, woken=woken, settled=[applied])
 
     async def _tell_of_stray(self, connection: AsyncConnection, row: Record, parcel: Record, tracking: Tracking) -> str:
         """A parcel travels that must not: a person is told, once, and what of its order has not left is held."""

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.holds import HOLD_JSON, hold_of
-from activities.projections import Projection, exception_row, waiting_json, write
+from activities.projections import Projection, exception_row, waiting_json, write, write_plainly
 from db import awaited_changes
 from db import exceptions as exception_records
 from db import holds as hold_records
@@ -50,6 +50,9 @@ class OrderRecords:
 
         A fulfilment that is handed over takes its units out of stock in the same transaction.
         """
+        async with self._database.statement() as connection:
+            if await write_plainly(connection, projection):
+                return
         async with self._database.transaction() as connection:
             await write(connection, projection)
 

@@ -1,6 +1,6 @@
 """Portals are watched: people are told of one that cannot be visited, and orders of one that can be again."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -41,7 +41,7 @@ class PortalWatch:
             await self._tell_orders(row)
         return len(resumed)
 
-    async def _keep_exceptions(self, connection: AsyncConnection, portals: list[Row[Any]]) -> None:
+    async def _keep_exceptions(self, connection: AsyncConnection, portals: Sequence[Row[Any]]) -> None:
         now = await order_records.clock(connection)
         due = {id: (kind, reason, name) for row in portals for id, kind, reason, name in self._troubles(row)}
         for row in await exception_records.about_portals(connection):

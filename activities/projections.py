@@ -14,6 +14,7 @@ from db import ledger
 from db import orders as order_records
 from db import shipments as shipment_records
 from db import stock as stock_records
+from db.projections import project_plainly
 from db.stock import Change
 from domain.exceptions import OrderException
 from domain.holds import Hold
@@ -95,22 +96,27 @@ class Projection:
     kept: int = 0
 
 
+async def write_plainly(connection: AsyncConnection, projection: Projection) -> bool:
+    """Write a projection of nothing but status and timeline, and one fulfilment at most, as nearly all are.
+
+    It takes one statement, which is a transaction by itself. False, and nothing is written, where it tells of more, a
+    newer one is stored, or exceptions may be open: then it is to be written as any other.
+    """
+    more = projection.opened or projection.resolved or projection.held or projection.agreed
+    shipped = any(change.status is FulfilmentStatus.HANDED_OVER for change in projection.fulfilments)
+    if more or shipped or len(projection.fulfilments) > 1 or projection.status in NEVER_SHIPPED:
+        return False
+    moved = next(((one.fulfilment_id, one.status, one.at) for one in projection.fulfilments), None)
+    return await project_plainly(connection, projection.order_id, moved=moved, **_columns(projection))
+
+
 async def write(connection: AsyncConnection, projection: Projection) -> None:
     """Write a projection. Harmless to repeat; an older one never undoes a newer one.
 
     A fulfilment that is handed over takes its units out of stock in the same transaction, and an order that will never
     ship has what was invoiced credited, but for what of it is kept.
     """
-    values = {
-        "status": projection.status.value,
-        "waiting": waiting_json(projection.waiting),
-        "delivered_at": projection.delivered_at,
-        "closed_at": projection.closed_at,
-    }
-    entries = [vars(entry) for entry in projection.entries]
-    met = await order_records.project(
-        connection, projection.order_id, revision=projection.revision, values=values, entries=entries
-    )
+    met = await order_records.project(connection, projection.order_id, **_columns(projection))
     if met.newest and projection.status in NEVER_SHIPPED:
         # Another sum is another deed: a run that starts anew may be told to give back what this one has kept.
         cause = f"order {projection.status}" + (f", {projection.kept} kept" if projection.kept else "")
@@ -137,6 +143,17 @@ async def write(connection: AsyncConnection, projection: Projection) -> None:
         if change.status is FulfilmentStatus.HANDED_OVER:
             await ship_fulfilment(connection, projection.order_id, change.fulfilment_id)
         await shipment_records.advance(connection, change.fulfilment_id, change.status, at=change.at)
+
+
+def _columns(projection: Projection) -> dict[str, Any]:
+    values = {
+        "status": projection.status.value,
+        "waiting": waiting_json(projection.waiting),
+        "delivered_at": projection.delivered_at,
+        "closed_at": projection.closed_at,
+    }
+    entries = [vars(entry) for entry in projection.entries]
+    return {"revision": projection.revision, "values": values, "entries": entries}
 
 
 async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment_id: str) -> None:

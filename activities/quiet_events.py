@@ -9,11 +9,11 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.shipments import told_by
-from db import inbox as records
 from db import payments as payment_records
 from db import tracking as tracking_records
 from db.inbox import Settled
 from db.statements import Record
+from db.tracking import Told
 from domain.inbox import EventTopic, InboxStatus
 from domain.payments import PaymentStatus
 from domain.shipments import (
@@ -39,13 +39,14 @@ async def record_quiet(
 
     The others stay as due.
     """
+    news, recorded = await _trackings(connection, [row for row in rows if row.topic == EventTopic.TRACKING], carriers)
     settled = [
         *[_other(row) for row in rows if row.topic not in _ABOUT_US],
         *await _payments(connection, [row for row in rows if row.topic == EventTopic.PAYMENT]),
-        *await _trackings(connection, [row for row in rows if row.topic == EventTopic.TRACKING], carriers),
+        *recorded,
     ]
     if settled:
-        await records.settle(connection, settled)
+        await tracking_records.follow(connection, news, settled)
     return {(one.provider, one.event_id) for one in settled}
 
 
@@ -99,7 +100,8 @@ async def _payments(connection: AsyncConnection, rows: Sequence[Record]) -> list
 
 async def _trackings(
     connection: AsyncConnection, rows: Sequence[Record], carriers: Mapping[str, Carrier]
-) -> list[Settled]:
+) -> tuple[dict[str, Told], list[Settled]]:
+    """What is to be written of parcels, which are locked, and the events that are settled with it."""
     told = [(row, tracking) for row in rows if (tracking := _read(row, carriers)) is not None]
     known = await tracking_records.by_tracker(connection, [tracking.tracker for _, tracking in told])
     settled: list[Settled] = []
@@ -111,10 +113,7 @@ async def _trackings(
         if not ends_wait(parcel, tracking.status):
             of_parcel[parcel.id].append(tracking)
             settled.append(Settled(row.provider, row.event_id, InboxStatus.APPLIED, "recorded", parcel.order_id))
-    if of_parcel:
-        news = {parcel_id: told_by(together(trackings)) for parcel_id, trackings in of_parcel.items()}
-        await tracking_records.follow(connection, news)
-    return settled
+    return {parcel_id: told_by(together(trackings)) for parcel_id, trackings in of_parcel.items()}, settled
 
 
 def _read(row: Record, carriers: Mapping[str, Carrier]) -> Tracking | None:

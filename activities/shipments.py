@@ -1,6 +1,6 @@
 """Shipments: quote, buy, void and follow parcels. Creating and buying are separate; look before buying."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from db import portals as portal_records
 from db import shipments as records
 from db import tracking as tracking_records
 from db.base import Database
+from db.inbox import Settled
 from db.shipments import Intended
 from db.tracking import Told
 from domain.orders import Address
@@ -28,6 +29,7 @@ from domain.shipments import (
     Shipment,
     ShipmentRequest,
     Tracking,
+    TrackingStatus,
     Whereabouts,
     cheapest,
     pack,
@@ -299,9 +301,23 @@ class Shipments:
             return await records.intend(connection, parcel, placed_at=step.since)
 
 
-async def record_tracking(connection: AsyncConnection, parcel_id: str, tracking: Tracking) -> None:
-    """Write what a tracking tells, in any order and any number of times: the same scans end in the same rows."""
-    await tracking_records.follow(connection, {parcel_id: told_by(tracking)})
+async def record_tracking(
+    connection: AsyncConnection,
+    parcel_id: str,
+    tracking: Tracking,
+    *,
+    woken: TrackingStatus | None = None,
+    settled: Sequence[Settled] = (),
+) -> None:
+    """Write what a tracking tells, in any order and any number of times: the same scans end in the same rows.
+
+    ``woken`` is what the order was told of it, if it was; ``settled`` are the events that need nothing more then.
+    """
+    if woken is None:
+        await tracking_records.lock(connection, [parcel_id])
+    else:  # which locks it, too
+        await records.set_parcel(connection, parcel_id, {"woken_status": woken.value})
+    await tracking_records.follow(connection, {parcel_id: told_by(tracking)}, settled)
 
 
 def told_by(tracking: Tracking) -> Told:

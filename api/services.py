@@ -8,6 +8,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 from temporalio.api.common.v1 import Payload
 
+from api.arrivals import Arrivals
 from api.gateway import ClaimGateway, ExchangeGateway, MoneyGateway, OrderGateway, ReturnGateway, TransferGateway
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
@@ -45,6 +46,7 @@ class Services:
     """
 
     database: Database
+    arrivals: Arrivals
     gateway: OrderGateway
     transfers: TransferGateway
     returns: ReturnGateway

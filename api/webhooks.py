@@ -13,7 +13,6 @@ from fastapi.routing import APIRoute
 from api.describing import public_problems
 from api.errors import BadWebhook, ForgedWebhook
 from api.services import Services, Wired, services
-from db import inbox
 from domain.errors import NotFound, PayloadTooLarge
 from domain.inbox import ProviderEvent
 from integrations.errors import BadPayload, BadSignature
@@ -54,8 +53,7 @@ async def receive(
 ) -> Response:
     """Take an event that a provider has signed. Anything else is refused."""
     event, body = await _read(provider, request, wired)
-    async with wired.database.statement() as connection:
-        new = await inbox.store(connection, {**_row(event), "body": body, "traceparent": wired.traceparent()})
+    new = await wired.arrivals.store({**_row(event), "body": body, "traceparent": wired.traceparent()})
     if new:
         wired.ring()
     wired.metrics.webhook(provider, "stored" if new else "duplicate")

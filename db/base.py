@@ -32,6 +32,11 @@ DRIVER = "postgresql+asyncpg://"
 """What SQLAlchemy needs to know. The driver itself reads the URL, so that all of libpq's options may stand in it."""
 
 
+# A plan that was made while a table was small is kept while it grows: none may read the table from end to end because
+# that was cheaper then. Servers before 18 do so by an absurd price, for which they would compile what has no index.
+PLAN_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+
+
 class Base(DeclarativeBase):
     """The root of all tables. Instants are timestamptz, money bigint minor units, ids text made by the domain."""
 
@@ -61,7 +66,8 @@ class Database:
     """A pool of connections. Whoever opens a transaction commits it, at the edge: a request or an activity.
 
     ``plan_once`` is for whoever says the same few statements again and again: the server plans each of them once for a
-    connection, whatever its values are. Nobody's lists and searches: what is the best plan depends on their values.
+    connection, whatever its values are, and by an index where one serves. Nobody's lists and searches: what is the best
+    plan depends on their values.
     """
 
     def __init__(
@@ -73,7 +79,7 @@ class Database:
         patience: Patience = Patience(),
         plan_once: bool = False,
     ) -> None:
-        plans = {"plan_cache_mode": "force_generic_plan"} if plan_once else {}
+        plans = PLAN_ONCE if plan_once else {}
         self.engine: AsyncEngine = create_async_engine(
             DRIVER,
             # Reads and single statements need no BEGIN and no end around them, which would be two journeys.

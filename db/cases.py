@@ -3,12 +3,27 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, Select, Sequence, UniqueConstraint, func, select, text, tuple_, update
+from sqlalchemy import (
+    Float,
+    ForeignKey,
+    Index,
+    Row,
+    Select,
+    Sequence,
+    UniqueConstraint,
+    bindparam,
+    func,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.statements import Record, Statement
 
 
 class OrderCase:
@@ -80,6 +95,9 @@ class Cases:
         self.read = read
         self._prefix = prefix
         self._numbers = numbers
+        age = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("seconds", type_=Float))
+        waits = (table.started_at.is_(None), table.created_at < func.now() - age)
+        self._not_started = Statement(read.where(*waits).order_by(table.created_at).limit(bindparam("most")))
 
     async def next_number(self, connection: AsyncConnection) -> str:
         """A human-readable number that no case of this kind has had."""
@@ -134,14 +152,9 @@ class Cases:
             update(self._table).where(self._table.id == name, unknown).values(started_at=func.now())
         )
 
-    async def not_started(
-        self, connection: AsyncConnection, *, older_than_seconds: float, limit: int
-    ) -> list[Row[Any]]:
+    async def not_started(self, connection: AsyncConnection, *, older_than_seconds: float, limit: int) -> list[Record]:
         """Cases whose workflow is not known to have started, oldest first."""
-        age = func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
-        waits = (self._table.started_at.is_(None), self._table.created_at < func.now() - age)
-        query = self.read.where(*waits).order_by(self._table.created_at).limit(limit)
-        return list(await connection.execute(query))
+        return await self._not_started.rows(connection, seconds=older_than_seconds, most=limit)
 
     async def open_after(self, connection: AsyncConnection, name: str, *, limit: int) -> list[Row[Any]]:
         """The next open cases, after ``name``, whose workflow started a minute ago or longer."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Row, func, or_, select, text
+from sqlalchemy import CheckConstraint, ForeignKey, Row, bindparam, func, or_, select, text
 from sqlalchemy import Sequence as Numbers
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column
 from db.base import Base
 from db.cases import CaseEvent, Cases, OrderCase, indexes
 from db.orders import Order
+from db.statements import Statement, one_of
 from domain.claims import GIVEN_UP, ClaimedLine, ClaimKind, ClaimStatus
 
 CLAIM_NUMBERS = Numbers("claim_numbers", start=100001, metadata=Base.metadata)
@@ -147,13 +148,19 @@ async def page(
     return await CASES.newest(connection, query, after=after, limit=limit)
 
 
+_REPLACED_BY_NOW = Statement(
+    select(Claim.id)
+    .join(_LINKED, _LINKED.id == Claim.linked_id)
+    .where(
+        Claim.closed_at.is_(None),
+        one_of(Claim.__table__.c.status, [ClaimStatus.REPLACING]),
+        _LINKED.closed_at.is_not(None),
+    )
+    .order_by(Claim.id)
+    .limit(bindparam("most"))
+)
+
+
 async def replaced(connection: AsyncConnection, limit: int) -> list[str]:
     """Claims whose replacement has ended, which they may not know yet."""
-    query = (
-        select(Claim.id)
-        .join(_LINKED, _LINKED.id == Claim.linked_id)
-        .where(Claim.closed_at.is_(None), Claim.status == ClaimStatus.REPLACING.value, _LINKED.closed_at.is_not(None))
-        .order_by(Claim.id)
-        .limit(limit)
-    )
-    return list((await connection.execute(query)).scalars())
+    return [row.id for row in await _REPLACED_BY_NOW.rows(connection, most=limit)]

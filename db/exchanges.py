@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Row, or_, select, text
+from sqlalchemy import ForeignKey, Row, bindparam, or_, select, text
 from sqlalchemy import Sequence as Numbers
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +15,7 @@ from db.base import Base
 from db.cases import CaseEvent, Cases, OrderCase, indexes
 from db.orders import Order
 from db.returns import Return
+from db.statements import Statement, one_of
 from domain.exchanges import OVER, ExchangeStatus
 
 EXCHANGE_NUMBERS = Numbers("exchange_numbers", start=100001, metadata=Base.metadata)
@@ -118,18 +119,18 @@ async def page(
     return await CASES.newest(connection, query, after=after, limit=limit)
 
 
+_RETURNED = Exchange.seen_revision.is_distinct_from(Return.revision)
+_ENDED = Exchange.seen_end.is_(False) & _LINKED.closed_at.is_not(None)
+_MOVED = Statement(
+    select(Exchange.id)
+    .join(Return, Return.id == Exchange.return_id)
+    .outerjoin(_LINKED, _LINKED.id == Exchange.linked_id)
+    .where(Exchange.closed_at.is_(None), ~one_of(Exchange.__table__.c.status, OVER), _RETURNED | _ENDED)
+    .order_by(Exchange.id)
+    .limit(bindparam("most"))
+)
+
+
 async def moved(connection: AsyncConnection, limit: int) -> list[str]:
     """Open exchanges whose return has changed, or whose order has ended, since they were looked at."""
-    returned = Exchange.seen_revision.is_distinct_from(Return.revision)
-    ended = Exchange.seen_end.is_(False) & _LINKED.closed_at.is_not(None)
-    query = (
-        select(Exchange.id)
-        .join(Return, Return.id == Exchange.return_id)
-        .outerjoin(_LINKED, _LINKED.id == Exchange.linked_id)
-        .where(
-            Exchange.closed_at.is_(None), Exchange.status.not_in([status.value for status in OVER]), returned | ended
-        )
-        .order_by(Exchange.id)
-        .limit(limit)
-    )
-    return list((await connection.execute(query)).scalars())
+    return [row.id for row in await _MOVED.rows(connection, most=limit)]

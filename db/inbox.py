@@ -1,6 +1,6 @@
 """The inbox of provider events: each stored once, then applied, parked or ignored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,16 +58,21 @@ _CLAIM_ONE = Statement(
 )
 _STORE = Statement(
     text("""
-    INSERT INTO inbox (provider, event_id, type, topic, subject, order_id, moves_money, ends_hold, body, status,
-        traceparent)
-    VALUES (:provider, :event_id, :type, :topic, :subject, :order_id, :moves_money, :ends_hold, :body, :status,
-        :traceparent)
-    ON CONFLICT DO NOTHING RETURNING event_id
+    INSERT INTO inbox (provider, event_id, type, topic, subject, order_id, moves_money, ends_hold, body, traceparent,
+        status)
+    SELECT told.*, CAST(:status AS text) FROM unnest(
+        CAST(:provider AS text[]), CAST(:event_id AS text[]), CAST(:type AS text[]), CAST(:topic AS text[]),
+        CAST(:subject AS text[]), CAST(:order_id AS text[]), CAST(:moves_money AS boolean[]),
+        CAST(:ends_hold AS boolean[]), CAST(:body AS bytea[]), CAST(:traceparent AS text[])) AS told
+    ON CONFLICT DO NOTHING RETURNING provider, event_id
     """)
 )
+_TOLD = (
+    *("provider", "event_id", "type", "topic", "subject"),
+    *("order_id", "moves_money", "ends_hold", "body", "traceparent"),
+)
 _RING = Statement(text("SELECT pg_notify(:channel, '')"))
-_SETTLE = Statement(
-    text("""
+SETTLE = """
     UPDATE inbox SET status = told.status, note = told.note, order_id = coalesce(told.order_id, inbox.order_id),
         applied_at = now(), attempts = inbox.attempts + 1
     FROM unnest(
@@ -75,8 +80,8 @@ _SETTLE = Statement(
         CAST(:orders AS text[])
     ) AS told(provider, event_id, status, note, order_id)
     WHERE inbox.provider = told.provider AND inbox.event_id = told.event_id
-    """)
-)
+"""
+_SETTLE = Statement(text(SETTLE))
 
 
 @dataclass(frozen=True)
@@ -90,10 +95,13 @@ class Settled:
     order_id: str | None
 
 
-async def store(connection: AsyncConnection, values: dict[str, Any]) -> bool:
-    """Store an event; False if it was there already."""
-    row = {"traceparent": None, **values, "status": InboxStatus.STORED.value}
-    return await _STORE.first(connection, **row) is not None
+async def store(connection: AsyncConnection, events: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Store events; provider and id of those that were not there already."""
+    # Two that store the same ones at once wait for each other, and never both for ever.
+    rows = sorted(events, key=lambda event: (event["provider"], event["event_id"]))
+    listed = {name: [row.get(name) for row in rows] for name in _TOLD}
+    new = await _STORE.rows(connection, **listed, status=InboxStatus.STORED.value)
+    return {(row.provider, row.event_id) for row in new}
 
 
 async def ring(connection: AsyncConnection) -> None:
@@ -113,14 +121,18 @@ async def claim_one(connection: AsyncConnection, provider: str, event_id: str) -
 
 async def settle(connection: AsyncConnection, settled: Sequence[Settled]) -> None:
     """Record that events need nothing more."""
-    await _SETTLE.rows(
-        connection,
-        providers=[one.provider for one in settled],
-        events=[one.event_id for one in settled],
-        statuses=[one.status.value for one in settled],
-        notes=[one.note for one in settled],
-        orders=[one.order_id for one in settled],
-    )
+    await _SETTLE.rows(connection, **settled_columns(settled))
+
+
+def settled_columns(settled: Sequence[Settled]) -> dict[str, list[Any]]:
+    """Settled events as the arrays that `SETTLE` takes."""
+    return {
+        "providers": [one.provider for one in settled],
+        "events": [one.event_id for one in settled],
+        "statuses": [one.status.value for one in settled],
+        "notes": [one.note for one in settled],
+        "orders": [one.order_id for one in settled],
+    }
 
 
 async def postpone(

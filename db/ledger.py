@@ -61,15 +61,13 @@ WHERE before < CAST(:captured AS bigint)
 ON CONFLICT (key) DO NOTHING
 """)
 )
-_POST = Statement(
-    text("""
+POST = """
 INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, reference, actor, note)
 SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:orders AS text[]), CAST(:kinds AS text[]), CAST(:debits AS text[]),
     CAST(:credits AS text[]), CAST(:amounts AS bigint[]), CAST(:currencies AS text[]), CAST(:causes AS text[]),
     CAST(:references AS text[]), CAST(:actors AS text[]), CAST(:notes AS text[]))
-ON CONFLICT DO NOTHING RETURNING number
-""")
-)
+"""
+_POST = Statement(text(f"{POST} ON CONFLICT DO NOTHING RETURNING number"))
 _CREDIT_REST = text("""
 INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, actor)
 SELECT 'credited:' || order_id || ':' || :cause, order_id, 'credited', 'sales', 'customer',
@@ -114,9 +112,8 @@ async def post(connection: AsyncConnection, entries: Sequence[LedgerEntry]) -> i
 
     One whose key is there already stays as it is.
     """
-    # In the order of their keys: two that post the same ones at once wait for each other, and never both for ever.
-    added = [entry for entry in sorted(entries, key=lambda entry: entry.key) if entry.amount]
-    return len(await _POST.rows(connection, **_columns(added))) if added else 0
+    added = entry_columns(entries)
+    return len(await _POST.rows(connection, **added)) if added["keys"] else 0
 
 
 async def take(
@@ -172,7 +169,10 @@ def balance_of(rows: Any) -> Balance:
     return balance((EntryKind(r.kind), Account(r.debit), Account(r.credit), r.amount) for r in rows)
 
 
-def _columns(entries: Sequence[LedgerEntry]) -> dict[str, list[Any]]:
+def entry_columns(told: Sequence[LedgerEntry]) -> dict[str, list[Any]]:
+    """Entries as the arrays that `POST` takes, without those of nothing."""
+    # In the order of their keys: two that post the same ones at once wait for each other, and never both for ever.
+    entries = [entry for entry in sorted(told, key=lambda entry: entry.key) if entry.amount]
     return {
         "keys": [entry.key for entry in entries],
         "orders": [entry.order_id for entry in entries],

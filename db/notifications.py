@@ -46,27 +46,8 @@ async def intend(connection: AsyncConnection, values: dict[str, Any]) -> Row[Any
     return (await connection.execute(query)).one()
 
 
-_CONTENT = Statement(
-    text("""
-    WITH intended AS (
-        INSERT INTO notifications (id, order_id, kind, message_id, status)
-        SELECT CAST(:id AS text), id, CAST(:kind AS text), CAST(:message_id AS text), CAST(:intended AS text)
-        FROM orders WHERE id = CAST(:order_id AS text)
-        ON CONFLICT (id) DO UPDATE SET id = excluded.id
-        RETURNING status, attempts
-    )
-    SELECT intended.status, intended.attempts, o.id AS order_id, o.number, o.customer, o.currency, o.shipping_charge,
-        o.total, o.credit, o.shipping_address, o.placed_at, p.reference AS payment_reference, p.captured, p.given_back,
-        (SELECT jsonb_agg(l ORDER BY l.number) FROM order_lines l WHERE l.order_id = o.id) AS lines,
-        (SELECT jsonb_agg(q ORDER BY q.number, q.attempt) FROM (
-            SELECT f.number, c.attempt, c.fulfilment_id, c.carrier, c.service, c.tracking_code, c.tracking_url,
-                c.estimated_delivery, c.void_status
-            FROM parcels c JOIN fulfilments f ON f.id = c.fulfilment_id WHERE f.order_id = o.id
-        ) q) AS parcels,
-        ARRAY(SELECT f.id FROM fulfilments f WHERE f.order_id = o.id AND f.status = ANY(:to_come)) AS to_come,
-        (SELECT min(w.expected_at) FROM stock_waits w WHERE w.order_id = o.id) AS leaves_at,
-        coalesce((SELECT bool_or(w.promised AND w.pre_order) FROM stock_waits w WHERE w.order_id = o.id), false)
-            AS pre_order,
+# What concerns a refund, a change, a return, a claim or an exchange: most mails are about none of these.
+_ABOUT = """
         (SELECT r.amount FROM refunds r WHERE r.id = CAST(:refund AS text)) AS refund_amount,
         (SELECT c.asked FROM awaited_changes c WHERE c.id = CAST(:change AS text)) AS difference,
         (SELECT c.until FROM awaited_changes c WHERE c.id = CAST(:change AS text)) AS pay_until,
@@ -91,12 +72,45 @@ _CONTENT = Statement(
                 'at_once', e.ships = 'at_once')
             FROM exchanges e JOIN returns r ON r.id = e.return_id LEFT JOIN orders l ON l.id = e.linked_id
             WHERE e.id = CAST(:about AS text)) AS exchanged
+"""
+_ABOUT_NONE = """
+        CAST(NULL AS bigint) AS refund_amount, CAST(NULL AS bigint) AS difference,
+        CAST(NULL AS timestamptz) AS pay_until, CAST(NULL AS jsonb) AS returned, CAST(NULL AS jsonb) AS claimed,
+        CAST(NULL AS jsonb) AS exchanged
+"""
+
+
+def _content(about: str) -> Statement:
+    return Statement(
+        text(f"""
+    WITH intended AS (
+        INSERT INTO notifications (id, order_id, kind, message_id, status)
+        SELECT CAST(:id AS text), id, CAST(:kind AS text), CAST(:message_id AS text), CAST(:intended AS text)
+        FROM orders WHERE id = CAST(:order_id AS text)
+        ON CONFLICT (id) DO UPDATE SET id = excluded.id
+        RETURNING status, attempts
+    )
+    SELECT intended.status, intended.attempts, o.id AS order_id, o.number, o.customer, o.currency, o.shipping_charge,
+        o.total, o.credit, o.shipping_address, o.placed_at, p.reference AS payment_reference, p.captured, p.given_back,
+        (SELECT jsonb_agg(l ORDER BY l.number) FROM order_lines l WHERE l.order_id = o.id) AS lines,
+        (SELECT jsonb_agg(q ORDER BY q.number, q.attempt) FROM (
+            SELECT f.number, c.attempt, c.fulfilment_id, c.carrier, c.service, c.tracking_code, c.tracking_url,
+                c.estimated_delivery, c.void_status
+            FROM parcels c JOIN fulfilments f ON f.id = c.fulfilment_id WHERE f.order_id = o.id
+        ) q) AS parcels,
+        ARRAY(SELECT f.id FROM fulfilments f WHERE f.order_id = o.id AND f.status = ANY(:to_come)) AS to_come,
+        (SELECT min(w.expected_at) FROM stock_waits w WHERE w.order_id = o.id) AS leaves_at,
+        coalesce((SELECT bool_or(w.promised AND w.pre_order) FROM stock_waits w WHERE w.order_id = o.id), false)
+            AS pre_order, {about}
     FROM intended CROSS JOIN orders o CROSS JOIN LATERAL (
         SELECT max(reference) AS reference, sum(captured)::bigint AS captured, sum(refunded)::bigint AS given_back
         FROM payments WHERE order_id = o.id) p
     WHERE o.id = CAST(:order_id AS text)
-    """)
-)
+    """)  # noqa: S608 - of constants
+    )
+
+
+_CONTENT, _PLAIN_CONTENT = _content(_ABOUT), _content(_ABOUT_NONE)
 _BEGIN_ATTEMPT = Statement(
     update(Notification)
     .where(
@@ -133,7 +147,8 @@ async def intend_with_content(
         "about": about,
         "change": change,
     }
-    return await _CONTENT.first(connection, **given)
+    content = _CONTENT if refund or about or change else _PLAIN_CONTENT
+    return await content.first(connection, **given)
 
 
 async def begin_attempt(connection: AsyncConnection, notification_id: str, *, most: int) -> int | None:

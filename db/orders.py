@@ -1,7 +1,7 @@
 """Orders, their lines and their timeline."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -11,6 +11,7 @@ from sqlalchemy import (
     BindParameter,
     CheckConstraint,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Row,
@@ -176,6 +177,7 @@ _NOTED = """
     SELECT id, CAST(:first_key AS text), CAST(:first_at AS timestamptz), CAST(:first_kind AS text),
         CAST(:first_text AS text), CAST(:first_actor AS text) FROM placed
 """
+_INVOICED = f"{ledger.POST} WHERE EXISTS (SELECT FROM placed) ON CONFLICT DO NOTHING"
 
 
 @cache
@@ -184,7 +186,7 @@ def _accept(names: tuple[str, ...]) -> Statement:
     values |= {name: bindparam(name) for name in names}
     placed = insert(Order).values(values).on_conflict_do_nothing()
     # One journey for all: whoever places the same order at once waits for it.
-    rest = {"lined": text(_LINED), "noted": text(_NOTED)}
+    rest = {"lined": text(_LINED), "noted": text(_NOTED), "invoiced": text(_INVOICED)}
     parts = (placed.returning(Order.id).cte("placed"), *(part.columns(Order.id).cte(as_) for as_, part in rest.items()))
     return Statement(text("SELECT id FROM placed").columns(id=String).add_cte(*parts))
 
@@ -200,11 +202,9 @@ async def accept(
     """
     listed = {f"line_{name}": [line[name] for line in lines] for name in _LINE}
     listed["line_parts"] = [json.dumps(line.get("parts", [])) for line in lines]
+    listed |= ledger.entry_columns([invoice(order["id"], order["total"], order["currency"])])
     given = {**order, **listed, **{f"first_{name}": value for name, value in entry.items()}}
-    if await _accept(tuple(order)).first(connection, **given) is None:
-        return False
-    await ledger.post(connection, [invoice(order["id"], order["total"], order["currency"])])
-    return True
+    return await _accept(tuple(order)).first(connection, **given) is not None
 
 
 _FIND_ACCEPTED = Statement(
@@ -291,16 +291,18 @@ async def mark_started(connection: AsyncConnection, order_id: str) -> Record:
     return row
 
 
-async def not_started(connection: AsyncConnection, *, older_than_seconds: float, limit: int) -> list[Row[Any]]:
+_AGE = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("seconds", type_=Float))
+_NOT_STARTED = Statement(
+    select(Order.__table__)
+    .where(Order.started_at.is_(None), Order.placed_at < func.now() - _AGE)
+    .order_by(Order.placed_at)
+    .limit(bindparam("most"))
+)
+
+
+async def not_started(connection: AsyncConnection, *, older_than_seconds: float, limit: int) -> list[Record]:
     """Accepted orders whose workflow is not known to have started, oldest first."""
-    age = func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
-    query = (
-        select(Order.__table__)
-        .where(Order.started_at.is_(None), Order.placed_at < func.now() - age)
-        .order_by(Order.placed_at)
-        .limit(limit)
-    )
-    return list(await connection.execute(query))
+    return await _NOT_STARTED.rows(connection, seconds=older_than_seconds, most=limit)
 
 
 async def open_after(connection: AsyncConnection, order_id: str, *, limit: int) -> list[str]:
@@ -312,23 +314,22 @@ async def open_after(connection: AsyncConnection, order_id: str, *, limit: int) 
     return list((await connection.execute(query)).scalars())
 
 
-ENTRIES = """
+NOTE = """
     INSERT INTO timeline (order_id, key, at, kind, text, actor, link)
     SELECT CAST(:order_id AS text), entry.* FROM unnest(
         CAST(:keys AS text[]), CAST(:ats AS timestamptz[]), CAST(:kinds AS text[]), CAST(:texts AS text[]),
         CAST(:actors AS text[]), CAST(:links AS text[])) AS entry
-    ON CONFLICT DO NOTHING
 """
+ENTRIES = f"{NOTE} ON CONFLICT DO NOTHING"
 _ADD_ENTRIES = Statement(text(ENTRIES))
-# One journey for both.
-_PROJECT = Statement(
-    text(f"""
-    WITH noted AS ({ENTRIES})
+PROJECT = """
     UPDATE orders SET revision = :revision, status = :status, waiting = :waiting, delivered_at = :delivered_at,
         closed_at = :closed_at
     WHERE id = :order_id AND revision < :revision
-    RETURNING needs_attention
-    """).bindparams(bindparam("waiting", type_=JSONB))  # noqa: S608 - of constants
+"""
+# One journey for both.
+_PROJECT = Statement(
+    text(f"WITH noted AS ({ENTRIES}) {PROJECT} RETURNING needs_attention").bindparams(bindparam("waiting", type_=JSONB))
 )
 
 
@@ -382,7 +383,7 @@ async def add_entries(connection: AsyncConnection, order_id: str, entries: list[
         await _ADD_ENTRIES.rows(connection, order_id=order_id, **entry_columns(entries))
 
 
-def entry_columns(entries: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Timeline entries as the arrays that `ENTRIES` takes."""
+def entry_columns(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Timeline entries as the arrays that `NOTE` takes."""
     names = ("key", "at", "kind", "text", "actor", "link")
     return {f"{name}s": [entry.get(name) for entry in entries] for name in names}

@@ -16,10 +16,11 @@ from db.base import Base, Database
 from db.catalogue import Warehouse
 from db.orders import Order
 from db.shipments import Fulfilment
+from db.statements import Record, Statement, one_of
 from domain.portals import PAUSE_AFTER, PortalStage
 from domain.shipments import UNSENT, FulfilmentStatus
 
-_NEEDING = [*(status.value for status in UNSENT), FulfilmentStatus.HANDED_OVER.value]
+_NEEDING = (*sorted(UNSENT), FulfilmentStatus.HANDED_OVER)
 
 
 class PortalRecord(Base):
@@ -157,17 +158,24 @@ async def suppliers(connection: AsyncConnection) -> list[str]:
     return sorted(name for name in (await connection.execute(query)).scalars() if name is not None)
 
 
-async def watch(connection: AsyncConnection) -> list[Row[Any]]:
+_NEEDS = (
+    select(func.count())
+    .select_from(Fulfilment)
+    .where(Fulfilment.portal == PortalRecord.name, one_of(Fulfilment.__table__.c.status, _NEEDING))
+    .scalar_subquery()
+)
+_WATCH = Statement(
+    select(
+        PortalRecord.__table__,
+        _NEEDS.label("need"),
+        (func.now() - PortalRecord.attended_at).label("quiet"),
+    ).order_by(PortalRecord.name)
+)
+
+
+async def watch(connection: AsyncConnection) -> list[Record]:
     """All portals, with how many open fulfilments ``need`` each, and ``quiet``: for how long no worker has attended."""
-    needs = (
-        select(func.count())
-        .select_from(Fulfilment)
-        .where(Fulfilment.portal == PortalRecord.name, Fulfilment.status.in_(_NEEDING))
-        .scalar_subquery()
-    )
-    quiet = (func.now() - PortalRecord.attended_at).label("quiet")
-    query = select(PortalRecord.__table__, needs.label("need"), quiet).order_by(PortalRecord.name)
-    return list(await connection.execute(query))
+    return await _WATCH.rows(connection)
 
 
 async def orders_at(connection: AsyncConnection, portal: str) -> list[str]:

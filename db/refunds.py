@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    Interval,
     Row,
     UniqueConstraint,
     bindparam,
@@ -143,16 +144,23 @@ async def change(connection: AsyncConnection, refund_id: str, values: dict[str, 
     await connection.execute(update(Refund).where(Refund.id == refund_id).values(**values))
 
 
-async def to_start(connection: AsyncConnection, *, after: timedelta, again: timedelta, limit: int) -> list[Row[Any]]:
+_IDLE = or_(
+    Refund.started_at.is_(None) & (Refund.asked_at < func.now() - bindparam("after", type_=Interval)),
+    Refund.started_at < func.now() - bindparam("again", type_=Interval),
+)
+_TO_START = Statement(
+    _READ.where(one_of(Refund.__table__.c.status, [GrantStatus.PAYING]), _IDLE)
+    .order_by(Refund.asked_at)
+    .limit(bindparam("most"))
+)
+
+
+async def to_start(connection: AsyncConnection, *, after: timedelta, again: timedelta, limit: int) -> list[Record]:
     """Refunds that shall be paid and whose workflow is not known to run, those that were asked for first.
 
     One that has not started ``after`` it was asked for, or has been at it for ``again``, so that it may be gone.
     """
-    idle = or_(
-        Refund.started_at.is_(None) & (Refund.asked_at < func.now() - after), Refund.started_at < func.now() - again
-    )
-    query = _READ.where(one_of(Refund.status, [GrantStatus.PAYING]), idle).order_by(Refund.asked_at).limit(limit)
-    return list(await connection.execute(query))
+    return await _TO_START.rows(connection, after=after, again=again, most=limit)
 
 
 async def mark_started(connection: AsyncConnection, refund_id: str) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, bindparam, case, delete, func, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, Update, bindparam, case, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -128,15 +128,20 @@ async def add_fulfilments(
         await _ADD_FULFILMENTS.rows(connection, **columns, **units)
 
 
-@cache
-def _advance(status: FulfilmentStatus) -> Statement:
+def advancing(status: FulfilmentStatus) -> Update:
+    """Has the fulfilment ``:fulfilment_id`` stand in ``status`` since ``:at``, unless it has gone further already."""
     before = one_of(Fulfilment.__table__.c.status, preceding(status))
     values: dict[str, Any] = {"status": case((before, status.value), else_=Fulfilment.status)}
     if status is FulfilmentStatus.HANDED_OVER:
         values["handed_over_at"] = func.coalesce(Fulfilment.handed_over_at, bindparam("at"))
     if status is FulfilmentStatus.DELIVERED:
         values["delivered_at"] = func.coalesce(Fulfilment.delivered_at, bindparam("at"))
-    return Statement(update(Fulfilment).where(Fulfilment.id == bindparam("fulfilment_id")).values(values))
+    return update(Fulfilment).where(Fulfilment.id == bindparam("fulfilment_id")).values(values)
+
+
+@cache
+def _advance(status: FulfilmentStatus) -> Statement:
+    return Statement(advancing(status))
 
 
 async def advance(connection: AsyncConnection, fulfilment_id: str, status: FulfilmentStatus, *, at: datetime) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, case, false, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.inbox import SETTLE, Settled, settled_columns
 from db.shipments import Fulfilment, Parcel, ParcelEvent
 from db.statements import Record, Statement
 from domain.shipments import TrackingEvent, TrackingStatus
@@ -49,11 +50,13 @@ _BY_TRACKER = Statement(
     select(Parcel.__table__, Fulfilment.order_id, Fulfilment.status.label("fulfilment_status"))
     .join(Fulfilment, Fulfilment.id == Parcel.fulfilment_id)
     .where(text("parcels.tracker = ANY(CAST(:given AS text[]))"))
+    .order_by(Parcel.id)
+    .with_for_update(of=Parcel)
 )
 
 
 async def by_tracker(connection: AsyncConnection, trackers: Sequence[str]) -> dict[tuple[str, str | None], Record]:
-    """Parcels by provider and tracker, each with its order's id and its fulfilment's status."""
+    """Parcels by provider and tracker, locked, each with its order's id and its fulfilment's status."""
     rows = await _BY_TRACKER.rows(connection, given=list(trackers)) if trackers else ()
     return {(row.provider, row.tracker): row for row in rows}
 
@@ -79,9 +82,10 @@ class Told:
 
 
 _LOCK = Statement(text("SELECT FROM parcels WHERE id = ANY(CAST(:parcels AS text[])) ORDER BY id FOR UPDATE"))
+# One journey for all.
 _FOLLOW = Statement(
-    text("""
-    WITH told AS (
+    text(f"""
+    WITH settled AS ({SETTLE}), told AS (
         SELECT * FROM unnest(
             CAST(:parcels AS text[]), CAST(:latest AS timestamptz[]), CAST(:tracking_status AS text[]),
             CAST(:tracking_url AS text[]), CAST(:estimated_delivery AS timestamptz[]), CAST(:signed_by AS text[])
@@ -106,18 +110,23 @@ _FOLLOW = Statement(
             )
         )
     )
-    """)
+    """)  # noqa: S608 - of constants
 )
 _TOLD = ("tracking_status", "tracking_url", "estimated_delivery", "signed_by")
 
 
-async def follow(connection: AsyncConnection, told: Mapping[str, Told]) -> None:
+async def lock(connection: AsyncConnection, parcel_ids: Sequence[str]) -> None:
+    """Lock parcels until the transaction ends, so that what is told of them is written one after the other."""
+    await _LOCK.rows(connection, parcels=list(parcel_ids))
+
+
+async def follow(connection: AsyncConnection, told: Mapping[str, Told], settled: Sequence[Settled] = ()) -> None:
     """Write, by parcel, the scans of trackings, and where the parcel is unless more is known of it already.
 
-    Trackings come in any order and more than once; the one with the latest scan, and of those the fullest, stands.
+    Trackings come in any order and more than once; the one with the latest scan, and of those the fullest, stands. The
+    parcels must be locked by a statement before: what another tracking of them has written is to be seen. ``settled``
+    are the events that need nothing more once this is written, or anyway.
     """
-    # The next statement must see what another tracking of these parcels has written: one after the other.
-    await _LOCK.rows(connection, parcels=list(told))
     scans = [(parcel, scan) for parcel, one in told.items() for scan in one.scans]
     await _FOLLOW.rows(
         connection,
@@ -129,4 +138,5 @@ async def follow(connection: AsyncConnection, told: Mapping[str, Told]) -> None:
         status=[scan.status.value for _, scan in scans],
         message=[scan.message for _, scan in scans],
         place=[scan.place for _, scan in scans],
+        **settled_columns(settled),
     )

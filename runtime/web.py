@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.app import new_app
+from api.arrivals import Arrivals
 from api.auth import require
 from api.errors import BadRequest
 from api.keys import ApiKeys
@@ -71,6 +72,7 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
         bell = Bell(database)
         app.state.services = Services(
             database=database,
+            arrivals=Arrivals(database),
             gateway=OrderGateway(client, task_queue=queue),
             transfers=TransferGateway(client, task_queue=queue),
             returns=ReturnGateway(client, task_queue=queue),

@@ -54,7 +54,7 @@ class Post:
         """A verified event comes in."""
         values = {**asdict(event), "topic": event.topic.value, "body": body}
         async with self.world.database.transaction() as connection:
-            return await records.store(connection, values)
+            return bool(await records.store(connection, [values]))
 
     async def payment(self, event_id: str, **more: Any) -> bool:
         """An event about a payment."""

@@ -162,6 +162,22 @@ async def test_a_hand_over_that_is_written_after_the_delivery_still_takes_the_un
     assert (await world.row("SELECT status FROM orders")).status == "delivered"
 
 
+@pytest.mark.parametrize("attention", [False, True])
+async def test_a_delivery_is_recorded_whole_whether_or_not_somebody_must_look(
+    world: World, records: OrderRecords, attention: bool
+) -> None:
+    oid, fulfilment, _ = await hand_over(world)
+    await world.execute("UPDATE orders SET needs_attention = :attention", attention=attention)
+    delivered = FulfilmentChange(fulfilment.id, DELIVERED, NOON)
+    await records.record(view(oid, 1, OrderStatus.DELIVERED, entries=(entry("1"),), fulfilments=(delivered,)))
+    written = await world.row("""
+        SELECT o.status, f.status AS of_fulfilment, f.delivered_at, o.needs_attention, o.xmin = t.xmin AS at_once
+        FROM orders o JOIN fulfilments f ON f.order_id = o.id JOIN timeline t ON t.order_id = o.id AND t.key = '1'
+    """)
+    assert tuple(written)[:4] == ("delivered", "delivered", NOON, False)  # no exception is open
+    assert written.at_once
+
+
 async def test_a_cancelled_fulfilment_ships_nothing(world: World, records: OrderRecords) -> None:
     oid, fulfilment, _ = await hand_over(world)
     cancelled = FulfilmentChange(fulfilment.id, FulfilmentStatus.CANCELLED, NOON)

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import new_app
+from api.arrivals import Arrivals
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from api.services import Services
@@ -256,6 +257,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     )
     services = Services(
         database=database,
+        arrivals=Arrivals(database),
         gateway=gateway,
         transfers=transfers,
         returns=returns,

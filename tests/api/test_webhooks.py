@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from api.arrivals import Arrivals
 from db.base import Database
 from db.inbox import InboxEvent
 from integrations.signatures import easypost_signature, stripe_signature
@@ -129,7 +130,7 @@ async def test_a_webhook_is_asked_to_come_again_while_the_database_is_away(api: 
     await api.database.close()
     # Nothing listens on the port, as while PostgreSQL restarts.
     away = Database("postgresql://waybill@127.0.0.1:9/waybill")
-    api.app.state.services = replace(api.app.state.services, database=away)
+    api.app.state.services = replace(api.app.state.services, arrivals=Arrivals(away))
     body = stripe_event()
     response = await api.http.post("/webhooks/stripe", content=body, headers=signed(body))
     assert (response.status_code, response.json()["code"]) == (503, "unavailable")

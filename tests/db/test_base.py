@@ -48,6 +48,17 @@ async def test_who_says_the_same_again_and_again_has_it_planned_once(shop_url: s
         await database.close()
 
 
+async def test_what_is_planned_once_is_found_by_an_index_however_small_the_table_was_then(shop_url: str) -> None:
+    some = text("EXPLAIN SELECT FROM inbox, generate_series(1, 40) n WHERE provider = 'p' || n AND event_id = 'e' || n")
+    whole = []
+    for plan_once in (False, True):
+        database = Database(shop_url, plan_once=plan_once)
+        async with database.reading() as connection:
+            whole.append(any("Seq Scan on inbox" in line for line in (await connection.execute(some)).scalars()))
+        await database.close()
+    assert whole == [True, False]
+
+
 async def test_a_failing_statement_tells_nothing_of_what_was_to_be_written(database: Database) -> None:
     insert = text("INSERT INTO decodes (actor) VALUES (:actor)")
     with pytest.raises(DBAPIError) as caught:

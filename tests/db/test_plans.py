@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 import activities
 import db
 from db.base import Database
+from db.cases import Cases
 from db.statements import Statement, driver_of
 from domain.errors import Unavailable
 from runtime.settings import load_settings
@@ -33,8 +34,10 @@ def statements() -> Iterator[tuple[str, Statement]]:
     for package in (db, activities):
         for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             for name, value in vars(import_module(found.name)).items():
-                if isinstance(value, Statement):
-                    yield f"{found.name}.{name}", value
+                held = vars(value) if isinstance(value, Cases) else {}
+                for inner, statement in {"": value, **held}.items():
+                    if isinstance(statement, Statement):
+                        yield f"{found.name}.{name}{inner}", statement
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -80,8 +80,8 @@ BUGS = (
         plant(
             "an event is answered once it is stored",
             "api/webhooks.py",
-            'new = await inbox.store(connection, {**_row(event), "body": body, "traceparent": wired.traceparent()})',
-            "new = connection is not None and bool(body)",
+            'new = await wired.arrivals.store({**_row(event), "body": body, "traceparent": wired.traceparent()})',
+            "new = bool(body)",
         ),
         KEPT,
     ),

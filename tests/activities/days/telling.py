@@ -63,7 +63,7 @@ class Telling(Judging):
         events = [self._read(body) for body in bodies]
         for event, body in zip(events, bodies, strict=True):
             async with self.database.statement() as connection:
-                await inbox.store(connection, {**vars(event), "topic": event.topic.value, "body": body})
+                await inbox.store(connection, [{**vars(event), "topic": event.topic.value, "body": body}])
         woken = False
 
         async def wake(order_id: str, wake: Wake) -> bool:
