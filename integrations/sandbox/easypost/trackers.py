@@ -40,7 +40,7 @@ class Trackers:
     def __init__(self, sandbox: Sandbox, events: Events) -> None:
         self._sandbox, self._books, self._events = sandbox, sandbox.books, events
         self._books.execute(_INDEX)
-        self._books.index("tracking_code")
+        self._books.index(KIND, "tracking_code")
 
     @property
     def operations(self) -> list[Operation]:
