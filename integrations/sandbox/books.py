@@ -47,7 +47,9 @@ _DUE_FIELDS = ("due_at", "_since", "_lapses_at", "_settles_at", "_refund_since",
 _OUTER = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
 _INNER = ("SAVEPOINT part", "RELEASE part", ("ROLLBACK TO part", "RELEASE part"))
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ALPHABET = string.ascii_letters + string.digits
+_ALPHABET = (string.ascii_letters + string.digits).encode()
+_LETTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
+"""the letter or digit of each byte"""
 
 
 class UnknownObject(LookupError):
@@ -90,7 +92,7 @@ class Books:
         """A fresh id such as ``pi_3f...``: 24 letters and digits, or 32 hex digits."""
         if hexadecimal:
             return f"{prefix}_{secrets.token_hex(16)}"
-        return f"{prefix}_{''.join(_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(24))}"
+        return f"{prefix}_{secrets.token_bytes(24).translate(_LETTERS).decode()}"
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 16
 _LOOK_SECONDS = 0.5
 """between two looks at the queue while nothing is due; the sandbox's clock may be put forward meanwhile"""
+_ROUND_SECONDS = 0.01
+"""between two looks at least: what ends meanwhile is written together, and so is what comes due taken in hand"""
 _SETTLE_SECONDS = 5.0
 _STALE_SECONDS = 3600
 _KEPT_SECONDS = 3.0
@@ -190,6 +192,7 @@ class Webhooks:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(wait):
                             await self._changed.wait()
+                    await asyncio.sleep(_ROUND_SECONDS)
             finally:
                 for task in list(self._in_hand.values()):
                     task.cancel()
