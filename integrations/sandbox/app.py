@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
@@ -128,10 +129,18 @@ def _lifespan(
 
 async def _tick(sandbox: Sandbox, providers: Sequence[Provider]) -> None:
     while True:
-        for provider in providers:
-            if provider.tick is not None:
-                _tick_once(sandbox, provider.name, provider.tick)
+        _tick_all(sandbox, providers)
         await asyncio.sleep(_TICK_SECONDS)
+
+
+def _tick_all(sandbox: Sandbox, providers: Sequence[Provider]) -> None:
+    try:
+        with sandbox.books.transaction():
+            for provider in providers:
+                if provider.tick is not None:
+                    _tick_once(sandbox, provider.name, provider.tick)
+    except sqlite3.Error:  # at the next tick all of it is still due
+        logger.exception("a tick was not written")
 
 
 def _tick_once(sandbox: Sandbox, name: str, tick: Callable[[float], None]) -> None:

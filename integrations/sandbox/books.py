@@ -44,8 +44,12 @@ FIXED = "fixed_"
 """How the ids of webhook targets begin that were given at the start."""
 _DUE_FIELDS = ("due_at", "_since", "_lapses_at", "_settles_at", "_refund_since", "_buying_until")
 """in which the vendors keep what happens by the clock"""
-_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ALPHABET = string.ascii_letters + string.digits
+_OUTER = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
+_INNER = ("SAVEPOINT part", "RELEASE part", ("ROLLBACK TO part", "RELEASE part"))
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ALPHABET = (string.ascii_letters + string.digits).encode()
+_LETTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
+"""the letter or digit of each byte"""
 
 
 class UnknownObject(LookupError):
@@ -76,6 +80,8 @@ class Books:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA busy_timeout=5000")
         self._db.executescript(_SCHEMA)
+        for (former,) in self.execute("SELECT name FROM sqlite_master WHERE name GLOB 'objects_with_*'"):
+            self.execute(f"DROP INDEX {former}")  # for all kinds; now there is one for each kind that is asked for
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
@@ -86,38 +92,37 @@ class Books:
         """A fresh id such as ``pi_3f...``: 24 letters and digits, or 32 hex digits."""
         if hexadecimal:
             return f"{prefix}_{secrets.token_hex(16)}"
-        return f"{prefix}_{''.join(_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(24))}"
+        return f"{prefix}_{secrets.token_bytes(24).translate(_LETTERS).decode()}"
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing. Re-entrant: an inner one joins the outer."""
+        """All or nothing. Re-entrant: an inner one that fails takes back its own part, the outer one everything."""
         with self._lock:
-            if self._depth == 0:
-                self._db.execute("BEGIN IMMEDIATE")
+            begin, end, undo = _INNER if self._depth else _OUTER
+            self._db.execute(begin)
             self._depth += 1
             try:
                 yield
             except BaseException:
                 self._depth -= 1
-                if self._depth == 0:
-                    self._db.execute("ROLLBACK")
-                    self.forget()
+                for statement in undo:
+                    self._db.execute(statement)
+                self.forget()
                 raise
             self._depth -= 1
-            if self._depth == 0:
-                self._db.execute("COMMIT")
+            self._db.execute(end)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Run one statement on the core's own tables and fetch every row."""
         with self._lock:
             return self._db.execute(sql, parameters).fetchall()
 
-    def index(self, kind_field: str) -> None:
-        """Make `find` by this top-level field quick, for all kinds."""
-        field, name = _extract(kind_field), f"objects_with_{kind_field}"
-        # Few kinds have the field: the others need no place in the index.
-        self.execute(f"CREATE INDEX IF NOT EXISTS {name} ON objects (kind, {field}) WHERE {field} IS NOT NULL")
-        self.execute(f"DROP INDEX IF EXISTS objects_by_{kind_field}")  # which had a place for them
+    def index(self, kind: str, field: str) -> None:
+        """Make it quick to `find` objects of a kind by this top-level field, or to see which are `ripe`."""
+        value = _extract(field)
+        # Other kinds are not looked into, and those without the field need no place in the index.
+        condition = f"{_is(kind)} AND {value} IS NOT NULL"
+        self.execute(f"CREATE INDEX IF NOT EXISTS {kind}_by_{field} ON objects (kind, {value}) WHERE {condition}")
 
     def put(self, kind: str, object_id: str, obj: Object) -> None:
         """Write a new object or replace one; its place in the order of creation stays."""
@@ -141,16 +146,16 @@ class Books:
         """All objects whose top-level fields equal these, newest first. None matches null and absent."""
         clause, values = _where(equals)
         rows = self.execute(
-            f"SELECT obj FROM objects WHERE kind = ?{clause} ORDER BY seq DESC",  # noqa: S608 - checked names
-            [kind, *values],
+            f"SELECT obj FROM objects WHERE {_is(kind)}{clause} ORDER BY seq DESC",  # noqa: S608 - checked names
+            values,
         )
         return [_load(row) for row in rows]
 
     def ripe(self, kind: str, field: str, by: float) -> list[Object]:
         """Objects whose numeric field is at most ``by``, oldest first: what is due. `index` the field."""
         rows = self.execute(
-            f"SELECT obj FROM objects WHERE kind = ? AND {_extract(field)} <= ? ORDER BY seq",  # noqa: S608
-            (kind, by),
+            f"SELECT obj FROM objects WHERE {_is(kind)} AND {_extract(field)} <= ? ORDER BY seq",  # noqa: S608
+            (by,),
         )
         return [_load(row) for row in rows]
 
@@ -182,8 +187,8 @@ class Books:
                 values.append(self._place(kind, cursor))
         order = "ASC" if ending_before is not None else "DESC"
         rows = self.execute(
-            f"SELECT obj FROM objects WHERE kind = ?{clause} ORDER BY seq {order} LIMIT ?",  # noqa: S608
-            [kind, *values, limit + 1],
+            f"SELECT obj FROM objects WHERE {_is(kind)}{clause} ORDER BY seq {order} LIMIT ?",  # noqa: S608
+            [*values, limit + 1],
         )
         page = [_load(row) for row in rows[:limit]]
         return (page[::-1] if order == "ASC" else page), len(rows) > limit
@@ -262,9 +267,14 @@ class Books:
         return int(rows[0]["seq"])
 
 
+def _is(kind: str) -> str:
+    # A kind becomes part of the statement, so that an index of this kind alone can serve it. None is called otherwise.
+    return f"kind = '{kind}'" if _NAME.fullmatch(kind) else "FALSE"
+
+
 def _extract(field: str) -> str:
     # A field name becomes part of the statement, so that the index on the expression can serve it.
-    if not _FIELD.fullmatch(field):
+    if not _NAME.fullmatch(field):
         raise ValueError(f"not a field name: {field!r}")
     return f"json_extract(obj, '$.{field}')"
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from starlette.requests import Request
 from starlette.responses import Response
 
+from integrations.sandbox.calls import Entry
 from integrations.sandbox.dials import Fault, Mishap
 from integrations.sandbox.provider import Answer, Call, FaultAnswer, Operation, Provider, Refused, Sandbox
 from integrations.sandbox.transport import hang_up, keep_waiting
@@ -24,18 +25,24 @@ class Pipeline:
     async def serve(self, request: Request, operation: Operation | None) -> Response:
         """Answer one request; without an operation it is one that the vendor does not know."""
         call = await self._read(request, operation)
-        row = self._sandbox.calls.begin(call, call.headers.get("idempotency-key"))
+        entry = self._sandbox.calls.entry(call, call.headers.get("idempotency-key"))
         fault = self._sandbox.dials.fate(call.provider, call.operation)
+        if fault or self._dawdles(call.provider):
+            entry.note("open")  # others may look meanwhile
         status = "crashed"
         try:
             if fault and fault.status is Mishap.DROP_BEFORE:
                 status = "dropped"
                 return await hang_up(request)
-            answer = await self._answer(request, call, operation, fault, row)
+            answer = await self._answer(request, call, operation, fault, entry)
             status, response = await self._deliver(request, call, fault, answer)
             return response
         finally:
-            self._sandbox.calls.end(row, status=status, fault=str(fault.status) if fault else None)
+            entry.note(status, fault=str(fault.status) if fault else None)
+
+    def _dawdles(self, provider: str) -> bool:
+        dials = self._sandbox.dials.get(provider)
+        return bool(dials.latency_ms or dials.latency_jitter_ms or dials.webhooks.early)
 
     async def _read(self, request: Request, operation: Operation | None) -> Call:
         return Call(
@@ -53,7 +60,7 @@ class Pipeline:
         )
 
     async def _answer(
-        self, request: Request, call: Call, operation: Operation | None, fault: Fault | None, row: int
+        self, request: Request, call: Call, operation: Operation | None, fault: Fault | None, entry: Entry
     ) -> Answer | None:
         """The vendor's answer, or None when the caller is to hear nothing."""
         try:
@@ -63,7 +70,7 @@ class Pipeline:
                 if fault and fault.status is Mishap.TIMEOUT:
                     await self._let_hang(request, call)
                     return None
-                answer = self._perform(call, operation, fault, key, row)
+                answer = self._perform(call, operation, fault, key, entry)
                 await self._aftermath(request, call, fault)
                 return answer
         except Refused as refusal:
@@ -94,15 +101,15 @@ class Pipeline:
         await keep_waiting(request, self._sandbox.dials.get(call.provider).hang_seconds)
 
     def _perform(
-        self, call: Call, operation: Operation | None, fault: Fault | None, key: str | None, row: int
+        self, call: Call, operation: Operation | None, fault: Fault | None, key: str | None, entry: Entry
     ) -> Answer:
         if operation is None:
             return self._provider.unknown(call)
         if fault is None or not isinstance(fault.status, int):
-            return self._execute(call, operation, key, row)
+            return self._execute(call, operation, key, entry)
         failure = self._provider.render_fault(call, self._wording(call, fault, fault.status))
         if fault.deed:
-            self._execute(call, operation, key, row, kept=failure)
+            self._execute(call, operation, key, entry, kept=failure)
         elif fault.status == 500 and key is not None:
             # The endpoint began to execute and broke: such an answer is kept, unlike 429, 503 and their like.
             self._keep_failure(call, key, failure)
@@ -114,7 +121,7 @@ class Pipeline:
         return FaultAnswer(status=status, code=fault.code, message=fault.message, retry_after=retry_after)
 
     def _execute(
-        self, call: Call, operation: Operation, key: str | None, row: int, *, kept: Answer | None = None
+        self, call: Call, operation: Operation, key: str | None, entry: Entry, *, kept: Answer | None = None
     ) -> Answer:
         """Replay the first answer under this key, or do the deed and keep its answer (or ``kept`` instead)."""
         keeper = self._provider.idempotency
@@ -125,8 +132,9 @@ class Pipeline:
                 answer = operation.handler(call)
                 if keeper and key is not None:
                     keeper.keep(call, key, kept or answer)
-                if call.method != "GET" and answer.status < 400:
-                    self._sandbox.calls.mark_deed(row)
+                deed = call.method != "GET" and answer.status < 400
+                # What waits for nothing is answered next: one transaction holds all of it.
+                entry.note("open" if entry.is_open else str(answer.status), deed=deed)
         except Refused as refusal:
             if keeper and key is not None and refusal.executed:
                 keeper.keep(call, key, refusal.answer)
@@ -157,7 +165,7 @@ class Pipeline:
         if mishap is Mishap.LOST_ANSWER:
             return "lost", await hang_up(request)
         headers = {**self._provider.response_headers(call), **answer.headers}
-        body = answer.payload()
+        body = answer.payload
         if mishap is Mishap.GARBAGE:
             return "garbage", Response(b"<html>" + body[: len(body) // 2], 200, headers, "application/json")
         return str(answer.status), Response(body, answer.status, headers, answer.content_type)

@@ -11,6 +11,7 @@ the books: what it put down and the webhooks it sent stand or fall together. It 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -62,6 +63,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
 
+    @cached_property
     def payload(self) -> bytes:
         """The body's bytes."""
         if isinstance(self.body, bytes):

@@ -20,15 +20,18 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 16
 _LOOK_SECONDS = 0.5
 """between two looks at the queue while nothing is due; the sandbox's clock may be put forward meanwhile"""
+_ROUND_SECONDS = 0.01
+"""between two looks at least: what ends meanwhile is written together, and so is what comes due taken in hand"""
 _SETTLE_SECONDS = 5.0
 _STALE_SECONDS = 3600
 _KEPT_SECONDS = 3.0
 """for which a connection is kept; servers close those that are idle for 5 s, and a post must not meet that"""
 _NEXT = f"SELECT id, due_at FROM deliveries WHERE state = 'pending' ORDER BY due_at, id LIMIT {2 * _AT_ONCE}"  # noqa: S608
-_DELIVERY = (
+_DELIVERIES = (
     "SELECT d.*, e.url, e.secret, e.headers FROM deliveries d LEFT JOIN endpoints e ON e.id = d.endpoint_id"
-    " WHERE d.id = ?"
+    " WHERE d.id IN (SELECT value FROM json_each(?))"
 )
+_ATTEMPTED = "UPDATE deliveries SET attempts = attempts + 1, state = ?, last_status = ?, due_at = ? WHERE id = ?"
 
 
 class Signature(StrEnum):
@@ -77,6 +80,8 @@ class Webhooks:
         self._books, self._dials, self._clock = books, dials, clock
         self._signers: dict[str, Signer] = {}
         self._in_hand: dict[int, asyncio.Task[None]] = {}
+        self._attempts: dict[int, tuple[str, str, float]] = {}
+        """of deliveries in hand, not yet written: state, status, and when they are due again"""
         self._attempted = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -182,14 +187,17 @@ class Webhooks:
             try:
                 while True:
                     self._changed.clear()
+                    self._put_down()
                     wait = self._launch(client)
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(wait):
                             await self._changed.wait()
+                    await asyncio.sleep(_ROUND_SECONDS)
             finally:
                 for task in list(self._in_hand.values()):
                     task.cancel()
                 await asyncio.gather(*self._in_hand.values(), return_exceptions=True)
+                self._put_down()
 
     def _read_endpoints(self, provider: str) -> list[Endpoint]:
         rows = self._books.execute("SELECT * FROM endpoints WHERE provider = ? ORDER BY rowid", (provider,))
@@ -220,32 +228,44 @@ class Webhooks:
 
     def _launch(self, client: aiohttp.ClientSession) -> float:
         """Take in hand what is due, as far as there are hands; returns the seconds until the next look."""
-        now, free = self._clock(), _AT_ONCE - len(self._in_hand)
+        now, free, due = self._clock(), _AT_ONCE - len(self._in_hand), list[int]()
+        wait = _LOOK_SECONDS
         for row in self._books.execute(_NEXT):
             if row["id"] in self._in_hand:
                 continue
             if row["due_at"] > now:
-                return float(min(max(row["due_at"] - now, 0.02), _LOOK_SECONDS))
-            if not free:
+                wait = min(max(row["due_at"] - now, 0.02), _LOOK_SECONDS)
+                break
+            if len(due) == free:
                 break  # whichever ends first is a reason to look
-            free -= 1
-            self._take(row["id"], client)
-        return _LOOK_SECONDS
+            due.append(row["id"])
+        if due:
+            for row in self._books.execute(_DELIVERIES, (json.dumps(due),)):
+                task = asyncio.create_task(self._attempt(client, row))
+                self._in_hand[row["id"]] = task
+                task.add_done_callback(functools.partial(self._ended, row))
+        return wait
 
-    def _take(self, delivery_id: int, client: aiohttp.ClientSession) -> None:
-        (row,) = self._books.execute(_DELIVERY, (delivery_id,))
-        task = asyncio.create_task(self._attempt(client, row))
-        self._in_hand[delivery_id] = task
-        task.add_done_callback(functools.partial(self._put_down, row))
-
-    def _put_down(self, row: sqlite3.Row, task: asyncio.Task[None]) -> None:
-        del self._in_hand[row["id"]]
-        if not task.cancelled() and (error := task.exception()) is not None:
+    def _ended(self, row: sqlite3.Row, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            del self._in_hand[row["id"]]
+        elif (error := task.exception()) is not None:
             # Without a new date the row would be tried again at once, and for ever.
             logger.error("webhook %s broke", row["id"], exc_info=error)
             self._retry(row, type(error).__name__)
-        self._attempted.set()
         self._changed.set()
+
+    def _put_down(self) -> None:
+        """Write what has become of the deliveries that were attempted since the last look, in one transaction."""
+        if not self._attempts:
+            return
+        with self._books.transaction():
+            for delivery_id, attempt in self._attempts.items():
+                self._books.execute(_ATTEMPTED, (*attempt, delivery_id))
+        for delivery_id in self._attempts:
+            del self._in_hand[delivery_id]
+        self._attempts.clear()
+        self._attempted.set()
 
     async def _attempt(self, client: aiohttp.ClientSession, row: sqlite3.Row) -> None:
         if row["url"] is None:
@@ -285,10 +305,7 @@ class Webhooks:
             self._note(row, state="pending", status=status, due_at=self._clock() + wait)
 
     def _note(self, row: sqlite3.Row, *, state: str, status: str, due_at: float | None = None) -> None:
-        self._books.execute(
-            "UPDATE deliveries SET attempts = attempts + 1, state = ?, last_status = ?, due_at = ? WHERE id = ?",
-            (state, status, due_at or row["due_at"], row["id"]),
-        )
+        self._attempts[row["id"]] = (state, status, due_at or row["due_at"])
 
 
 def _endpoint(row: sqlite3.Row) -> Endpoint:

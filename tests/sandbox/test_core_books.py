@@ -119,3 +119,39 @@ def test_what_is_kept_of_settings_is_read_anew_when_they_change_or_a_change_is_t
     assert kept() == "hello"
     books.wipe()
     assert kept() is None
+
+
+def test_what_a_kind_is_asked_by_is_found_by_an_index_of_its_own(books: Books) -> None:
+    books.index("charge", "payment_intent")
+    asked: list[str] = []
+    books._db.set_trace_callback(asked.append)
+    books.find("charge", payment_intent="pi_1")
+    books.ripe("charge", "payment_intent", 1)
+    books._db.set_trace_callback(None)
+    plans = [books.execute(f"EXPLAIN QUERY PLAN {statement}")[0]["detail"] for statement in asked]
+    assert len(plans) == 2
+    assert all("USING INDEX charge_by_payment_intent (kind=? AND <expr>" in plan for plan in plans)
+
+
+def test_a_kind_that_is_no_name_has_no_objects(books: Books) -> None:
+    books.put("charge", "ch_1", {"n": 1})
+    assert books.find("charge' OR '1") == []
+
+
+def test_books_of_a_former_release_lose_the_indexes_for_all_kinds(tmp_path: Path) -> None:
+    former = Books(tmp_path / "books.sqlite3")
+    former.execute("CREATE INDEX objects_with_status ON objects (kind, json_extract(obj, '$.status'))")
+    former.close()
+    again = Books(tmp_path / "books.sqlite3")
+    assert again.execute("SELECT name FROM sqlite_master WHERE name GLOB 'objects_with_*'") == []
+    again.close()
+
+
+def test_an_inner_transaction_that_fails_takes_back_only_its_own_part(books: Books) -> None:
+    with books.transaction():
+        books.put("charge", "ch_1", {"n": 1})
+        with pytest.raises(RuntimeError), books.transaction():
+            books.put("charge", "ch_2", {"n": 2})
+            raise RuntimeError
+        books.put("charge", "ch_3", {"n": 3})
+    assert [found["n"] for found in books.find("charge")] == [3, 1]

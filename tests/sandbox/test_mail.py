@@ -261,3 +261,46 @@ def _until(ready: Any, seconds: float = 20) -> None:
     while not ready():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.02)
+
+
+def test_a_mail_is_kept_as_it_was_written_whatever_stands_around_its_dots(server: MailServer) -> None:
+    letters = {
+        "dots": (b"Subject: dots\r\n\r\n..\r\n...two\r\nend.\r\n.", b"\r\n"),
+        "first": (b"..begins\r\n", b".\r\n"),
+        "empty": (b".", b"\r\n"),
+    }
+    kept = {}
+    with smtplib.SMTP("127.0.0.1", server.smtp, timeout=10) as client:
+        client.ehlo()
+        for name, pieces in letters.items():
+            assert _begin(client) == 354
+            for piece in pieces:
+                client.send(piece)
+            code, reply = client.getreply()
+            assert code == 250
+            kept[name] = (server.data / "messages" / f"{reply.decode().split()[-1]}.eml").read_bytes()
+    assert kept == {"dots": b"Subject: dots\r\n\r\n.\r\n..two\r\nend.\r\n", "first": b".begins\r\n", "empty": b""}
+
+
+def test_what_is_sent_ahead_waits_for_its_turn(server: MailServer) -> None:
+    with smtplib.SMTP("127.0.0.1", server.smtp, timeout=10) as client:
+        client.ehlo()
+        assert _begin(client) == 354
+        client.send(b"Subject: one\r\n\r\nHello.\r\n.\r\nVRFY <a@example.com>\r\nNOOP\r\n")
+        assert [client.getreply()[0] for _ in range(3)] == [250, 252, 250]
+
+
+def test_a_line_that_is_too_long_is_refused_and_the_next_mail_is_taken(server: MailServer) -> None:
+    with smtplib.SMTP("127.0.0.1", server.smtp, timeout=10) as client:
+        client.ehlo()
+        for length, answer in ((1000, 500), (999, 250)):
+            assert _begin(client) == 354
+            client.send(b"x" * length + b"\r\n.\r\n")
+            assert client.getreply()[0] == answer
+        assert client.docmd("DATA")[0] == 503
+
+
+def _begin(client: smtplib.SMTP) -> int:
+    client.mail("a@example.com")
+    client.rcpt("b@example.com")
+    return client.docmd("DATA")[0]

@@ -1,6 +1,5 @@
 """Webhooks: targets, events on the books, and both signatures the vendor puts on a delivery."""
 
-import hashlib
 import hmac
 import unicodedata
 from collections.abc import Sequence
@@ -35,7 +34,7 @@ def sign(outgoing: Outgoing) -> dict[str, str]:
 
 
 def _digest(key: bytes, message: bytes) -> str:
-    return "hmac-sha256-hex=" + hmac.new(key, message, hashlib.sha256).hexdigest()
+    return "hmac-sha256-hex=" + hmac.digest(key, message, "sha256").hex()
 
 
 class Events:

@@ -30,7 +30,7 @@ class Purchases:
         self._sandbox, self._books = sandbox, sandbox.books
         self._events, self._trackers = events, trackers
         for field in ("_buying_until", "_refund_since"):
-            self._books.index(field)
+            self._books.index(KIND, field)
 
     def require_unbought(self, shipment: Object) -> None:
         """Raises `Refused` where postage exists or is being bought."""

@@ -24,7 +24,7 @@ class Shipments:
         self._sandbox, self._books = sandbox, sandbox.books
         self._addresses, self._trackers, self._purchases = addresses, trackers, purchases
         for field in ("reference", "_label_token"):
-            self._books.index(field)
+            self._books.index(KIND, field)
 
     @property
     def operations(self) -> list[Operation]:

@@ -5,6 +5,7 @@ delay the next one waits for (``_clock``). Whoever looks brings it up to date fi
 webhooks have told, also after a restart.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -21,7 +22,7 @@ _AT_ONCE = 200
 
 # Served by the index below; the kind stands in the text because the index covers this kind alone.
 _DUE = """
-SELECT id FROM objects WHERE kind = 'easypost_tracker' AND json_extract(obj, '$._clock') = ?
+SELECT obj FROM objects WHERE kind = 'easypost_tracker' AND json_extract(obj, '$._clock') = ?
 AND json_extract(obj, '$._since') <= ? AND json_extract(obj, '$._step') < ? ORDER BY seq LIMIT ?
 """
 _INDEX = """
@@ -40,7 +41,7 @@ class Trackers:
     def __init__(self, sandbox: Sandbox, events: Events) -> None:
         self._sandbox, self._books, self._events = sandbox, sandbox.books, events
         self._books.execute(_INDEX)
-        self._books.index("tracking_code")
+        self._books.index(KIND, "tracking_code")
 
     @property
     def operations(self) -> list[Operation]:
@@ -94,7 +95,7 @@ class Trackers:
         for clock in ("label", "scan", "move"):
             due = (clock, now - _delay(clock, dials), last, _AT_ONCE)
             for row in self._books.execute(_DUE, due):
-                self.current(row["id"])
+                self._ripen(json.loads(row["obj"]), self._sandbox.clock())
 
     def advance(self, tracker: Object) -> Object:
         """Let the next event happen now, whatever the clock says. Raises `NoMoreEvents`."""

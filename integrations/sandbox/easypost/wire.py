@@ -1,8 +1,10 @@
 """The vendor's manner of writing: times, errors, private fields, reading of request bodies."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Any
 
 from integrations.sandbox.provider import Answer, Call, Object, Refused
@@ -13,6 +15,11 @@ NAME = "easypost"
 
 def iso(at: float) -> str:
     """Unix seconds as the vendor writes an instant."""
+    return _second(math.floor(at))
+
+
+@lru_cache(maxsize=64)
+def _second(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -24,7 +24,7 @@ class Orders:
     def __init__(self, sandbox: Sandbox, pages: Pages, accounts: Accounts) -> None:
         self._books: Books = sandbox.books
         self._clock, self._pages, self._accounts = sandbox.clock, pages, accounts
-        self._books.index("reference")
+        self._books.index(ORDER, "due_at")
 
     @property
     def operations(self) -> list[Operation]:

@@ -142,7 +142,7 @@ class Buyers:
         except Refused as refusal:
             failure = refusal.answer
         if failure is not None:
-            return JSONResponse(json.loads(failure.payload()), failure.status)
+            return JSONResponse(json.loads(failure.payload), failure.status)
         return JSONResponse(public(self._load(kind, object_id)))
 
     def _load(self, kind: str, object_id: str) -> Object:

@@ -26,7 +26,7 @@ class Charging:
 
     def __init__(self, till: Till) -> None:
         self._till = till
-        till.books.index("_lapses_at")
+        till.books.index("payment_intent", "_lapses_at")
 
     def card_of(self, intent: Object) -> TestCard:
         """The test card behind the intent's payment method."""

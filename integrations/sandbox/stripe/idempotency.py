@@ -51,7 +51,7 @@ class Keys:
         """Keep the first answer."""
         self._sandbox.books.execute(
             "INSERT OR REPLACE INTO answers (provider, key, fingerprint, at, status, body) VALUES (?, ?, ?, ?, ?, ?)",
-            (call.provider, key, _fingerprint(call), call.at, answer.status, answer.payload()),
+            (call.provider, key, _fingerprint(call), call.at, answer.status, answer.payload),
         )
 
     def in_flight(self, call: Call, key: str) -> Answer:

@@ -16,7 +16,7 @@ class Refunds:
 
     def __init__(self, till: Till, pages: Pages) -> None:
         self._till, self._pages = till, pages
-        till.books.index("_settles_at")
+        till.books.index("refund", "_settles_at")
 
     def create(self, call: Call) -> Answer:
         """POST /v1/refunds of a captured charge, wholly or in part."""

@@ -1,6 +1,5 @@
 """What every part of the vendor works with: the books, the clock, and the sending of events."""
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,14 @@ from integrations.sandbox.stripe.errors import missing
 from integrations.sandbox.webhooks import Outgoing
 
 NAME = "stripe"
+_ASKED_BY = {
+    "payment_intent": ("customer",),
+    "charge": ("payment_intent", "customer"),
+    "refund": ("payment_intent", "charge"),
+    "dispute": ("payment_intent", "charge"),
+    "customer": ("email",),
+}
+"""the fields by which lists are filtered"""
 API_VERSION = "2026-10-28.endive"
 
 
@@ -34,8 +41,9 @@ class Till:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self.books = sandbox.books
-        for field in ("payment_intent", "charge", "customer", "status"):
-            self.books.index(field)
+        for kind, fields in _ASKED_BY.items():
+            for field in fields:
+                self.books.index(kind, field)
 
     @property
     def dials(self) -> StripeDials:
@@ -117,7 +125,7 @@ def sign(outgoing: Outgoing) -> dict[str, str]:
     """
     stamp = int(outgoing.sent_at)
     signed = f"{stamp}.".encode() + outgoing.body
-    digest = hmac.new(outgoing.secret.encode(), signed, hashlib.sha256).hexdigest()
+    digest = hmac.digest(outgoing.secret.encode(), signed, "sha256").hex()
     return {"Stripe-Signature": f"t={stamp},v1={digest}", "User-Agent": "Stripe/1.0 (sandbox)"}
 
 
