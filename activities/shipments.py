@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,6 +37,9 @@ from domain.shipments import (
 )
 from domain.stock import Allocation
 from integrations.carriers.carrier import Carrier
+
+# Another attempt begins when this one was heard of no more for 3 s. One that stood still for a moment looks again.
+_UNSEEN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -143,10 +147,11 @@ class Shipments:
     async def book(self, step: Book) -> Booking:
         """Create the shipment, choose a rate, buy the label. What was created or bought before is found, and used."""
         carrier = self._carriers[step.provider]
-        shipment = await self._created(carrier, step)
+        shipment, made_at = await self._created(carrier, step)
         settled = shipment if shipment.label is not None else await self._settled(carrier, step, shipment)
         if settled is None or settled.refund_status in GIVEN_BACK:
             return Booking(None, given_back=True)
+        unseen = settled is shipment and made_at is not None and monotonic() - made_at < _UNSEEN_SECONDS
         shipment = settled
         found = shipment.label is not None
         if not found:
@@ -154,7 +159,7 @@ class Shipments:
             if rate is None:
                 return Booking(None, shipment.messages)
             with provider_failures():
-                shipment = await carrier.buy(shipment.reference, rate.reference)
+                shipment = await carrier.buy(shipment.reference, rate.reference, unseen=unseen)
         bought = await self._keep(carrier, step, shipment)
         return Booking(bought, found=found and bought is not None, given_back=bought is None)
 
@@ -265,21 +270,21 @@ class Shipments:
         with provider_failures():
             await give_back(self._database, carrier, CalledOff(step.parcel_id, fulfilment.order_id), shipment)
 
-    async def _created(self, carrier: Carrier, step: Book) -> Shipment:
+    async def _created(self, carrier: Carrier, step: Book) -> tuple[Shipment, float | None]:
+        """The parcel's shipment, and if it was made just now, when that was."""
         sender, size = await self._contents(step)
         intended = await self._intend(step, size)
         with provider_failures():
             if intended.shipment is not None:
-                return await carrier.retrieve(intended.shipment)
+                return await carrier.retrieve(intended.shipment), None
             # The row is written before the call: where an earlier attempt may have reached the carrier, look first.
             since = intended.forgotten_since if intended.first else step.since
             made = [] if since is None else await carrier.find(step.parcel_id, since=since - timedelta(minutes=10))
             usable = [shipment for shipment in made if shipment.refund_status is None]
             if usable:
-                return next((shipment for shipment in usable if shipment.label is not None), usable[0])
-            return await carrier.create(
-                ShipmentRequest(step.parcel_id, sender, step.recipient, size, step.order_number)
-            )
+                return next((shipment for shipment in usable if shipment.label is not None), usable[0]), None
+            wanted = ShipmentRequest(step.parcel_id, sender, step.recipient, size, step.order_number)
+            return await carrier.create(wanted), monotonic()
 
     async def _contents(self, step: Book) -> tuple[Address, ParcelSize]:
         async with self._database.reading() as connection:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NewType
 
 from domain.bundles import Part, units_in
@@ -289,6 +290,7 @@ def order_id(channel: str, external_reference: str) -> OrderId:
     return OrderId(str(uuid.uuid5(_ORDERS, f"{channel}\0{external_reference}")))
 
 
+@lru_cache(maxsize=4096)
 def derived_id(parent: str, purpose: str) -> str:
     """An id for something that belongs to ``parent``, the same on every attempt (so that inserts can be repeated)."""
     return str(uuid.uuid5(uuid.UUID(parent), purpose))

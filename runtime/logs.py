@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, TextIO
 
@@ -25,6 +26,8 @@ _QUIET = ("httpx2", "httpcore2", "asyncio", "sqlalchemy", "urllib3")
 """Libraries whose lines below WARNING would repeat ours, or show addresses with ids in them."""
 
 
+_ACTIVITY: ContextVar[Mapping[str, object]] = ContextVar("waybill_activity", default={})  # noqa: B039 - never written
+"""what lines say of the activity that they are written in: one variable for all of it, where structlog would bind one for each word"""
 Also = Callable[[], Mapping[str, str]]
 """What a line says besides, asked when it is written: where in which trace it is."""
 
@@ -33,7 +36,7 @@ def configure_logs(level: str, *, also: Also = dict) -> None:
     """Send everything at or above ``level`` (`DEBUG`, `INFO`, …) to standard output. Raises ValueError for another."""
 
     def add(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {**also(), **event}
+        return {**also(), **_ACTIVITY.get(), **event}
 
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -105,7 +108,7 @@ class _Named(ActivityInboundInterceptor):
         if isinstance(number, str):
             named["order"] = number
         # Left in place: each activity is a task with a context of its own, in which Temporal says how it ended.
-        structlog.contextvars.bind_contextvars(**named)
+        _ACTIVITY.set(named)
         return await super().execute_activity(input)
 
 

@@ -37,8 +37,11 @@ class Carrier(Protocol):
     async def retrieve(self, reference: str) -> Shipment:
         """What the carrier system says now."""
 
-    async def buy(self, reference: str, rate: str) -> Shipment:
-        """Buy the label for a rate. One already bought is answered as it is; never buys twice."""
+    async def buy(self, reference: str, rate: str, *, unseen: bool = False) -> Shipment:
+        """Buy the label for a rate. One already bought is answered as it is; never buys twice.
+
+        ``unseen``: nobody else knows the shipment yet, so that there is no need to look at it first.
+        """
 
     async def void(self, reference: str) -> Shipment:
         """Ask for the label's price back. Asking again is harmless; ``refund_status`` tells."""

@@ -19,12 +19,13 @@ a 4xx for a recipient: mailboxes are full, and new senders put off, while the se
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
 from enum import StrEnum
+from functools import partial
 
 import aiosmtplib
 
@@ -108,6 +109,8 @@ class Smtp:
         self._observe = observe
         self._breaker = breaker or Breaker(NAME)
         self._line = asyncio.Lock()
+        self._clean = False
+        """the last mail on the open connection went well: the next one may begin at once"""
 
     async def send(self, mail: Mail, *, about_to: AboutTo = at_once) -> None:
         """Hand ``mail`` to the server. Raises as the table above says."""
@@ -128,10 +131,13 @@ class Smtp:
                     self._client.close()
 
     async def _deliver(self, recipient: Address, content: bytes, progress: _Progress, about_to: AboutTo) -> None:
+        clean, self._clean = self._clean and self._client.is_connected, False
         try:
-            await self._connected()
+            if not clean:
+                await self._connected()
             progress.step = Step.ENVELOPE
-            await self._submit(recipient, content, progress, about_to)
+            await self._submit(recipient, content, progress, about_to, probing=clean)
+            self._clean = True
         except aiosmtplib.SMTPResponseException as error:
             if error.code == _CLOSING or not 400 <= error.code < 600:
                 self._client.close()
@@ -142,7 +148,7 @@ class Smtp:
             raise
 
     async def _connected(self) -> None:
-        """Begin anew on the open connection, or open one; servers drop idle connections without a word."""
+        """Begin anew on the connection on which a mail was refused, or open one."""
         if self._client.is_connected:
             try:
                 await self._client.rset(timeout=self._connect_seconds)
@@ -152,15 +158,31 @@ class Smtp:
                 return
         await self._client.connect(timeout=self._connect_seconds)
 
-    async def _submit(self, recipient: Address, content: bytes, progress: _Progress, about_to: AboutTo) -> None:
-        client = self._client
+    async def _submit(
+        self, recipient: Address, content: bytes, progress: _Progress, about_to: AboutTo, *, probing: bool
+    ) -> None:
         options = ["SMTPUTF8"] if needs_utf8(self._sender, recipient) else []
         encoding = "utf-8" if options else "ascii"
         if options:
             await self._require_utf8()
-        await client.mail(self._sender.addr_spec, options=options, encoding=encoding)
-        await client.rcpt(recipient.addr_spec, encoding=encoding)
+        begin = partial(self._client.mail, self._sender.addr_spec, options=options, encoding=encoding)
+        if probing:
+            await self._probe(begin)
+        else:
+            await begin()
+        await self._client.rcpt(recipient.addr_spec, encoding=encoding)
         await self._data(content, progress, about_to)
+
+    async def _probe(self, begin: Callable[..., Awaitable[object]]) -> None:
+        """Begin on the open connection, or where the server has left it, on a new one."""
+        try:
+            await begin(timeout=self._connect_seconds)
+        except aiosmtplib.SMTPException as error:
+            if not _gone(error):
+                raise
+            self._client.close()
+            await self._client.connect(timeout=self._connect_seconds)
+            await begin()
 
     async def _require_utf8(self) -> None:
         if self._client.is_ehlo_or_helo_needed:
@@ -183,6 +205,11 @@ class Smtp:
         done = await protocol.read_response(timeout=self._timeout.total_seconds())
         if not 200 <= done.code < 300:
             raise aiosmtplib.SMTPDataError(done.code, done.message)
+
+
+def _gone(error: aiosmtplib.SMTPException) -> bool:
+    """Whether the server has left, with a word or, as with idle connections, without."""
+    return not isinstance(error, aiosmtplib.SMTPResponseException) or error.code == _CLOSING
 
 
 @contextmanager

@@ -82,10 +82,10 @@ class StandsStill(EasyPost):
         await self._stand("create")
         return await super().create(request)
 
-    async def buy(self, reference: str, rate: str) -> Shipment:
+    async def buy(self, reference: str, rate: str, *, unseen: bool = False) -> Shipment:
         """Once it goes on."""
         await self._stand("buy")
-        bought = await super().buy(reference, rate)
+        bought = await super().buy(reference, rate, unseen=unseen)
         await self._stand("bought")
         return bought
 

@@ -101,12 +101,33 @@ async def test_a_connection_that_the_server_dropped_is_opened_anew() -> None:
 
 
 async def test_a_connection_that_the_server_closes_with_421_is_opened_anew() -> None:
-    async with mail_server({"RSET": ["421 idle for too long"]}) as server:
+    async with mail_server({"MAIL": ["250 go on", "421 idle for too long"]}) as server:
         mailer = smtp(server.port)
         await mailer.send(MAIL)
         await mailer.send(MAIL)
         await mailer.aclose()
     assert (server.connections, len(server.mails)) == (2, 2)
+
+
+async def test_a_connection_that_the_server_closes_after_a_refusal_is_opened_anew() -> None:
+    async with mail_server({"RCPT": ["550 no such mailbox"], "RSET": ["421 idle for too long"]}) as server:
+        mailer = smtp(server.port)
+        with pytest.raises(Rejected):
+            await mailer.send(MAIL)
+        await mailer.send(MAIL)
+        await mailer.aclose()
+    assert (server.connections, len(server.mails)) == (2, 1)
+
+
+async def test_a_sender_who_is_put_off_on_an_open_connection_is_not_asked_for_again() -> None:
+    async with mail_server({"MAIL": ["250 go on", "451 later"]}) as server:
+        mailer = smtp(server.port)
+        await mailer.send(MAIL)
+        with pytest.raises(ProviderDown):
+            await mailer.send(MAIL)
+        await mailer.send(MAIL)
+        await mailer.aclose()
+    assert (server.connections, len(server.mails)) == (1, 2)
 
 
 async def test_after_a_refused_recipient_the_next_mail_goes_over_the_same_connection() -> None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import smtplib
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -228,12 +230,31 @@ def test_mails_and_dials_survive_a_kill(tmp_path: Path) -> None:
     server.send(_mail(message_id="<o-6@shop>"))
     server.dial(lost_answer_next=3)
     server.kill()
-    (tmp_path / "messages" / "half.eml").write_bytes(b"never acknowledged")
     server.start()
     try:
         assert [m["message_id"] for m in server.find()["messages"]] == ["<o-6@shop>"]
         assert server.http.get("/api/dials").json()["lost_answer_next"] == 3
-        assert not (tmp_path / "messages" / "half.eml").exists()
+        assert b"A plain text." in server.http.get(f"/api/messages/{server.find()['messages'][0]['id']}/raw").content
+    finally:
+        server.kill()
+
+
+def test_mails_of_a_folder_that_has_them_in_files_are_taken_in(tmp_path: Path) -> None:
+    server = MailServer(tmp_path)
+    server.start()
+    server.send(_mail(message_id="<o-7@shop>"))
+    [kept] = server.find()["messages"]
+    raw = server.http.get(f"/api/messages/{kept['id']}/raw").content
+    server.kill()
+    with closing(sqlite3.connect(tmp_path / "mail.sqlite")) as books, books:
+        books.execute("DELETE FROM letters")
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / f"{kept['id']}.eml").write_bytes(raw)
+    (tmp_path / "messages" / "half.eml").write_bytes(b"never acknowledged")
+    server.start()
+    try:
+        assert server.http.get(f"/api/messages/{kept['id']}/raw").content == raw
+        assert not (tmp_path / "messages").exists()
     finally:
         server.kill()
 
@@ -278,7 +299,7 @@ def test_a_mail_is_kept_as_it_was_written_whatever_stands_around_its_dots(server
                 client.send(piece)
             code, reply = client.getreply()
             assert code == 250
-            kept[name] = (server.data / "messages" / f"{reply.decode().split()[-1]}.eml").read_bytes()
+            kept[name] = server.http.get(f"/api/messages/{reply.decode().split()[-1]}/raw").content
     assert kept == {"dots": b"Subject: dots\r\n\r\n.\r\n..two\r\nend.\r\n", "first": b".begins\r\n", "empty": b""}
 
 

@@ -90,10 +90,10 @@ class EasyPost:
         """What EasyPost says now."""
         return objects.shipment(await self._shipment("retrieve", reference))
 
-    async def buy(self, reference: str, rate: str) -> Shipment:
-        """Buy the label for a rate, after a look at the shipment. One already bought is answered as it is."""
-        before = await self.retrieve(reference)
-        if before.label is not None:
+    async def buy(self, reference: str, rate: str, *, unseen: bool = False) -> Shipment:
+        """Buy the label for a rate, after a look unless it is ``unseen``. One already bought is answered as it is."""
+        before = None if unseen else await self.retrieve(reference)
+        if before is not None and before.label is not None:
             return before
         try:
             bought = await self._call(

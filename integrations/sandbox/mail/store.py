@@ -1,12 +1,7 @@
-"""Where accepted mails are kept: one `.eml` file each, with an SQLite index beside them.
-
-The file is written and fsynced before its index row, and the row is committed with `synchronous=FULL` before
-the server answers 250. So a file without a row was never acknowledged: it is removed at the next start, since
-its sender has to send it again anyway.
-"""
+"""Where accepted mails are kept: an SQLite file, committed with `synchronous=FULL` before the server answers 250."""
 
 import json
-import os
+import shutil
 import sqlite3
 import threading
 from dataclasses import dataclass
@@ -24,6 +19,8 @@ CREATE TABLE IF NOT EXISTS messages (
     sender TEXT NOT NULL, size INTEGER NOT NULL, body TEXT NOT NULL, has_html INTEGER NOT NULL,
     attachments INTEGER NOT NULL, answered INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS messages_by_message_id ON messages (message_id);
+CREATE TABLE IF NOT EXISTS letters (
+    number INTEGER PRIMARY KEY REFERENCES messages (number) ON DELETE CASCADE, raw BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS recipients (
     number INTEGER NOT NULL REFERENCES messages (number) ON DELETE CASCADE, address TEXT NOT NULL,
     PRIMARY KEY (address, number)) WITHOUT ROWID;
@@ -43,6 +40,8 @@ INSERT_MESSAGE = """
 INSERT INTO messages (id, received_at, mail_from, rcpt_tos, message_id, subject, sender, size, body, has_html,
     attachments, answered) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+INSERT_LETTER = "INSERT INTO letters (number, raw) VALUES (?, ?)"
 
 INSERT_CALL = """
 INSERT INTO calls (at, peer, mail_from, rcpt_tos, message_id, subject, outcome, reply, message)
@@ -119,8 +118,7 @@ class MailStore:
     """The mails and the call log of one data folder; safe to use from several threads."""
 
     def __init__(self, folder: Path) -> None:
-        self._files = folder / "messages"
-        self._files.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._db = sqlite3.connect(folder / "mail.sqlite", check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
@@ -128,7 +126,7 @@ class MailStore:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(SCHEMA)
-        self._remove_unacknowledged()
+        self._take_in(folder / "messages")
 
     def close(self) -> None:
         """Close the index; the store cannot be used afterwards."""
@@ -137,7 +135,6 @@ class MailStore:
 
     def keep(self, mail_id: str, letter: Letter, call: Call) -> None:
         """Put one delivery on disk for good, and its SMTP transaction into the call log."""
-        self._write(mail_id, letter.raw)
         envelope = (mail_id, _now(), call.mail_from, json.dumps(call.rcpt_tos))
         headers = (call.message_id, call.subject, letter.sender, len(letter.raw))
         answered = call.outcome is Outcome.ACCEPTED
@@ -145,6 +142,7 @@ class MailStore:
         with self._lock, self._db:
             self._db.execute("BEGIN")
             cursor = self._db.execute(INSERT_MESSAGE, envelope + headers + content)
+            self._db.execute(INSERT_LETTER, (cursor.lastrowid, letter.raw))
             addresses = {(cursor.lastrowid, address.lower()) for address in call.rcpt_tos}
             self._db.executemany("INSERT INTO recipients (number, address) VALUES (?, ?)", addresses)
             self._db.execute(INSERT_CALL, _entry(call))
@@ -173,16 +171,13 @@ class MailStore:
 
     def raw(self, mail_id: str) -> bytes:
         """The mail as it came over the wire (dots unstuffed); `mail_id` must come from this store."""
-        return self._path(mail_id).read_bytes()
+        rows = self._rows("SELECT raw FROM letters JOIN messages USING (number) WHERE id = ?", [mail_id])
+        return bytes(rows[0]["raw"])
 
     def clear(self) -> int:
         """Remove every mail, keeping the call log; returns how many there were."""
         with self._lock:
-            ids = [row["id"] for row in self._db.execute("SELECT id FROM messages")]
-            self._db.execute("DELETE FROM messages")
-        for mail_id in ids:
-            self._path(mail_id).unlink(missing_ok=True)
-        return len(ids)
+            return self._db.execute("DELETE FROM messages").rowcount
 
     def calls(self, *, limit: int, message_id: str = "", outcome: str = "") -> dict[str, Any]:
         """The call log, newest first, with the number of transactions per outcome."""
@@ -203,25 +198,11 @@ class MailStore:
         with self._lock:
             return self._db.execute(sql, values).fetchall()
 
-    def _path(self, mail_id: str) -> Path:
-        return self._files / f"{mail_id}.eml"
-
-    def _write(self, mail_id: str, raw: bytes) -> None:
-        with self._path(mail_id).open("xb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        folder = os.open(self._files, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the name of a new file is durable only with its folder
-        finally:
-            os.close(folder)
-
-    def _remove_unacknowledged(self) -> None:
-        known = {row["id"] for row in self._db.execute("SELECT id FROM messages")}
-        for path in self._files.glob("*.eml"):
-            if path.stem not in known:
-                path.unlink()
+    def _take_in(self, files: Path) -> None:
+        """Mails of an older folder are in files; one without a row was never acknowledged."""
+        for row in self._rows("SELECT number, id FROM messages WHERE number NOT IN (SELECT number FROM letters)", []):
+            self._db.execute(INSERT_LETTER, (row["number"], (files / f"{row['id']}.eml").read_bytes()))
+        shutil.rmtree(files, ignore_errors=True)
 
 
 def _entry(call: Call) -> tuple[str | None, ...]:
