@@ -27,7 +27,7 @@ _QUIET = ("httpx2", "httpcore2", "asyncio", "sqlalchemy", "urllib3")
 
 
 _ACTIVITY: ContextVar[Mapping[str, object]] = ContextVar("waybill_activity", default={})  # noqa: B039 - never written
-"""what lines say of the activity that they are written in: one variable for all of it, where structlog would bind one for each word"""
+"""what lines say of the activity that they are written in: one variable: structlog binds one for each word"""
 Also = Callable[[], Mapping[str, str]]
 """What a line says besides, asked when it is written: where in which trace it is."""
 

@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 
 from activities.notifications import Notice, Notifications
 from domain.exceptions import Action, ExceptionKind
-from domain.notifications import NotificationStatus
+from domain.notifications import NoticeKind, NotificationStatus
 from domain.waiting import Party
 from workflows.orders.journal import Journal
 from workflows.orders.outside import Outside, Refusal
@@ -20,6 +20,8 @@ _MISSED_AFTER = timedelta(seconds=10)
 _SEND_OR_NOT = (Action.RETRY, Action.SKIP)
 _AT_ONCE = 4
 """the edition of an order's workflow from which on an e-mail is sent within the workflow task, if it can be"""
+_BESIDE_STEPS = frozenset({NoticeKind.CONFIRMED, NoticeKind.CHANGED})
+"""while these are sent parcels are booked: nobody waits for them"""
 _QUICK = timedelta(seconds=1)  # after a record that took all of its time there is still time enough for another one
 _ONE_TRY = RetryPolicy(maximum_attempts=1)
 _GONE = (NotificationStatus.SENT, NotificationStatus.REPEATED)
@@ -74,7 +76,7 @@ class Notices:
         )
 
     async def _at_once(self, notice: Notice) -> NotificationStatus:
-        if self._journal.order.edition < _AT_ONCE:
+        if self._journal.order.edition < _AT_ONCE or notice.kind in _BESIDE_STEPS:
             raise NotAtOnce
         return await at_once(Notifications.notify, notice, summary=_summary(notice), within=_QUICK, retry=_ONE_TRY)
 
