@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import pytest
@@ -83,6 +84,31 @@ async def test_an_attempt_that_stood_still_and_goes_on_beside_another_buys_no_se
     standing_still.goes_on.set()
     assert (await late).bought == bought
     assert len(depot.made()) == 2
+    assert len(depot.made(bought=True)) == 1
+
+
+async def test_a_shipment_is_looked_at_before_its_label_is_bought_unless_it_was_made_that_moment(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = "calls/count?operation=shipments.retrieve"
+    await depot.book()
+    assert depot.sandbox.view(looks)["count"] == 0
+    monkeypatch.setattr("activities.shipments.monotonic", count(step=2.0).__next__)  # it stands still after each step
+    again = replace(depot.step, parcel_id=derived_id(depot.step.fulfilment_id, "parcel:2"), attempt=2)
+    assert (await depot.shipments.book(again)).bought
+    assert depot.sandbox.view(looks)["count"] == 1
+
+
+@pytest.mark.parametrize("place", ["buy", "bought"])
+async def test_an_attempt_that_stands_still_around_the_purchase_of_what_it_has_just_made_buys_it_once(
+    depot: Depot, database: Database, standing_still: StandsStill, place: str
+) -> None:
+    standing_still.at = place
+    late = asyncio.create_task(Shipments(database, {"easypost": standing_still}).book(depot.step))
+    await standing_still.stands.wait()
+    bought = await depot.book()
+    standing_still.goes_on.set()
+    assert (await late).bought == bought
     assert len(depot.made(bought=True)) == 1
 
 

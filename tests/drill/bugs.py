@@ -140,12 +140,12 @@ BUGS = (
         plant(
             "a label that was bought is used",
             "activities/shipments.py",
-            "        shipment = await self._created(carrier, step)\n"
+            "        shipment, made_at = await self._created(carrier, step)\n"
             "        settled = shipment if shipment.label is not None "
             "else await self._settled(carrier, step, shipment)\n",
             "        sender, size = await self._contents(step)\n        await self._intend(step, size)\n"
             "        asked = ShipmentRequest(step.parcel_id, sender, step.recipient, size, step.order_number)\n"
-            "        settled = await carrier.create(asked)\n",
+            "        shipment = settled = await carrier.create(asked)\n        made_at = monotonic()\n",
         ),
         ONE_LABEL,
         faults=(dial("easypost", lost_answer_rate=0.5),),

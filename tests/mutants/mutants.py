@@ -152,8 +152,8 @@ THOROUGH = (
     Mutant(
         "before a label is bought the carrier is asked whether it was",
         SHIPMENTS,
-        "        if before.label is not None:\n            return before\n        try:",
-        "        try:",
+        "        if before is not None and before.label is not None:\n            return before\n",
+        "",
         ("tests/integrations/test_easypost_adapter.py::test_what_is_bought_is_not_bought_again",),
     ),
     Mutant(
