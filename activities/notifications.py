@@ -28,6 +28,8 @@ from templates.render import Templates
 _MOST_ATTEMPTS = 2
 """without a person's decision"""
 _LOOK_EVERY_SECONDS = 0.5
+_LAST_SECONDS = 3.0
+"""that a process which ends leaves to e-mails that the server may have"""
 _FINAL = frozenset({NotificationStatus.SENT, NotificationStatus.REPEATED})
 
 
@@ -134,6 +136,11 @@ class Notifications:
             if not attempt.begun:
                 sending.cancel()
             raise
+
+    async def see_through(self) -> None:
+        """Wait a moment for e-mails that nobody waits for any more: cut off, they would go twice."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_LAST_SECONDS)
 
     async def _send(self, notice: Notice, attempt: _Attempt) -> NotificationStatus:
         values = {

@@ -314,6 +314,7 @@ async def run_worker(settings: Settings, traces: Traces = UNTRACED) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await relaying
         await serving
+        await parts.notifications.see_through()
         await parts.outside.aclose()
         await parts.database.close()
 

@@ -202,18 +202,22 @@ async def test_an_attempt_that_nobody_waits_for_any_more_is_seen_through_once_th
     world: World, database: Database, notice: Notice
 ) -> None:
     slow = SlowMailer()
-    given_up = asyncio.create_task(office(database, slow).notify(notice))
+    mine = office(database, slow)
+    given_up = asyncio.create_task(mine.notify(notice))
     await slow.began.wait()
     given_up.cancel()
     with pytest.raises(asyncio.CancelledError):
         await given_up
+    ending = asyncio.create_task(mine.see_through())
     other = QuickMailer()
     next_one = asyncio.create_task(office(database, other).notify(notice))
     _, waiting = await asyncio.wait([next_one], timeout=0.3)
     assert waiting
+    assert not ending.done()
     slow.go_on.set()
-    assert await next_one is NotificationStatus.SENT
+    await ending
     assert await record(world) == ("sent", 1, True)
+    assert await next_one is NotificationStatus.SENT
     assert not other.sent
 
 
