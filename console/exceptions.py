@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import TypeAdapter
 
 from console.calls import at_exception
-from console.forms import from_here, noted, typed
+from console.forms import as_typed, from_here, noted
 from console.identity import Person
 from console.order_view import OrderView
 from console.page import Id, html_answer, named
@@ -74,8 +74,10 @@ class ExceptionPages:
                 back = f"/console/orders/{order}" if order else HERE
                 return RedirectResponse(f"{back}?{urlencode({'decided': exception})}", status_code=303)
             if order and Scope.ORDERS_READ in person.scopes:
-                return await self.view.draw(person, order, trouble=trouble, status=status, typed=typed(request, fields))
-            return await self._page(person, trouble=trouble, status=status, typed=typed(request, fields))
+                return await self.view.draw(
+                    person, order, trouble=trouble, status=status, typed=as_typed(request, fields)
+                )
+            return await self._page(person, trouble=trouble, status=status, typed=as_typed(request, fields))
 
         return await self.view.door.acting(request, Scope.EXCEPTIONS_WRITE, act)
 

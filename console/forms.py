@@ -34,7 +34,7 @@ async def read_form(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(body.decode(errors="replace"), keep_blank_values=True).items()}
 
 
-def typed(request: Request, fields: Mapping[str, str]) -> Typed:
+def as_typed(request: Request, fields: Mapping[str, str]) -> Typed:
     """What to draw a refused form with. What was left as it was drawn is not of it: others may have changed that."""
     drawn: Mapping[str, Any] = {}
     with suppress(ValueError):

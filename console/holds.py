@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from console.calls import at_order
-from console.forms import key_of, noted, typed
+from console.forms import as_typed, key_of, noted
 from console.identity import Person
 from console.order_view import OrderView
 from console.page import Id
@@ -34,10 +34,12 @@ class HoldForms:
             try:
                 once = key_of(fields)
             except ValueError as error:
-                return await self.view.draw(person, order, trouble=str(error), status=422, typed=typed(request, fields))
+                return await self.view.draw(
+                    person, order, trouble=str(error), status=422, typed=as_typed(request, fields)
+                )
             wish = {"reason": fields.get("reason", ""), **noted(fields)}
             answer = await self.view.calls(person, "POST", f"{at_order(order)}/holds", body=wish, key=once)
-            return await self.view.after(person, order, answer, "held", typed=typed(request, fields))
+            return await self.view.after(person, order, answer, "held", typed=as_typed(request, fields))
 
         return await self.view.door.acting(request, Scope.HOLDS_WRITE, act)
 
@@ -47,6 +49,6 @@ class HoldForms:
         async def act(person: Person, fields: dict[str, str]) -> Response:
             path = f"/v1/holds/{quote(hold, safe='')}/release"
             answer = await self.view.calls(person, "POST", path, body=noted(fields))
-            return await self.view.after(person, order, answer, "released", typed=typed(request, fields))
+            return await self.view.after(person, order, answer, "released", typed=as_typed(request, fields))
 
         return await self.view.door.acting(request, Scope.HOLDS_WRITE, act)

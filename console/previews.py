@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from console.calls import Answer, at_order
-from console.forms import key_of, object_in, typed
+from console.forms import as_typed, key_of, object_in
 from console.identity import Person
 from console.order_view import OrderView
 from console.page import Id
@@ -51,7 +51,7 @@ class DeedForms:
         async def act(person: Person, fields: dict[str, str]) -> Response:
             if fields.get("version"):
                 return await _do(self.view, person, order, self.deed, fields)
-            return await _show(self.view, person, order, self.deed, fields, typed(request, fields))
+            return await _show(self.view, person, order, self.deed, fields, as_typed(request, fields))
 
         return await self.view.door.acting(request, Scope.ORDERS_WRITE, act)
 

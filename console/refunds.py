@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from console.calls import at_order
-from console.forms import key_of, typed
+from console.forms import as_typed, key_of
 from console.identity import Person
 from console.order_view import OrderView
 from console.page import Id
@@ -39,14 +39,16 @@ class RefundForms:
             try:
                 once, amount = key_of(fields), minor_of(fields.get("amount", ""), fields.get("currency", ""))
             except ValueError as error:
-                return await self.view.draw(person, order, trouble=str(error), status=422, typed=typed(request, fields))
+                return await self.view.draw(
+                    person, order, trouble=str(error), status=422, typed=as_typed(request, fields)
+                )
             wish = {
                 "reason": fields.get("reason", "").strip(),
                 "amount": amount,
                 "tell_customer": fields.get("tell") == "true",
             }
             answer = await self.view.calls(person, "POST", f"{at_order(order)}/refunds", body=wish, key=once)
-            return await self.view.after(person, order, answer, "granted", typed=typed(request, fields))
+            return await self.view.after(person, order, answer, "granted", typed=as_typed(request, fields))
 
         return await self.view.door.acting(request, Scope.REFUNDS_GRANT, act)
 

@@ -1,6 +1,7 @@
 """Errors as pages, for people who came with a browser; programs get them as the API's problems."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
@@ -13,7 +14,7 @@ from templates.console import RefusalPage
 from templates.pages import NoOrder
 from templates.render import Templates
 
-_OUR_FAULT = 500
+_NO_SUCH_ADDRESS = (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 _AWAY = "This cannot be answered right now. Try again in a minute: whatever you have sent before this is kept."
 _NOTHING = "There is nothing at this address."
 
@@ -29,19 +30,24 @@ class TroublePages:
         """The page; None where nobody reads one: outside of the pages, or by a program."""
         if "text/html" not in request.headers.get("accept", ""):
             return None
-        path, away = request.url.path, error.status >= _OUR_FAULT
-        headers = {"Retry-After": "60"} if away else {}
+        path, away = request.url.path, _is_away(error)
         if path == HOME or path.startswith(f"{HOME}/"):
-            answer = self._operators(_AWAY if away else error.detail if error.status != 422 else _NOTHING, error.status)
+            answer = self._operators(error)
         elif path.startswith("/orders/"):
             why = NoOrder.AWAY if away else NoOrder.MISSING
             answer = no_order(self.templates, self.shop_name, request, why, status=error.status)
         else:
             return None
-        answer.headers.update(headers)
+        if away:
+            answer.headers["Retry-After"] = "60"
         return answer
 
-    def _operators(self, trouble: str, status: int) -> HTMLResponse:
-        away = status >= _OUR_FAULT
+    def _operators(self, error: WaybillError) -> HTMLResponse:
+        away = _is_away(error)
+        trouble = _AWAY if away else _NOTHING if error.status in _NO_SUCH_ADDRESS else error.detail
         page = RefusalPage(shop_name=self.shop_name, key_name="", rooms=(), trouble=trouble, away=away)
-        return html_answer(lambda nonce: self.templates.refusal_page(page, nonce), status=status)
+        return html_answer(lambda nonce: self.templates.refusal_page(page, nonce), status=error.status)
+
+
+def _is_away(error: WaybillError) -> bool:
+    return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -103,15 +103,11 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
                 await database.close()
 
     calls = InProcess(keys)
-    sessions = ConsoleSessions(keys, settings.signing_secrets)
     shop = {"shop_name": settings.shop_name, "public_url": settings.public_url, "workflows": workflows_url(settings)}
-    pages = pages_of(database, links, keys, sessions, calls, **shop)
+    pages = pages_of(database, links, keys, ConsoleSessions(keys, settings.signing_secrets), calls, **shop)
+    draw = TroublePages(templates=Templates(), shop_name=settings.shop_name).draw
     app = calls.app = new_app(
-        metrics=metrics,
-        pages=pages,
-        draw=TroublePages(templates=Templates(), shop_name=settings.shop_name).draw,
-        max_body_bytes=settings.max_body_bytes,
-        lifespan=serving,
+        metrics=metrics, pages=pages, draw=draw, max_body_bytes=settings.max_body_bytes, lifespan=serving
     )
     traces.watch(app)
     return app

@@ -35,7 +35,7 @@ async def test_an_operator_holds_releases_and_cancels_an_order(town: Town, desk:
     number = (await town.order(placed.id))["number"]
     page, held = f"/console/orders/{placed.id}", f"/console/orders/{placed.id}/holds"
     found = await desk.get("/console/orders", params={"q": number})
-    assert page in found.text or str(found.url).endswith(page)
+    assert page in found.text
 
     drawn = hidden((await desk.get(page)).text, held)
     done = await desk.post(held, data={**drawn, "reason": "operator", "note": "The address looks odd."})
@@ -58,8 +58,6 @@ async def test_an_operator_holds_releases_and_cancels_an_order(town: Town, desk:
     await town.closed([placed.id])
     assert (await town.order(placed.id))["status"] == "cancelled"
     assert await money(town, placed) == ["canceled"]
-    again = await desk.post(f"{page}/cancel", data=sure)
-    assert "is being cancelled" in again.text or 'role="alert"' in again.text
 
 
 async def test_an_order_that_waits_for_a_person_is_decided_where_the_e_mail_leads(

@@ -4,6 +4,7 @@ from temporalio.api.enums.v1 import EventType
 
 from domain.orders import OrderStatus
 from tests.house import House
+from tests.workflows.stories_of_mails import to_the_door, told_late
 
 KINDS = ["confirmed", "shipped", "delivered"]
 MAIL = "notify_customer"
@@ -20,25 +21,14 @@ async def steps_for_mails(house: House, order: str) -> int:
 
 
 async def test_e_mails_that_go_at_once_are_no_steps_of_their_own(house: House) -> None:
-    await house.receive("MUG", 10)
-    order = await house.place()
-    await house.labelled(order)
-    await house.hand_over(order)
-    await house.advance(order, 9)
-    await house.closed(order, OrderStatus.DELIVERED)
+    order = await to_the_door(house)
     assert await house.mails(order) == KINDS
     assert await house.notices(order) == dict.fromkeys(KINDS, "sent")
     assert await steps_for_mails(house, order) == 1, "the confirmation, beside which the parcel is booked"
 
 
 async def test_a_mail_server_that_takes_its_time_gets_each_e_mail_once(house: House) -> None:
-    await house.receive("MUG", 10)
-    await house.mail_server(latency_ms=1500)
-    order = await house.place()
-    await house.labelled(order)
-    await house.hand_over(order)
-    await house.advance(order, 9)
-    await house.closed(order, OrderStatus.DELIVERED)
+    order = await told_late(house)
     assert await house.mails(order) == KINDS
     assert await house.notices(order) == dict.fromkeys(KINDS, "sent")
     assert await steps_for_mails(house, order) == len(KINDS)
