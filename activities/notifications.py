@@ -351,8 +351,7 @@ def _return_note(returned: Mapping[str, Any], currency: str) -> ReturnNote:
 
 def _money_note(order: Record, kept: int) -> MoneyNote:
     if kept:
-        held = order.captured < order.total - (order.credit or 0)
-        return MoneyNote.PART_CHARGED if held else MoneyNote.PART_KEPT
+        return MoneyNote.PART_CHARGED if _is_part(order) else MoneyNote.PART_KEPT
     if order.payment_reference is None:
         return MoneyNote.NOTHING_CHARGED
     if order.captured:
