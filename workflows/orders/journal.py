@@ -1,9 +1,10 @@
 """The journal: status, waiting sentence and exceptions of an order, and how the world gets to see them."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -55,6 +56,8 @@ class Journal:
         self._agreed: list[Agreed] = []
         self._revision = 0
         self._asked = 0
+        self._noted_at = datetime.min.replace(tzinfo=UTC)
+        self._said: Counter[str] = Counter()
         self._lines: list[str] = []
         self._findable: dict[str, SearchAttributeUpdate[Any]] = {}
         self._written: Projection | None = None
@@ -124,10 +127,19 @@ class Journal:
         ``once`` names what can happen once only, so that a run which starts anew does not tell it again. ``link`` leads
         to more of it.
         """
-        key = f"{int(workflow.now().timestamp() * 1000):013d}-{len(self._lines) + 1:04d}"
-        entry = Entry(once or key, workflow.now(), kind, text, actor, link)
-        self._entries.append(entry)
+        key = once or self._key(f"{kind}:{actor}:{text}")
+        self._noted_at = max(workflow.now(), self._noted_at + _INSTANT)  # lines of one moment keep their order
+        self._entries.append(Entry(key, self._noted_at, kind, text, actor, link))
         self.show(f"{text} [More]({link})" if link else text)
+
+    def _key(self, line: str) -> str:
+        """What a line is known by: what it says, and how often this run has said it.
+
+        A worker may die after the line was written and before Temporal knows. Then its task is done anew, later, and
+        perhaps with more that has happened since: neither the time nor the line's number would be the same again.
+        """
+        self._said[line] += 1
+        return derived_id(workflow.info().run_id, f"{self._said[line]}:{line}")
 
     def show(self, text: str) -> None:
         """Add a line to what the Temporal UI shows. The step that it tells of has written its own entry."""
@@ -288,7 +300,7 @@ class Journal:
 
     def _resolve(self, exception_id: str, how: str, *, by: str, note: str) -> None:
         self._resolved.append(Resolved(exception_id, how, by, note, workflow.now()))
-        self.note("resolved", f"{_SAID.get(how, how)}{f': {note}' if note else '.'}", actor=by)
+        self.note("resolved", f"{_DECIDED.get(how, how)}{f': {note}' if note else '.'}", actor=by)
 
     def _markdown(self) -> str:
         order = self.order.request
@@ -301,6 +313,7 @@ def _is_news(update: SearchAttributeUpdate[Any]) -> bool:
     return workflow.info().typed_search_attributes.get(update.key) != update.value
 
 
+_INSTANT = timedelta(microseconds=1)
 # Of several waits the one is told on which somebody can act soonest.
 _ACTS_FIRST = (
     Party.OPERATOR,
@@ -312,7 +325,7 @@ _ACTS_FIRST = (
     Party.CARRIER,
     Party.NOBODY,
 )
-_SAID = {
+_DECIDED = {
     "retry": "Decided to try again",
     "skip": "Decided to go on without it",
     "cancel": "Decided to cancel",
