@@ -129,7 +129,7 @@ class Notifications:
         attempt = _Attempt(self._database, notice)
         sending = asyncio.create_task(self._send(notice, attempt))
         self._under_way.add(sending)
-        sending.add_done_callback(self._under_way.discard)
+        sending.add_done_callback(self._ended)
         try:
             return await asyncio.shield(sending)
         except asyncio.CancelledError:
@@ -141,6 +141,11 @@ class Notifications:
         """Wait a moment for e-mails that nobody waits for any more: cut off, they would go twice."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=_LAST_SECONDS)
+
+    def _ended(self, sending: asyncio.Task[NotificationStatus]) -> None:
+        self._under_way.discard(sending)
+        if not sending.cancelled():
+            sending.exception()  # on record; where nobody waits any more, asyncio would complain that nobody looked
 
     async def _send(self, notice: Notice, attempt: _Attempt) -> NotificationStatus:
         values = {

@@ -121,8 +121,9 @@ async def write(connection: AsyncConnection, projection: Projection) -> None:
         # Another sum is another deed: a run that starts anew may be told to give back what this one has kept.
         cause = f"order {projection.status}" + (f", {projection.kept} kept" if projection.kept else "")
         await ledger.credit_rest(connection, projection.order_id, keep=projection.kept, cause=cause)
+    written = exception_records.open_anew if met.newest else exception_records.open_exception
     for exception in projection.opened:
-        await exception_records.open_exception(connection, exception_row(projection.order_id, exception))
+        await written(connection, exception_row(projection.order_id, exception))
     for end in projection.resolved:
         await exception_records.resolve(
             connection, end.exception_id, resolution=end.resolution, by=end.by, note=end.note, at=end.at

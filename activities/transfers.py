@@ -214,6 +214,8 @@ class Transfers:
         async def later(connection: AsyncConnection, case: Case) -> None:
             if case.status in ENDED:
                 raise TooLate(f"Transfer {case.row.number} is {case.status}: nothing is expected of it any more.")
+            if case.row.expected_at == step.expected_at and case.row.late_at is None:
+                return  # nothing new, or done already, of which a worker that died told nobody
             text = f"It is expected by {step.expected_at:%Y-%m-%d %H:%M} UTC."
             event = _event(f"expected:{step.at.isoformat()}", step, text)
             values: dict[str, Any] = {"expected_at": step.expected_at}
@@ -257,7 +259,8 @@ class Transfers:
 
         async def note(connection: AsyncConnection, case: Case) -> None:
             text = "A cancellation in Temporal was passed over: the API asks what becomes of the units on their way."
-            await records.add_event(connection, case.row.id, _event(f"passed-over:{step.at.isoformat()}", step, text))
+            key = f"passed-over:{activity.info().workflow_run_id}"  # no run can be cancelled twice
+            await records.add_event(connection, case.row.id, _event(key, step, text))
 
         return await self._once(step.transfer_id, note)
 

@@ -27,7 +27,7 @@ from api.schemas.views import AnswerOut
 from api.services import Services, Wired
 from api.viewing import WAITING
 from db import disputes, exceptions, orders
-from domain.errors import Conflict, Forbidden, NotFound
+from domain.errors import Conflict, Forbidden, NotFound, TooEarly, Unavailable
 from domain.exceptions import (
     ABOUT_CASES,
     ABOUT_CLAIMS,
@@ -106,8 +106,10 @@ async def resolve(
         answer = await wired.gateway.resolve(row.order_id, decision, key=key)
     except NotFound as error:
         raise not_running(row.number) from error
-    except Conflict:
+    except Conflict as error:
         if row.kind not in OPENED_BY_OTHERS:
+            if isinstance(error, TooEarly):  # it is on record, and a worker died before Temporal knew
+                raise Unavailable("The order is taking note of this exception; nothing was decided.") from error
             raise
         return await _resolve_record(wired, row, decision)  # the order goes on, and does not wait for it
     return AnswerOut(order_id=row.order_id, status=answer.status, waiting=answer.waiting)

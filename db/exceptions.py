@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, func, select, text, tuple_, update
+from sqlalchemy import ForeignKey, Index, Row, case, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -54,6 +54,21 @@ async def open_exception(connection: AsyncConnection, values: dict[str, Any]) ->
     row = {**values, "status": ExceptionStatus.OPEN.value}
     inserted = insert(ExceptionRecord).values(row).on_conflict_do_nothing().returning(ExceptionRecord.id)
     return (await connection.execute(inserted)).first() is not None
+
+
+async def open_anew(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Write an exception for which its order waits, whatever was written of it before.
+
+    A worker that died may have written it already, and even a decision, of which the order knows nothing.
+    """
+    row = {**values, "status": ExceptionStatus.OPEN.value}
+    statement = insert(ExceptionRecord).values(row)
+    anew = {name: statement.excluded[name] for name in ("status", "reason", "actions", "opened_at")}
+    over = {"resolved_at": None, "resolution": None, "resolved_by": None, "note": None}
+    told = case((IS_OPEN, ExceptionRecord.told_at))
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=["id"], set_={**anew, **over, "told_at": told})
+    )
 
 
 async def open_again(connection: AsyncConnection, values: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -155,11 +155,7 @@ class House(Findings):
         """The warehouse gives a fulfilment's parcel to the carrier."""
         fulfilment = (await self.fulfilments(order))[number - 1]
         hand_over = HandOver(fulfilment.id, by="the warehouse")
-        async with asyncio.timeout(10):
-            while True:
-                with suppress(TooEarly):  # the label is on record before the order's workflow task ends
-                    return await self.gateway.hand_over(order, hand_over, key=key or uuid.uuid4().hex)
-                await asyncio.sleep(0.05)
+        return await _in_time(lambda: self.gateway.hand_over(order, hand_over, key=key or uuid.uuid4().hex))
 
     async def reject(self, order: str, reason: RejectionReason, *lines: RejectedLine, number: int = 1) -> Answer:
         """The warehouse does not ship a fulfilment, or some of its units."""
@@ -173,7 +169,7 @@ class House(Findings):
         """An operator decides the open exception of this kind, once it is there."""
         exception = await self.exception(order, kind)
         resolution = Resolution(exception.id, action, by="an operator")
-        return await self.gateway.resolve(order, resolution, key=key or uuid.uuid4().hex)
+        return await _in_time(lambda: self.gateway.resolve(order, resolution, key=key or uuid.uuid4().hex))
 
     async def hold(
         self, order: str, *, note: str = "", fulfilment: str | None = None, until: datetime | None = None
@@ -293,6 +289,15 @@ class House(Findings):
     async def _play(self, control: str, **body: Any) -> None:
         response = await self.street.sandbox.post(f"/control/{control}", json=body)
         assert response.status_code in {200, 402}, response.text
+
+
+async def _in_time(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What is on record already, the order's workflow task may not have come to yet, or not again."""
+    async with asyncio.timeout(10):
+        while True:
+            with suppress(TooEarly):
+                return await ask()
+            await asyncio.sleep(0.05)
 
 
 def total(goods: dict[str, int]) -> int:

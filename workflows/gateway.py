@@ -201,7 +201,7 @@ class OrderGateway:
         return await self._update(order_id, OrderWorkflow.take_over, wish, key)
 
     async def resolve(self, order_id: str, resolution: Resolution, *, key: str) -> Answer:
-        """Decide an exception. Raises Conflict, TooLate, NotFound, Unavailable."""
+        """Decide an exception. Raises Conflict, TooEarly, TooLate, NotFound, Unavailable."""
         return await self._update(order_id, OrderWorkflow.resolve, resolution, key)
 
     async def hold(self, order_id: str, hold: Hold, *, key: str) -> Answer:

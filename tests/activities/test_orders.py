@@ -99,6 +99,24 @@ async def test_what_was_resolved_is_not_resolved_again_by_somebody_else(world: W
     assert (await world.row("SELECT resolved_by FROM exceptions")).resolved_by == "Ada"
 
 
+async def test_an_exception_that_a_dead_worker_wrote_is_open_as_long_as_its_order_waits_for_it(
+    world: World, records: OrderRecords
+) -> None:
+    oid = await world.order("1")
+    problem = trouble(oid)
+    opened = view(oid, 1, opened=(problem,), open=(problem.id,))
+    await records.record(opened)
+    await world.rows("UPDATE exceptions SET told_at = now() RETURNING id")
+    await records.record(replace(opened, revision=2))
+    row = await world.row("SELECT * FROM exceptions")
+    assert (row.status, row.told_at is None) == ("open", False)
+    await records.record(view(oid, 3, resolved=(Resolved(problem.id, "retry", "Ada", "", NOON),)))
+    await records.record(replace(opened, revision=4))
+    row = await world.row("SELECT * FROM exceptions")
+    assert (row.status, row.resolution, row.resolved_at, row.told_at) == ("open", None, None, None)
+    assert (await world.row("SELECT needs_attention FROM orders")).needs_attention
+
+
 async def test_a_view_that_comes_late_closes_no_exception_that_was_opened_meanwhile(
     world: World, records: OrderRecords
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from db import exceptions, orders
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, NotFound, TooEarly
 from domain.exceptions import Action, Resolution
 from tests.api.conftest import Api
 from tests.api.records import close, exception
@@ -55,6 +55,15 @@ async def test_a_decision_that_the_order_refuses_is_a_conflict(api: Api) -> None
     api.gateway.refusals.append(Conflict("The exception is no longer open."))
     response = await api.http.post(f"/v1/exceptions/{found}/resolve", json={"action": "retry"})
     assert response.status_code == 409
+
+
+async def test_a_decision_that_comes_before_its_order_knows_the_exception_again_is_to_be_repeated(api: Api) -> None:
+    accepted = await api.place()
+    found = await exception(api.database, accepted["id"])
+    api.gateway.refusals.append(TooEarly("The order is taking note of this exception. Repeat the decision."))
+    response = await api.http.post(f"/v1/exceptions/{found}/resolve", json={"action": "retry"})
+    assert response.status_code == 503
+    assert "nothing was decided" in response.json()["detail"]
 
 
 @pytest.mark.parametrize(("action", "status"), [("retry", 200), ("cancel", 409)])

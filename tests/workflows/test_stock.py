@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.errors import Conflict
+from domain.errors import Conflict, TooEarly
 from domain.exceptions import Action, ExceptionKind, Resolution
 from domain.orders import OrderStatus
 from tests.house import House
@@ -46,6 +46,8 @@ async def test_a_decision_is_taken_once(house: House) -> None:
     order = await house.place()
     exception = await house.exception(order, ExceptionKind.OUT_OF_STOCK)
     decision = Resolution(exception.id, Action.RETRY, by="Ann")
+    with pytest.raises(TooEarly, match="taking note"):
+        await house.gateway.resolve(order, Resolution("another run's", Action.RETRY, by="Ann"), key="0")
     first = await house.gateway.resolve(order, decision, key="a")
     assert await house.gateway.resolve(order, decision, key="a") == first
     with pytest.raises(Conflict, match="resolved already"):

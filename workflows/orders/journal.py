@@ -55,9 +55,9 @@ class Journal:
         self._held: list[Hold] = []
         self._agreed: list[Agreed] = []
         self._revision = 0
-        self._asked = 0
+        self._asked: list[str] = []
         self._noted_at = datetime.min.replace(tzinfo=UTC)
-        self._said: Counter[str] = Counter()
+        self._happened: Counter[str] = Counter()
         self._lines: list[str] = []
         self._findable: dict[str, SearchAttributeUpdate[Any]] = {}
         self._written: Projection | None = None
@@ -127,19 +127,20 @@ class Journal:
         ``once`` names what can happen once only, so that a run which starts anew does not tell it again. ``link`` leads
         to more of it.
         """
-        key = once or self._key(f"{kind}:{actor}:{text}")
+        key = once or self._name(f"line:{kind}:{actor}:{text}")
         self._noted_at = max(workflow.now(), self._noted_at + _INSTANT)  # lines of one moment keep their order
         self._entries.append(Entry(key, self._noted_at, kind, text, actor, link))
         self.show(f"{text} [More]({link})" if link else text)
 
-    def _key(self, line: str) -> str:
-        """What a line is known by: what it says, and how often this run has said it.
+    def _name(self, what: str) -> str:
+        """An id for something that happens, by what it is and how often that has happened.
 
-        A worker may die after the line was written and before Temporal knows. Then its task is done anew, later, and
-        perhaps with more that has happened since: neither the time nor the line's number would be the same again.
+        A worker may die after it was written and before Temporal knows. Then the task is done anew, later, and perhaps
+        with more that has happened since: neither the time nor a number in all would be the same again. A run that was
+        reset in Temporal has another seed from there on.
         """
-        self._said[line] += 1
-        return derived_id(workflow.info().run_id, f"{self._said[line]}:{line}")
+        self._happened[what] += 1
+        return derived_id(self.order.id, f"{workflow.random_seed()}:{self._happened[what]}:{what}")
 
     def show(self, text: str) -> None:
         """Add a line to what the Temporal UI shows. The step that it tells of has written its own entry."""
@@ -244,11 +245,9 @@ class Journal:
         again: LookAgain | None = None,
     ) -> Action | None:
         """Open an exception and wait for a person's decision; None if ``until`` came true, or it was settled, first."""
-        self._asked += 1
-        purpose = f"exception:{workflow.now().timestamp()}:{self._asked}"
-        exception = OrderException(
-            derived_id(self.order.id, purpose), kind, reason, actions, workflow.now(), fulfilment_id
-        )
+        id = self._exception_id(kind, fulfilment_id)
+        self._asked.append(id)
+        exception = OrderException(id, kind, reason, actions, workflow.now(), fulfilment_id)
         self.open[exception.id] = exception
         self._opened.append(exception)
         self.note("exception", reason)
@@ -263,6 +262,11 @@ class Journal:
         await self.publish()
         return decision.action if decision else None
 
+    def _exception_id(self, kind: ExceptionKind, fulfilment_id: str | None) -> str:
+        if self.order.edition < _NAMED_FOR_GOOD:  # decisions in their histories go by these
+            return derived_id(self.order.id, f"exception:{workflow.now().timestamp()}:{len(self._asked) + 1}")
+        return self._name(f"exception:{kind}:{fulfilment_id or 'order'}")
+
     async def _decided(self, over: Callable[[], bool], again: LookAgain | None) -> None:
         if again is None:
             await workflow.wait_condition(over)
@@ -274,6 +278,10 @@ class Journal:
                 )
             if not over() and await again.settled():
                 return
+
+    def asks(self, exception_id: str) -> bool:
+        """Whether this run waits for an exception, or has waited for it."""
+        return exception_id in self._asked
 
     def refusal(self, resolution: Resolution) -> str | None:
         """Why a resolution cannot be taken; None if it can."""
@@ -314,6 +322,8 @@ def _is_news(update: SearchAttributeUpdate[Any]) -> bool:
 
 
 _INSTANT = timedelta(microseconds=1)
+_NAMED_FOR_GOOD = 4
+"""the edition of an order's workflow from which on an exception keeps its id where a workflow task is done anew"""
 # Of several waits the one is told on which somebody can act soonest.
 _ACTS_FIRST = (
     Party.OPERATOR,

@@ -61,6 +61,8 @@ def keep_refused(request: CancelRequest, payment: PaymentRun) -> Refused | None:
 
 def resolution_refused(resolution: Resolution, journal: Journal, desk: Desk, changes: ChangeRun) -> Refused | None:
     """Why an exception cannot be decided so; None if it can."""
+    if not journal.asks(resolution.exception_id):
+        return "too_early", "The order is taking note of this exception. Repeat the decision."
     refusal = journal.refusal(resolution)
     if refusal is not None:
         return "conflict", refusal
