@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.orders import request_of
 from activities.placing import line_rows, order_row, promise_at, with_parts
 from db import catalogue, ledger, orders
+from domain.editions import NEWEST
 from domain.errors import AlreadyPlaced, UnknownSku
 from domain.ledger import EntryKind, LedgerEntry
 from domain.linked_orders import Linked, Origin
-from domain.orders import EDITION, OrderRequest, OrderStatus, PlacedOrder, derived_id
+from domain.orders import OrderRequest, OrderStatus, PlacedOrder, derived_id
 
 ORIGIN: TypeAdapter[Origin] = TypeAdapter(Origin)
 
@@ -45,7 +46,7 @@ async def place_linked(
         request=request,
         promised_at=await promise_at(connection, request, goods, at),
         credit=credit,
-        edition=EDITION,
+        edition=NEWEST,
     )
     values = {
         **order_row(placed, "", None),  # no caller places it, so none can place it again

@@ -19,10 +19,10 @@ from db import shipments as shipment_records
 from db import versions as version_records
 from db.base import Database
 from domain.bundles import Part
+from domain.editions import NEWEST
 from domain.exceptions import Action, ExceptionKind, ExceptionStatus, OrderException
 from domain.orders import (
     CANCELLABLE,
-    EDITION,
     Address,
     Customer,
     FurtherPayment,
@@ -164,7 +164,7 @@ async def placed_order(connection: AsyncConnection, row: Row[Any], policy: Polic
         asked=None if revision is None else revision.asked,
         further=() if revision is None else revision.further,
         credit=row.credit,
-        edition=EDITION,
+        edition=NEWEST,
     )
 
 

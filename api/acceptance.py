@@ -19,10 +19,10 @@ from api.schemas.orders import PlaceOrder
 from api.services import Services
 from db import catalogue, holds, orders
 from db.statements import Record
+from domain.editions import NEWEST
 from domain.errors import AlreadyPlaced, InvalidOrder, KeyReused, Unavailable, UnknownSku
 from domain.hold_rules import HoldRuleKind, hold_on_address, holds_at_placement
 from domain.orders import (
-    EDITION,
     OrderRequest,
     PlacedOrder,
     body_hash,
@@ -135,7 +135,7 @@ async def _placed(connection: AsyncConnection, wired: Services, request: OrderRe
         request=request,
         policy=wired.policy,
         promised_at=await promise_at(connection, request, goods, at),
-        edition=EDITION,
+        edition=NEWEST,
     )
 
 

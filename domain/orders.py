@@ -12,6 +12,7 @@ from typing import Any, NewType
 
 from domain.bundles import Part, units_in
 from domain.cancellations import Kept
+from domain.editions import Edition
 from domain.errors import WrongTotal
 from domain.exceptions import Resolution
 from domain.holds import Hold
@@ -188,13 +189,6 @@ class Policy:
     portal_task_queue: str = "portals"
 
 
-EDITION = 4
-"""of its workflow, under which an order begins now. What it asks of Temporal follows the one that it began with:
-from the second on, what it is found by in Temporal is written after its record, and its end together with it; from the
-third on, each parcel's share is captured as it leaves, where the payment's provider can do that; from the fourth on,
-the customer's e-mails go out within the workflow task"""
-
-
 @dataclass(frozen=True)
 class PlacedOrder:
     """An accepted order: what its workflow starts with.
@@ -221,7 +215,7 @@ class PlacedOrder:
     asked: int | None = None
     further: tuple[FurtherPayment, ...] = ()
     credit: int | None = None
-    edition: int = 1
+    edition: Edition = Edition.FIRST
 
     @property
     def to_pay(self) -> Money:

@@ -42,9 +42,10 @@ _DEEDS = (
     "shipments.buy",
     "shipments.refund",
 )
-# What another run of the same story has another of: ids of ours and of providers, numbers of cases, times.
+# What another run of the same story has another of: ids of ours and of providers, numbers of cases, times, and which of
+# two parcels is asked for first.
 _ONCE_ONLY = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[a-z]+_\w{16,}|\b[A-Z]{1,2}-\d+|\d{4}-\d\d-\d\d|\d+:\d\d(:\d\d)?(\.\d+)?"
+    r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[a-z]+_\w{16,}|\b[A-Z]{1,2}-\d+|[Pp]arcel \d|\d{4}-\d\d-\d\d|\d+:\d\d(:\d\d)?(\.\d+)?"
 )
 
 

@@ -21,6 +21,7 @@ from tests.portals.trade import open_trade
 from tests.workflows import case_stories
 from tests.workflows.stories_of_changes import called_off, changed, paid_more, reduced
 from tests.workflows.stories_of_mails import told_by_decision, told_late
+from tests.workflows.stories_of_money import money_checked, refund_paid, refund_refused, refund_untold, stock_checked
 from tests.workflows.stories_of_parcels import parcels_moved, parcels_split
 from tests.workflows.stories_of_shares import paid_afterwards, paid_by_parcel, rest_released, share_refunded
 from tests.workflows.stories_of_wishes import decided, wished
@@ -385,6 +386,7 @@ _PLAIN: dict[str, Story] = {
         *(return_settled, return_expired, return_late, wished, decided, told_late, told_by_decision),
         *(case_stories.claim_refunded, case_stories.claim_replaced, case_stories.claim_withdrawn),
         *(case_stories.replacement, case_stories.replacement_cancelled),
+        *(refund_paid, refund_refused, refund_untold, money_checked, stock_checked),
         *(case_stories.exchange_completed, case_stories.exchange_late, case_stories.exchange_ended),
     )
 }

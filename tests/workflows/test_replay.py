@@ -18,8 +18,11 @@ from tests.workflows.scrubbing import payloads_of
 from tests.workflows.stories import STORIES
 from workflows.claims.workflow import ClaimWorkflow
 from workflows.exchanges.workflow import ExchangeWorkflow
+from workflows.money.check import MoneyCheckWorkflow
+from workflows.money.refund import RefundWorkflow
 from workflows.orders.workflow import OrderWorkflow
 from workflows.returns.workflow import ReturnWorkflow
+from workflows.stock.check import StockCheckWorkflow
 from workflows.stock.transfer import TransferWorkflow
 
 RECORDED = sorted(HISTORIES.rglob("*.json"))
@@ -68,7 +71,10 @@ def test_a_recorded_history_names_no_machine(path: Path) -> None:
 
 def replayer() -> Replayer:
     return Replayer(
-        workflows=[OrderWorkflow, TransferWorkflow, ReturnWorkflow, ClaimWorkflow, ExchangeWorkflow],
+        workflows=[
+            *(OrderWorkflow, TransferWorkflow, ReturnWorkflow, ClaimWorkflow, ExchangeWorkflow),
+            *(RefundWorkflow, MoneyCheckWorkflow, StockCheckWorkflow),
+        ],
         plugins=[waybill_plugin(EncryptionCodec(KEY_RING))],
     )
 

@@ -12,6 +12,7 @@ from temporalio.common import SearchAttributeUpdate
 
 from activities.orders import OrderRecords
 from activities.projections import Agreed, Entry, FulfilmentChange, Projection, Resolved
+from domain.editions import Edition
 from domain.exceptions import Action, ExceptionKind, OrderException, Resolution
 from domain.holds import Hold
 from domain.orders import ENDED, OrderStatus, PlacedOrder, Revision, can_follow, derived_id
@@ -167,7 +168,7 @@ class Journal:
             return
         attention = attributes.NEEDS_ATTENTION.value_set(bool(self.open))
         self.find_by(attention)
-        record_first = self.order.edition > 1
+        record_first = self.order.edition >= Edition.RECORDS_FIRST
         if not record_first or _is_news(attention):  # a database that is away keeps nobody from being told
             self._make_findable()
         workflow.set_current_details(self._markdown())
@@ -263,7 +264,7 @@ class Journal:
         return decision.action if decision else None
 
     def _exception_id(self, kind: ExceptionKind, fulfilment_id: str | None) -> str:
-        if self.order.edition < _NAMED_FOR_GOOD:  # decisions in their histories go by these
+        if self.order.edition < Edition.WITHIN_TASKS:  # decisions in their histories go by these
             return derived_id(self.order.id, f"exception:{workflow.now().timestamp()}:{len(self._asked) + 1}")
         return self._name(f"exception:{kind}:{fulfilment_id or 'order'}")
 
@@ -322,8 +323,6 @@ def _is_news(update: SearchAttributeUpdate[Any]) -> bool:
 
 
 _INSTANT = timedelta(microseconds=1)
-_NAMED_FOR_GOOD = 4
-"""the edition of an order's workflow from which on an exception keeps its id where a workflow task is done anew"""
 # Of several waits the one is told on which somebody can act soonest.
 _ACTS_FIRST = (
     Party.OPERATOR,

@@ -8,6 +8,7 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 
 from activities.notifications import Notice, Notifications
+from domain.editions import Edition
 from domain.exceptions import Action, ExceptionKind
 from domain.notifications import NoticeKind, NotificationStatus
 from domain.waiting import Party
@@ -18,8 +19,6 @@ from workflows.orders.steps import NotAtOnce, at_once
 # A mail has no key: the attempt of a worker that was only slow to beat, made again, would be a second mail.
 _MISSED_AFTER = timedelta(seconds=10)
 _SEND_OR_NOT = (Action.RETRY, Action.SKIP)
-_AT_ONCE = 4
-"""the edition of an order's workflow from which on an e-mail is sent within the workflow task, if it can be"""
 _BESIDE_STEPS = frozenset({NoticeKind.CONFIRMED, NoticeKind.CHANGED})
 """while these are sent parcels are booked: nobody waits for them"""
 _QUICK = timedelta(seconds=1)  # after a record that took all of its time there is still time enough for another one
@@ -76,7 +75,7 @@ class Notices:
         )
 
     async def _at_once(self, notice: Notice) -> NotificationStatus:
-        if self._journal.order.edition < _AT_ONCE or notice.kind in _BESIDE_STEPS:
+        if self._journal.order.edition < Edition.WITHIN_TASKS or notice.kind in _BESIDE_STEPS:
             raise NotAtOnce
         return await at_once(Notifications.notify, notice, summary=_summary(notice), within=_QUICK, retry=_ONE_TRY)
 

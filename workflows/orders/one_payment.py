@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from activities.failures import KEY_SPENT
 from activities.payments import Payments, PayStep
 from domain.cancellations import NOTHING_KEPT, Kept
+from domain.editions import Edition
 from domain.exceptions import ExceptionKind
 from domain.money import Money
 from domain.orders import FurtherPayment, PaymentSource
@@ -24,8 +25,6 @@ Step = Callable[[Any, PayStep], Coroutine[Any, Any, Result]]
 PAID = frozenset({PaymentStatus.AUTHORISED, PaymentStatus.CAPTURED})
 # A failure stored under a key is answered by a new key only a few times before a person is asked.
 _MOST_KEYS = 3
-SHARES = 3
-"""the edition of an order's workflow from which on each parcel's share is captured by itself"""
 
 
 class OnePayment:
@@ -66,7 +65,7 @@ class OnePayment:
     @property
     def several(self) -> bool:
         """Whether each parcel's share of it can be taken by itself."""
-        return self.state is not None and self.state.multicapture and self._journal.order.edition >= SHARES
+        return self.state is not None and self.state.multicapture and self._journal.order.edition >= Edition.SHARES
 
     @property
     def partly(self) -> bool:

@@ -9,6 +9,7 @@ from temporalio import workflow
 
 from domain.cancellations import NOTHING_KEPT, Kept
 from domain.changes.money import Paid
+from domain.editions import Edition
 from domain.exceptions import ExceptionKind
 from domain.orders import OrderStatus
 from domain.parcel_shares import EVERYTHING, Purse, rest_of, shares_of
@@ -17,7 +18,7 @@ from domain.stock import Allocation, Plan, PlannedFulfilment
 from domain.waiting import Party
 from workflows.orders.desk import Desk
 from workflows.orders.journal import Journal, LookAgain
-from workflows.orders.one_payment import PAID, SHARES, OnePayment
+from workflows.orders.one_payment import PAID, OnePayment
 from workflows.orders.outside import Outside, Refusal
 from workflows.orders.reservation import AUTHORISING, ReservationRun, fulfilments_of
 
@@ -234,7 +235,7 @@ class PaymentRun:
 
         Nothing of that, where a person let a parcel go unpaid.
         """
-        if self._journal.order.edition >= SHARES and not self._unpaid:
+        if self._journal.order.edition >= Edition.SHARES and not self._unpaid:
             await self._desk.insist(self._settle_all, what="Taking what is still due, and releasing what else is held")
 
     async def _settle_all(self) -> bool | Refusal:
