@@ -151,15 +151,19 @@ async def test_a_worker_killed_between_an_e_mail_and_the_end_of_its_workflow_tas
 
     Once it need not, PostgreSQL commits it, and nobody is there to know. Whoever comes next begins the task anew.
     """
-    [order] = await shipped(town, "told-at-once")
     pid = town.stack.supervisor.pid("worker")
-    lock = f"SELECT 1 FROM orders WHERE id = '{order.id}' FOR NO KEY UPDATE"  # noqa: S608 - our own id
-    async with town.holding(lock):
-        await town.bring_to_door(order.id)
-        await until(lambda: all_told(town, order), what="the e-mail about the delivery")
-        await until(lambda: waits(town, "UPDATE orders"), what="the record waits for the order")
-        town.kill("worker")
-        assert (await town.order(order.id))["status"] == "shipped"
+    for number in range(3):
+        [order] = await shipped(town, f"told-at-once-{number}")
+        lock = f"SELECT 1 FROM orders WHERE id = '{order.id}' FOR NO KEY UPDATE"  # noqa: S608 - our own id
+        async with town.holding(lock):
+            await town.bring_to_door(order.id)
+            await until(lambda: waits(town, "UPDATE orders"), what="the record waits for the order")
+            if await all_told(town, order):  # an e-mail that takes more than a second comes after the record
+                town.kill("worker")
+                assert (await town.order(order.id))["status"] == "shipped"
+                break
+    else:
+        pytest.fail("no e-mail went out within its workflow task")
     ready = await town.back("worker", after=pid)
     await goes_on(town, [order], by=town.stack.supervisor.pid("worker"), ready=ready)
     await check_told_once(town, [order])
