@@ -10,6 +10,7 @@ from drill.laws.orders import (
     orders_end_as_decided,
     orders_end_or_wait_for_somebody,
     people_get_answers,
+    timelines_tell_it_once,
 )
 from drill.laws.payments import customers_are_charged_once, money_agrees, money_fits_the_end
 from drill.laws.portals import a_supplier_has_one_order, suppliers_have_what_they_ship
@@ -38,6 +39,7 @@ LAWS: dict[str, Law] = {
     "orders hold what they need": orders_hold_what_they_need,
     "each thing is told once": each_thing_is_told_once,
     "nothing is told three times": nothing_is_told_three_times,
+    "a timeline tells it once": timelines_tell_it_once,
     "events that were answered are kept": answered_events_are_kept,
     "no workflow task fails repeatedly": workflow_tasks_do_not_fail,
     "orders move soon after a fault": orders_move_soon_again,

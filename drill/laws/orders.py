@@ -9,6 +9,7 @@ from drill.laws.case import Breach, Case
 from drill.people import Life
 
 ENDED = frozenset({"delivered", "returned", "cancelled", "expired"})
+ONCE = frozenset({"placed", "delivered", "closed"})
 PERSONS = frozenset({"operator", "customer", "warehouse"})
 MAIL_DOMAIN = "shop.example"
 OPERATORS = "operators@shop.example"
@@ -90,6 +91,15 @@ def orders_end_as_decided(case: Case) -> Iterator[Breach]:
             )
         elif row["closed_at"] is not None and not cancelled and not left and row["status"] not in case.shape(life).ends:
             yield Breach(law, f"{life.shape}, and it ended {row['status']}", life.id)
+
+
+def timelines_tell_it_once(case: Case) -> Iterator[Breach]:
+    """What can happen once only stands on an order's timeline once, though a worker died over it."""
+    for life, _ in case.orders():
+        lines = case.books.of("timeline", life.id)
+        told = Counter(line["text"] for line in lines if line["kind"] in ONCE)
+        for words in (words for words, times in told.items() if times > 1):
+            yield Breach("a timeline tells it once", f"{words} It says so {told[words]} times.", life.id)
 
 
 def people_get_answers(case: Case) -> Iterator[Breach]:

@@ -135,7 +135,10 @@ def _record() -> dict[str, list[dict[str, Any]]]:
         ],
         "exceptions": [{"id": "exc-3", "order_id": "order-3", "kind": "out_of_stock", "status": "open"}],
         "inbox": [{"provider": "stripe", "event_id": "evt_1", "status": "applied"}],
-        "timeline": [{"order_id": "order-1", "at": at(1), "text": "The order was <accepted>."}],
+        "timeline": [
+            {"order_id": "order-1", "at": at(1), "kind": "placed", "text": "The order was <accepted>."},
+            {"order_id": "order-1", "at": at(16), "kind": "delivered", "text": "Parcel 1 was delivered."},
+        ],
     }
 
 

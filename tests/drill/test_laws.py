@@ -162,6 +162,11 @@ def a_mail_came_three_times(case: Case) -> Case:
     return with_books(case, mails=[*case.books.mails, *(2 * [case.books.mails[0]])])
 
 
+def a_delivery_stands_on_the_timeline_twice(case: Case) -> Case:
+    rows = [dict(row) for row in case.books.tables["timeline"]]
+    return with_table(case, "timeline", [*rows, rows[-1]])
+
+
 def an_event_was_answered_and_lost(case: Case) -> Case:
     return with_table(case, "inbox", [])
 
@@ -311,6 +316,7 @@ WRONGS: list[tuple[Callable[[Case], Case], str]] = [
     (a_mail_was_doubled, "each thing is told once"),
     (a_mail_was_doubled_under_another_name, "each thing is told once"),
     (a_mail_came_three_times, "nothing is told three times"),
+    (a_delivery_stands_on_the_timeline_twice, "a timeline tells it once"),
     (an_event_was_answered_and_lost, "events that were answered are kept"),
     (an_event_was_never_looked_at, "events that were answered are kept"),
     (a_workflow_fails_again_and_again, "no workflow task fails repeatedly"),
