@@ -60,9 +60,10 @@ _BEGINS_WITHIN = timedelta(seconds=5)
 _LOOK_AGAIN = timedelta(milliseconds=100)
 # Beyond these an order is stuck. A workflow task that cannot be done is tried again after 5 s, then ever more rarely;
 # so is one whose worker was killed, and a worker that is killed again and again for a minute is no reason to call
-# people. A record is tried every 30 s in the end, a provider every minute: by then it was away for twelve minutes, or
-# for two hours, in which the order has said so.
+# people. One that fails by itself Temporal reports after five times, half a minute. A record is tried every 30 s in the
+# end, a provider every minute: by then it was away for twelve minutes, or for two hours, in which the order has said so.
 _MOST_TASKS = 20
+_REPORTED = "TemporalReportedProblems"
 _MOST_RECORDS = 30
 _MOST_CALLS = 120
 _RECORDS = frozenset(
@@ -315,7 +316,8 @@ async def ask(
 def failing(order_id: str, described: DescribeWorkflowExecutionResponse) -> Failing | None:
     """What of a running workflow has failed too often in a row, by Temporal's own description; None if nothing has."""
     task = described.pending_workflow_task
-    if task.attempt > _MOST_TASKS:
+    reported = described.workflow_execution_info.search_attributes.indexed_fields.get(_REPORTED)
+    if task.attempt > _MOST_TASKS or (reported is not None and b"category=WorkflowTaskFailed" in reported.data):
         return Failing(order_id, "the workflow's next step", task.attempt - 1)
     for pending in described.pending_activities:
         if pending.last_failure.application_failure_info.type == BUSY:

@@ -270,7 +270,7 @@ class FulfilmentRun(ABC):
         return self._heard + self._journal.order.policy.carrier_patience
 
     def _late(self) -> bool:
-        return self.promised is not None and workflow.now() >= self.promised
+        return self.promised is not None and self._journal.now >= self.promised
 
     async def _ask_about_lateness(self, last: str) -> None:
         """Once: the promised day has passed."""

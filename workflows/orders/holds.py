@@ -31,12 +31,12 @@ class Holds:
     @property
     def marks(self) -> tuple[str, ...]:
         """The marks of those that stand now."""
-        now = workflow.now()
+        now = self._journal.now
         return tuple(sorted(hold.mark for hold in self._standing.values() if hold.stands(now)))
 
     def over(self, fulfilment_id: str) -> list[Hold]:
         """The holds that stop a fulfilment now, oldest first."""
-        now = workflow.now()
+        now = self._journal.now
         return [hold for hold in self._standing.values() if hold.concerns(fulfilment_id) and hold.stands(now)]
 
     def first_to_end(self, fulfilment_id: str) -> datetime | None:

@@ -63,6 +63,31 @@ class Journal:
         self._findable: dict[str, SearchAttributeUpdate[Any]] = {}
         self._written: Projection | None = None
         self._settling: list[str] = []
+        self._judged_by: datetime | None = None
+
+    @property
+    def now(self) -> datetime:
+        """What time it is; where a wait looks whether it is over, the time at which that wait began."""
+        return self._judged_by or workflow.now()
+
+    async def until(
+        self, over: Callable[[], bool], *, timeout: timedelta | None = None, timeout_summary: str | None = None
+    ) -> None:
+        """Wait until ``over`` comes true, which may ask for `now`. Raises TimeoutError.
+
+        Time alone ends no wait but by a timer, since conditions are looked at more often than the history tells: also
+        where a wish is refused, of which nothing stands there. What one of them found then, no replay would find.
+        """
+        began = workflow.now()
+
+        def judged() -> bool:
+            self._judged_by = began if self.order.edition >= Edition.WITHIN_TASKS else None
+            try:
+                return over()
+            finally:
+                self._judged_by = None
+
+        await workflow.wait_condition(judged, timeout=timeout, timeout_summary=timeout_summary)
 
     @property
     def waiting(self) -> Waiting:
@@ -270,13 +295,11 @@ class Journal:
 
     async def _decided(self, over: Callable[[], bool], again: LookAgain | None) -> None:
         if again is None:
-            await workflow.wait_condition(over)
+            await self.until(over)
             return
         while not over():
             with suppress(TimeoutError):  # no news came: look all the same
-                await workflow.wait_condition(
-                    lambda: over() or again.news(), timeout=again.every, timeout_summary="Look again"
-                )
+                await self.until(lambda: over() or again.news(), timeout=again.every, timeout_summary="Look again")
             if not over() and await again.settled():
                 return
 

@@ -100,7 +100,7 @@ class PaymentRun:
     @property
     def lapses_soon(self) -> bool:
         """Whether a hold is about to end."""
-        return self.warns_at is not None and self.warns_at <= workflow.now()
+        return self.warns_at is not None and self.warns_at <= self._journal.now
 
     @property
     def short(self) -> str | None:

@@ -366,7 +366,7 @@ class PortalRun(FulfilmentRun):
             return self._unread or self.left is not left or self._desk.cancel_wished or held or others()
 
         with suppress(TimeoutError):
-            await workflow.wait_condition(
+            await self._journal.until(
                 over, timeout=due - workflow.now(), timeout_summary=f"Ask {self._portal} about {self._name}"
             )
         self._unread = False  # who waited looks now

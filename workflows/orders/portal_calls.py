@@ -159,7 +159,7 @@ class PortalCalls:
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,
         )
-        await workflow.wait_condition(lambda: running.done() or over())
+        await self._journal.until(lambda: running.done() or over())
         if not running.done():
             running.cancel()
         result: Result = await running
@@ -183,7 +183,7 @@ class PortalCalls:
         await self._journal.publish()
         until = min(opens, give_up_at) if give_up_at is not None else opens
         with suppress(TimeoutError):
-            await workflow.wait_condition(
+            await self._journal.until(
                 lambda: over() or self._woken != woken,
                 timeout=max(until - workflow.now(), _A_MOMENT),
                 timeout_summary=f"{errand.portal}, again",

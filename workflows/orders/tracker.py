@@ -101,11 +101,11 @@ class Tracker:
         """Until there is news, something else comes true, or it is ``due`` to look."""
 
         def over() -> bool:
-            return self.news or others() or workflow.now() >= due
+            return self.news or others() or self._journal.now >= due
 
         while not over():
             self._ring_at(due)
-            await workflow.wait_condition(lambda: over() or self._rings_at is None)
+            await self._journal.until(lambda: over() or self._rings_at is None)
 
     def _take(self, where: Whereabouts) -> Whereabouts:
         self.where = self._known = where
