@@ -60,8 +60,9 @@ _BEGINS_WITHIN = timedelta(seconds=5)
 _LOOK_AGAIN = timedelta(milliseconds=100)
 # Beyond these an order is stuck. A workflow task that cannot be done is tried again after 5 s, then ever more rarely;
 # so is one whose worker was killed, and a worker that is killed again and again for a minute is no reason to call
-# people. One that fails by itself Temporal reports after five times, half a minute. A record is tried every 30 s in the
-# end, a provider every minute: by then it was away for twelve minutes, or for two hours, in which the order has said so.
+# people. One that fails by itself Temporal reports after five times, in half a minute. A record is tried every 30 s in
+# the end, a provider every minute: by then it was away for twelve minutes, or for two hours, in which the order has
+# said so.
 _MOST_TASKS = 20
 _REPORTED = "TemporalReportedProblems"
 _MOST_RECORDS = 30
