@@ -1,7 +1,7 @@
 """The inbox: what providers told is applied to the orders that it concerns, in any order, any number of times."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -59,7 +59,9 @@ class Inbox:
         self._within = within
 
     async def apply_due(self, *, limit: int = 50) -> int:
-        """Apply what is due; how many events were looked at, ``limit`` at most. Raises Unavailable without Temporal.
+        """Apply what is due; how many events were looked at. Raises Unavailable without Temporal.
+
+        ``limit`` bounds what is looked at together.
 
         What concerns nobody is recorded together. Each other event has a transaction of its own and stays locked until
         it is settled, so that several workers share the work and one bad event holds up no other. A crash between a
@@ -67,15 +69,18 @@ class Inbox:
         """
         async with self._database.transaction() as connection:
             rows = await records.claim(connection, limit=limit)
-            quiet = await record_quiet(connection, rows, self._carriers)
+            quiet = await record_quiet(connection, rows, self._carriers, self._providers)
         # Some events have a provider asked: side by side, since one answer may take as long as many events come in.
-        others = iter([row for row in rows if (row.provider, row.event_id) not in quiet])
-        lanes = (self._apply_one_by_one(others) for _ in range(min(_LANES, len(rows) - len(quiet))))
+        others = [row for row in rows if (row.provider, row.event_id) not in quiet]
+        firsts = _first_of_each_parcel(others)
+        due = iter(firsts)
+        lanes = (self._apply_one_by_one(due) for _ in range(min(_LANES, len(firsts))))
         ends = await asyncio.gather(*lanes, return_exceptions=True)
         failures = [end for end in ends if isinstance(end, BaseException)]
         if failures:
             raise failures[0]  # only now that no lane is at work any more
-        return len(quiet) + sum(end for end in ends if isinstance(end, int))
+        looked_at = len(quiet) + sum(end for end in ends if isinstance(end, int))
+        return looked_at + (await self.apply_due(limit=limit) if len(firsts) < len(others) else 0)
 
     async def _apply_one_by_one(self, due: Iterator[Record]) -> int:
         applied = 0
@@ -284,6 +289,15 @@ class Inbox:
         new = await exception_records.open_exception(connection, values)
         await exception_records.refresh_attention(connection, order_id)
         return new
+
+
+def _first_of_each_parcel(rows: Sequence[Record]) -> list[Record]:
+    """All events but, of those about one parcel, the first: once its order was told, the others are for nobody."""
+    firsts: dict[tuple[str, str], Record] = {}
+    for row in rows:
+        parcel = row.subject if row.topic == EventTopic.TRACKING else None
+        firsts.setdefault((row.provider, parcel or row.event_id), row)
+    return list(firsts.values())
 
 
 def _woken(woken: bool) -> str:

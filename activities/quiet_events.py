@@ -28,12 +28,16 @@ from domain.shipments import (
 )
 from integrations.carriers.carrier import Carrier
 from integrations.errors import BadPayload
+from integrations.payments.provider import PaymentProvider
 
 _ABOUT_US = frozenset({EventTopic.PAYMENT, EventTopic.TRACKING, EventTopic.DISPUTE})
 
 
 async def record_quiet(
-    connection: AsyncConnection, rows: Sequence[Record], carriers: Mapping[str, Carrier]
+    connection: AsyncConnection,
+    rows: Sequence[Record],
+    carriers: Mapping[str, Carrier],
+    providers: Mapping[str, PaymentProvider],
 ) -> set[tuple[str, str]]:
     """Record and settle those of the claimed events that plainly concern nobody; provider and id of each.
 
@@ -42,7 +46,7 @@ async def record_quiet(
     news, recorded = await _trackings(connection, [row for row in rows if row.topic == EventTopic.TRACKING], carriers)
     settled = [
         *[_other(row) for row in rows if row.topic not in _ABOUT_US],
-        *await _payments(connection, [row for row in rows if row.topic == EventTopic.PAYMENT]),
+        *await _payments(connection, [row for row in rows if row.topic == EventTopic.PAYMENT], providers),
         *recorded,
     ]
     if settled:
@@ -83,19 +87,32 @@ def _other(row: Record) -> Settled:
     return Settled(row.provider, row.event_id, InboxStatus.IGNORED, "not an event that Waybill acts on", None)
 
 
-async def _payments(connection: AsyncConnection, rows: Sequence[Record]) -> list[Settled]:
-    known = await payment_records.open_by_reference(connection, [row.subject for row in rows if row.subject])
-    found = [(row, known.get((row.provider, row.subject))) for row in rows]
-    return [
-        Settled(row.provider, row.event_id, InboxStatus.APPLIED, "nothing waited for it", payment.order_id)
-        for row, payment in found
-        if payment is not None
-        and payment.status != PaymentStatus.PENDING
-        and payment.called_off_at is None
-        and not payment.awaiting_customer
-        and not ends_hold(payment, row)
-        and not (row.moves_money and payment.refunding)
-    ]
+async def _payments(
+    connection: AsyncConnection, rows: Sequence[Record], providers: Mapping[str, PaymentProvider]
+) -> list[Settled]:
+    known = await payment_records.by_reference(connection, [row.subject for row in rows if row.subject])
+    settled = []
+    for row in rows:
+        payment = known.get((row.provider, row.subject))
+        note = None if payment is None else _nothing_to_do(payment, row, providers)
+        if payment is not None and note is not None:
+            settled.append(Settled(row.provider, row.event_id, InboxStatus.APPLIED, note, payment.order_id))
+    return settled
+
+
+def _nothing_to_do(payment: Record, row: Record, providers: Mapping[str, PaymentProvider]) -> str | None:
+    """Why nobody need be asked or told of an event about a payment; None if somebody may have to be."""
+    if payment.status == PaymentStatus.PENDING or payment.called_off_at is not None or payment.awaiting_customer:
+        return None
+    if ends_hold(payment, row) or (row.moves_money and payment.refunding):
+        return None
+    if not row.moves_money or payment.order_closed_at is None:
+        return "nothing waited for it"
+    # A capture that the record has, too, is our own, and the event but late: a refund after it has events of its own.
+    provider = providers.get(row.provider)
+    taken = None if provider is None else provider.parse_capture(row.body)
+    on_record = taken is not None and (taken.minor, taken.currency) == (payment.captured, payment.currency)
+    return "the order is closed, and its money agrees" if on_record else None
 
 
 async def _trackings(

@@ -307,18 +307,16 @@ async def find_by_reference(connection: AsyncConnection, provider: str, referenc
     return (await connection.execute(query)).first()
 
 
-_OPEN_BY_REFERENCE = Statement(
-    select(Payment.__table__)
+_BY_REFERENCE = Statement(
+    select(Payment.__table__, Order.closed_at.label("order_closed_at"))
     .join(Order, Order.id == Payment.order_id)
-    .where(text("payments.reference = ANY(CAST(:given AS text[]))"), Order.closed_at.is_(None))
+    .where(text("payments.reference = ANY(CAST(:given AS text[]))"))
 )
 
 
-async def open_by_reference(
-    connection: AsyncConnection, references: Sequence[str]
-) -> dict[tuple[str, str | None], Record]:
-    """Payments of orders that are not closed, by provider and reference."""
-    rows = await _OPEN_BY_REFERENCE.rows(connection, given=list(references)) if references else ()
+async def by_reference(connection: AsyncConnection, references: Sequence[str]) -> dict[tuple[str, str | None], Record]:
+    """Payments by provider and reference, each with when its order was closed."""
+    rows = await _BY_REFERENCE.rows(connection, given=list(references)) if references else ()
     return {(row.provider, row.reference): row for row in rows}
 
 

@@ -70,5 +70,8 @@ class PaymentProvider(Protocol):
     async def disputes(self, reference: str) -> list[DisputeState]:
         """The disputes of a payment, newest first."""
 
+    def parse_capture(self, body: bytes) -> Money | None:
+        """What was taken of its payment by then, if a verified event tells of a capture; None for any other event."""
+
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime) -> ProviderEvent:
         """Verify and read a webhook; ``headers`` have lower-case names. Raises BadSignature or BadPayload."""

@@ -222,6 +222,34 @@ async def test_the_echo_of_our_own_capture_is_no_exception(world: World, stripe:
     assert await post.settled("evt_1") == ("applied", "the order is closed, and its money agrees")
 
 
+def captured_event(minor: int, currency: str = "usd") -> bytes:
+    charge = {"id": "ch_1", "amount_captured": minor, "currency": currency}
+    return json.dumps({"id": "evt_1", "type": "charge.captured", "data": {"object": charge}}).encode()
+
+
+async def test_the_provider_is_not_asked_about_a_capture_that_is_on_record(
+    world: World, stripe: Stripe, sandbox: RunningSandbox, closed: PayStep
+) -> None:
+    post = post_office(world, stripe=stripe)
+    sandbox.fail_next("payment_intents.retrieve", 503)
+    late = ProviderEvent("stripe", "evt_1", "charge.captured", EventTopic.PAYMENT, closed.reference, moves_money=True)
+    await post.store(late, captured_event(2000))
+    await post.apply()
+    assert await post.settled("evt_1") == ("applied", "the order is closed, and its money agrees")
+
+
+@pytest.mark.parametrize("told", [captured_event(1999), captured_event(2000, "eur"), b"[]"])
+async def test_the_provider_is_asked_about_a_capture_that_is_not_on_record(
+    world: World, stripe: Stripe, sandbox: RunningSandbox, closed: PayStep, told: bytes
+) -> None:
+    post = post_office(world, stripe=stripe)
+    sandbox.fail_next("payment_intents.retrieve", 503)
+    late = ProviderEvent("stripe", "evt_1", "charge.captured", EventTopic.PAYMENT, closed.reference, moves_money=True)
+    await post.store(late, told)
+    await post.apply()
+    assert (await post.settled("evt_1"))[0] == "stored"
+
+
 async def test_a_provider_that_does_not_answer_holds_up_one_event_and_no_other(
     world: World, stripe: Stripe, sandbox: RunningSandbox, closed: PayStep
 ) -> None:
@@ -305,6 +333,20 @@ async def test_an_order_that_was_told_of_its_first_scan_is_told_next_when_the_jo
         await post.apply()
     assert [wake.where.status for _, wake in post.orders.woken if wake.where] == [IN_TRANSIT, DELIVERED]
     assert await post.settled("evt_2") == ("applied", "recorded")
+
+
+async def test_of_several_scans_that_come_together_the_order_is_told_once(
+    post: Post, sandbox: RunningSandbox, followed: str
+) -> None:
+    sandbox.control(f"easypost/trackers/{followed}/set", {"status": "out_for_delivery"})
+    for number, said in enumerate((IN_TRANSIT, OUT), start=1):
+        await post.tracking(f"evt_{number}", {**tracker(said), "id": followed})
+    assert await post.apply() == 2
+    assert [wake.where.status for _, wake in post.orders.woken if wake.where] == [OUT]
+    assert [await post.settled(f"evt_{number}") for number in (1, 2)] == [
+        ("applied", "the order was told"),
+        ("applied", "recorded"),
+    ]
 
 
 async def test_a_carrier_that_does_not_confirm_its_own_event_is_asked_again_for_a_while(

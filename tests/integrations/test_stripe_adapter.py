@@ -357,6 +357,27 @@ def test_an_event_about_money_names_its_payment_and_order(kind: str, obj: dict[s
     assert told.ends_hold is (kind in {"payment_intent.canceled", "payment_intent.succeeded", "charge.expired"})
 
 
+@pytest.mark.parametrize(
+    ("kind", "obj", "taken"),
+    [
+        ("payment_intent.succeeded", intent("succeeded"), Money(5000, "EUR")),
+        ("charge.captured", {"id": "ch_1", "amount_captured": 700, "currency": "usd"}, Money(700, "USD")),
+        ("charge.captured", {"id": "ch_1", "currency": "usd"}, None),
+        ("charge.captured", {"id": "ch_1", "amount_captured": 700, "currency": "?"}, None),
+        ("charge.refunded", {"id": "ch_1", "amount_captured": 700, "currency": "usd"}, None),
+    ],
+)
+def test_only_an_event_of_a_capture_tells_what_was_taken(kind: str, obj: dict[str, Any], taken: Money | None) -> None:
+    adapter, _ = stripe(reply(200, {}))
+    assert adapter.parse_capture(event(kind, obj)) == taken
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"type":"charge.captured","data":{"object":null}}', b"\xff"])
+def test_what_cannot_be_read_tells_of_no_capture(body: bytes) -> None:
+    adapter, _ = stripe(reply(200, {}))
+    assert adapter.parse_capture(body) is None
+
+
 def test_a_dispute_names_the_payment_though_it_knows_no_order() -> None:
     adapter, _ = stripe(reply(200, {}))
     body = event("charge.dispute.funds_withdrawn", {"id": "dp_1", "payment_intent": "pi_1", "metadata": {}})

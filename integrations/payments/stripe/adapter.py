@@ -30,7 +30,7 @@ from integrations.observing import Observe, unobserved
 from integrations.payments.provider import Authorisation
 from integrations.payments.stripe import objects
 from integrations.payments.stripe.objects import NAME, Json
-from integrations.payments.stripe.webhooks import read_event
+from integrations.payments.stripe.webhooks import read_capture, read_event
 from integrations.signatures import verify_stripe
 
 API_VERSION = "2026-10-28.endive"
@@ -168,6 +168,10 @@ class Stripe:
         """The disputes of a payment, newest first."""
         listed = self._list("disputes", "/v1/disputes", {"payment_intent": safe_id(NAME, reference)})
         return [objects.dispute(obj) async for obj in listed]
+
+    def parse_capture(self, body: bytes) -> Money | None:
+        """What was taken of its payment by then, if a verified event tells of a capture; None for any other event."""
+        return read_capture(body)
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], *, path: str, now: datetime) -> ProviderEvent:
         """Verify and read a webhook. Raises BadSignature or BadPayload."""

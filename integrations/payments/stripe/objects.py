@@ -123,6 +123,11 @@ def decline(error: Json) -> Decline:
     return Decline(str(code), str(error.get("message") or "The payment was declined."))
 
 
+def captured(obj: Json, name: str) -> Money:
+    """What an intent or a charge says was captured, in its field ``name``."""
+    return Money(field(obj, name, int), _currency(obj))
+
+
 def order_id(obj: Json) -> str | None:
     """The order that the object's metadata names."""
     return _named(obj, "order_id")

@@ -3,8 +3,9 @@
 import json
 
 from domain.inbox import EventTopic, ProviderEvent
-from integrations.errors import BadPayload
-from integrations.payments.stripe.objects import NAME, Json, order_id
+from domain.money import Money
+from integrations.errors import BadPayload, OutcomeUnknown
+from integrations.payments.stripe.objects import NAME, Json, captured, order_id
 
 _PAYMENT_EVENTS = ("payment_intent.", "charge.", "refund.")
 
@@ -21,6 +22,7 @@ _MOVES_MONEY = frozenset(
         "charge.dispute.funds_reinstated",
     }
 )
+_CAPTURED = {"payment_intent.succeeded": "amount_received", "charge.captured": "amount_captured"}
 # A hold of which a part was captured ends as a success when it lapses (docs.stripe.com/payments/multicapture).
 _ENDS_HOLD = frozenset({"payment_intent.canceled", "charge.expired", "payment_intent.succeeded"})
 
@@ -45,6 +47,15 @@ def read_event(body: bytes) -> ProviderEvent:
         moves_money=kind in _MOVES_MONEY,
         ends_hold=kind in _ENDS_HOLD,
     )
+
+
+def read_capture(body: bytes) -> Money | None:
+    """What was taken by then, all in all, as a verified body tells of a capture; None for any other."""
+    try:
+        event = json.loads(body)
+        return captured(event["data"]["object"], _CAPTURED[event["type"]])
+    except (ValueError, TypeError, KeyError, AttributeError, OutcomeUnknown):
+        return None
 
 
 def _topic(kind: str) -> EventTopic:
