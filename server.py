@@ -7,6 +7,7 @@ import uvicorn
 
 from runtime.collector import spare_what_stays
 from runtime.logs import configure_logs
+from runtime.sdk_threads import spare_threads
 from runtime.settings import SettingsError, load_settings
 from runtime.traces import open_traces
 from runtime.web import create_app
@@ -21,6 +22,7 @@ def main() -> int:
         sys.stderr.write(f"The web process cannot start:\n{error}\n")
         return 2
     configure_logs(settings.log_level, also=traces.ids)
+    spare_threads()
     # Once it has ended in good order, uvicorn raises the signal again: this makes the exit status 0, as after SIGINT.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

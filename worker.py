@@ -10,6 +10,7 @@ import uvloop
 
 from runtime.collector import spare_what_stays
 from runtime.logs import configure_logs
+from runtime.sdk_threads import spare_threads
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.traces import Traces, open_traces
 from runtime.worker import run_worker
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     except SettingsError as error:
         return _refused(error)
     configure_logs(settings.log_level, also=traces.ids)
+    spare_threads()
     spare_what_stays()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -19,6 +19,7 @@ from local.stack import ROOT, Stack
 TASK_QUEUE = "bench-bare"
 NOBODYS_QUEUE = "bench-nobody"
 TASK_TIMEOUT = timedelta(seconds=5)  # as orders have it
+SETTINGS = {"TOKIO_WORKER_THREADS": "1"}  # as the platform's worker has it
 NEWS_EVERY_SECONDS = 0.1
 WITHIN = timedelta(minutes=10)
 
@@ -35,7 +36,7 @@ async def bare_worker(stack: Stack, *, namespace: str) -> AsyncIterator[int]:
     service = Service(
         name="bare_worker",
         command=[sys.executable, "-m", "bench.bare_worker", address, namespace, TASK_QUEUE],
-        environment=stack.environment,
+        environment={**SETTINGS, **stack.environment},
         folder=ROOT,
         log=log,
         ready=ready,
