@@ -144,7 +144,7 @@ class DrillStack(Stack):
     def _wired(self, name: str) -> dict[str, str]:
         """The settings of a process, with its own links in place of the servers' ports."""
         settings = self.settings()
-        database = urlsplit(settings["DATABASE_URL"])
+        database = urlsplit(self.database_url)
         login = database.netloc.rpartition("@")[0]
         ends = {called: link.port for (caller, called), link in self._links.items() if caller == name}
         wired = {

@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL: one cluster in one folder, on loopback, with a password of its own.
+"""An embedded PostgreSQL: one cluster in one folder, on loopback and a socket in it, with a password of its own.
 
 >>> async with Postgres(folder, durable=False) as postgres:
 ...     url = await postgres.create_database("waybill_test")
@@ -24,8 +24,11 @@ from local.postgres_home import PLAIN_ENVIRONMENT, Home, settle
 from local.processes import Child, LocalError, Service, shown
 
 USER = "waybill"
+CLUSTER = "cluster"
 FIRST_BUILTIN_LOCALE = 17  # --locale-provider=builtin came with PostgreSQL 17
 LEFTOVERS_END_WITHIN = timedelta(seconds=10)
+# Systems allow 103 bytes or a few more, the socket's own name among them; a comma would begin another host's.
+SOCKET_FOLDER = re.compile(r"[A-Za-z0-9_./-]{1,88}")
 # Whoever was told of a commit may go on to charge a card: what is off here is lost with the machine's power only, never
 # with the process. With synchronous_commit=off a killed server would forget what it had just confirmed.
 NOT_DURABLE = ("fsync=off", "full_page_writes=off")
@@ -71,6 +74,16 @@ class Postgres:
         """The URL of one database, as asyncpg understands it. Holds the password."""
         return f"postgresql://{USER}:{self._password()}@127.0.0.1:{self.port}/{database}"
 
+    def near_url(self, database: str) -> str:
+        """The URL of one database for processes of this machine: by the socket, which costs less than loopback.
+
+        As `url` where no socket can be; that is known once the service was made.
+        """
+        folder = _socket_folder((self.folder / CLUSTER).resolve())
+        if not folder:
+            return self.url(database)
+        return f"postgresql://{USER}:{self._password()}@/{database}?host={folder}&port={self.port}"
+
     async def start(self) -> None:
         """Makes the cluster where there is none, and serves. Raises LocalError."""
         self._child = await Child.start(await self.service())
@@ -96,7 +109,7 @@ class Postgres:
         options = [
             "listen_addresses=127.0.0.1",
             f"port={self.port}",
-            "unix_socket_directories=",
+            f"unix_socket_directories={_socket_folder(home.folder)}",
             "log_error_verbosity=terse",  # an error's detail quotes the row, and with it the customer
             "timezone=UTC",
             "log_timezone=UTC",
@@ -138,9 +151,9 @@ class Postgres:
 
     def _prepare(self) -> Home:
         self.folder.mkdir(parents=True, exist_ok=True)
-        home = settle(self.folder / "cluster")
+        home = settle(self.folder / CLUSTER)
         _make_cluster(home, self._password())
-        _wait_for_leftovers(home.data)
+        _wait_for_leftovers(home)
         return home
 
     def _password(self) -> str:
@@ -196,12 +209,18 @@ def _locale(home: Home) -> list[str]:
     return ["--locale=C.UTF-8"]  # such a server is Debian's, and so is this locale
 
 
-def _wait_for_leftovers(data: Path) -> None:
-    """Waits for server processes that a killed postmaster left on this folder, then drops its pid file.
+def _socket_folder(folder: Path) -> str:
+    """The folder of the server's socket; empty where the path is not one for a socket."""
+    return str(folder) if SOCKET_FOLDER.fullmatch(str(folder)) else ""
+
+
+def _wait_for_leftovers(home: Home) -> None:
+    """Waits for server processes that a killed postmaster left on this folder, then drops its pid files.
 
     PostgreSQL takes any live process with the recorded number for its predecessor, even a stranger after a reboot.
     Raises LocalError where a server keeps running.
     """
+    data = home.data
     if not Path("/proc/self/cwd").exists():
         return
     deadline = monotonic() + LEFTOVERS_END_WITHIN.total_seconds()
@@ -209,7 +228,8 @@ def _wait_for_leftovers(data: Path) -> None:
         if monotonic() > deadline:
             raise LocalError(f"A PostgreSQL server (pid {leftovers[0]}) already runs on {shown(data)}.")
         sleep(0.1)
-    (data / "postmaster.pid").unlink(missing_ok=True)
+    for left in (data / "postmaster.pid", *home.folder.glob(".s.PGSQL.*")):
+        left.unlink(missing_ok=True)
 
 
 def _servers_on(data: Path) -> list[int]:

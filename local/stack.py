@@ -88,6 +88,7 @@ class Stack:
         self._durable = durable
         self._supplied = supplied
         self._exits = AsyncExitStack()
+        self._near_database_url = ""
         self.supervisor = Supervisor(self.folder / "pids.json", say)
 
     @property
@@ -182,6 +183,7 @@ class Stack:
             options=self.postgres_options,
         )
         await self.supervisor.run(await postgres.service())
+        self._near_database_url = postgres.near_url(DATABASE)
         return await postgres.ensure_database(DATABASE)
 
     async def _start_temporal(self) -> None:
@@ -261,7 +263,7 @@ class Stack:
         sessions = self.folder / "portals"
         return {
             **(supplier.settings(_at(self.ports.sandbox), sessions) if self._supplied else {}),
-            "DATABASE_URL": self.database_url,
+            "DATABASE_URL": self._near_database_url or self.database_url,
             "TEMPORAL_ADDRESS": given.get("TEMPORAL_ADDRESS") or f"{LOOPBACK}:{self.ports.temporal}",
             "TEMPORAL_NAMESPACE": given.get("TEMPORAL_NAMESPACE", NAMESPACE),
             "TEMPORAL_UI_URL": self.addresses.temporal_ui,

@@ -42,12 +42,16 @@ async def test_text_sorts_by_bytes_and_knows_every_script(folder: Path) -> None:
         assert await fetch(url, "SELECT upper('ä')") == "Ä"
 
 
-async def test_the_server_wants_its_password_and_listens_on_loopback_alone(folder: Path) -> None:
+async def test_the_server_wants_its_password_and_listens_on_loopback_and_in_its_own_folder(folder: Path) -> None:
     async with Postgres(folder, durable=False) as postgres:
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(postgres.dsn, password="wrong")
         assert await fetch(postgres.dsn, "SHOW listen_addresses") == "127.0.0.1"
-        assert await fetch(postgres.dsn, "SHOW unix_socket_directories") == ""
+        assert await fetch(postgres.dsn, "SHOW unix_socket_directories") == str((folder / "cluster").resolve())
+        assert (folder / "cluster").resolve().stat().st_mode & 0o777 == 0o700
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(postgres.near_url("postgres"), password="wrong")
+        assert await fetch(postgres.near_url("postgres"), "SELECT inet_server_addr()") is None
     assert (folder / "password").stat().st_mode & 0o777 == 0o600
 
 
@@ -75,19 +79,28 @@ async def test_a_killed_server_is_replaced_while_its_remains_go_away(folder: Pat
     await first.stop()
 
 
-async def test_a_pid_file_that_names_a_stranger_is_no_obstacle(folder: Path) -> None:
+@pytest.mark.parametrize("stale", ["data/postmaster.pid", ".s.PGSQL.{port}.lock"])
+async def test_a_pid_file_that_names_a_stranger_is_no_obstacle(folder: Path, stale: str) -> None:
     allow(folder, 0o700)  # keeps root's server among root's processes, whom it could take for its predecessor
-    async with Postgres(folder, durable=False):
+    postgres = Postgres(folder, durable=False)
+    async with postgres:
         pass
     stranger = await asyncio.create_subprocess_exec("sleep", "600")
-    stale = folder / "cluster" / "data" / "postmaster.pid"
-    stale.write_text(f"{stranger.pid}\n")
+    (folder / "cluster" / stale.format(port=postgres.port)).write_text(f"{stranger.pid}\n")
     try:
-        async with Postgres(folder, durable=False) as postgres:
-            assert await fetch(postgres.dsn, "SELECT 1") == 1
+        async with postgres:
+            assert await fetch(postgres.near_url("postgres"), "SELECT 1") == 1
     finally:
         stranger.kill()
         await stranger.wait()
+
+
+@pytest.mark.parametrize("name", ["a" * 100, "a, b"])
+async def test_a_folder_whose_path_is_none_for_a_socket_is_served_on_loopback(folder: Path, name: str) -> None:
+    (folder / name).mkdir()
+    async with Postgres(folder / name, durable=False) as postgres:
+        assert postgres.near_url("postgres") == postgres.dsn
+        assert await fetch(postgres.dsn, "SHOW unix_socket_directories") == ""
 
 
 async def test_a_database_can_be_copied_from_a_template_and_dropped(folder: Path) -> None:
