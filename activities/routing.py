@@ -19,10 +19,9 @@ from domain.money import Money
 from domain.orders import Address, Line
 from domain.promises import Calendar, promise
 from domain.routing.decision import Decision, decide
-from domain.routing.places import Cost, Geography, Place, Scene, prefixes_of, weight_band, zone_for
+from domain.routing.places import Cost, Geography, Place, Scene, prefixes_of, zone_for
 from domain.routing.rules import BUILT_IN, Rule, RuleKind, RuleSet
 from domain.routing.splitting import units_of
-from domain.shipments import Label
 from domain.stock_queues import OutOfStock, Terms
 
 DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
@@ -203,21 +202,11 @@ async def first_promise(connection: AsyncConnection, *, placed_at: datetime, cou
     return promise(placed_at, service=service, calendars=[place.calendar for place in near])
 
 
-async def learn_cost(
-    connection: AsyncConnection, label: Label, *, warehouse: str, recipient: Address, grams: int
-) -> None:
-    """Remember what a bought label cost, for the rule that looks for the cheapest warehouse."""
+async def zone_of(connection: AsyncConnection, address: Address) -> str:
+    """Where a parcel to an address goes, for the rule that looks for the warehouse with the cheapest labels."""
     # The whole table would be read for every label.
-    rows = await records.regions_with(connection, recipient.country, prefixes_of(recipient.postal_code))
-    geography = _geography(rows)
-    await records.learn_cost(
-        connection,
-        warehouse=warehouse,
-        zone=zone_for(geography, recipient.country, recipient.postal_code),
-        band_grams=weight_band(grams),
-        minor=label.price.minor,
-        currency=label.price.currency,
-    )
+    rows = await records.regions_with(connection, address.country, prefixes_of(address.postal_code))
+    return zone_for(_geography(rows), address.country, address.postal_code)
 
 
 def _routed(prepared: Prepared, scene: Scene, decision: Decision) -> Routed:

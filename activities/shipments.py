@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
@@ -12,17 +11,18 @@ from temporalio.exceptions import ApplicationError
 
 from activities.called_off_labels import CalledOff, bought_columns, give_back
 from activities.failures import provider_failures
-from activities.routing import learn_cost
-from db import catalogue as catalogue_records
+from activities.routing import zone_of
 from db import portals as portal_records
 from db import shipments as records
 from db import tracking as tracking_records
 from db.base import Database
 from db.inbox import Settled
+from db.routing import Paid
 from db.shipments import Intended
 from db.tracking import Told
 from domain.orders import Address
 from domain.portals import PortalStage
+from domain.routing.places import weight_band
 from domain.shipments import (
     GIVEN_BACK,
     Item,
@@ -136,6 +136,15 @@ class AddressAnswer:
     problem: str | None
 
 
+@dataclass(frozen=True)
+class _Contents:
+    """A parcel as it is packed: who sends it, its size, and the zone that it goes to."""
+
+    sender: Address
+    size: ParcelSize
+    zone: str
+
+
 class Shipments:
     """Books parcels with the carriers by name."""
 
@@ -147,7 +156,8 @@ class Shipments:
     async def book(self, step: Book) -> Booking:
         """Create the shipment, choose a rate, buy the label. What was created or bought before is found, and used."""
         carrier = self._carriers[step.provider]
-        shipment, made_at = await self._created(carrier, step)
+        contents = await self._contents(step)
+        shipment, made_at = await self._created(carrier, step, contents)
         settled = shipment if shipment.label is not None else await self._settled(carrier, step, shipment)
         if settled is None or settled.refund_status in GIVEN_BACK:
             return Booking(None, given_back=True)
@@ -160,7 +170,7 @@ class Shipments:
                 return Booking(None, shipment.messages)
             with provider_failures():
                 shipment = await carrier.buy(shipment.reference, rate.reference, unseen=unseen)
-        bought = await self._keep(carrier, step, shipment)
+        bought = await self._keep(carrier, step, contents, shipment)
         return Booking(bought, found=found and bought is not None, given_back=bought is None)
 
     async def _settled(self, carrier: Carrier, step: Book, made: Shipment) -> Shipment | None:
@@ -184,7 +194,7 @@ class Shipments:
         with provider_failures():
             return await carrier.retrieve(stands.shipment)
 
-    async def _keep(self, carrier: Carrier, step: Book, shipment: Shipment) -> Bought | None:
+    async def _keep(self, carrier: Carrier, step: Book, contents: _Contents, shipment: Shipment) -> Bought | None:
         """Write down what was bought; None where it was given back, as the parcel was called off meanwhile."""
         label = shipment.label
         if label is None:
@@ -192,12 +202,11 @@ class Shipments:
         with provider_failures():
             tracker = label.tracker or (await carrier.start_tracking(label.tracking_code, label.carrier)).tracker
         row = {"shipment": shipment.reference, **bought_columns(label, tracker)}
-        async with self._database.transaction() as connection:
-            grams = await records.set_bought(connection, step.parcel_id, row)
-            if grams is not None:
-                await learn_cost(connection, label, warehouse=step.warehouse, recipient=step.recipient, grams=grams)
-            kept = grams is not None or await records.is_bought(connection, step.parcel_id)
-        if not kept:
+        band = weight_band(contents.size.weight_grams)
+        paid = Paid(step.warehouse, contents.zone, band, label.price.currency, label.price.minor)
+        async with self._database.statement() as connection:
+            kept = await records.set_bought(connection, step.parcel_id, row, paid)
+        if not kept and not await self._is_bought(step):
             await self._give_back(carrier, step, shipment)
             return None
         return Bought(tracker, label.tracking_code, label.tracking_url, label.carrier, label.service)
@@ -262,6 +271,10 @@ class Shipments:
             await record_tracking(connection, step.parcel_id, tracking)
         return tracking.where
 
+    async def _is_bought(self, step: Book) -> bool:
+        async with self._database.reading() as connection:
+            return await records.is_bought(connection, step.parcel_id)
+
     async def _give_back(self, carrier: Carrier, step: Book, shipment: Shipment) -> None:
         async with self._database.reading() as connection:
             fulfilment = await records.find_fulfilment(connection, step.fulfilment_id)
@@ -270,10 +283,9 @@ class Shipments:
         with provider_failures():
             await give_back(self._database, carrier, CalledOff(step.parcel_id, fulfilment.order_id), shipment)
 
-    async def _created(self, carrier: Carrier, step: Book) -> tuple[Shipment, float | None]:
+    async def _created(self, carrier: Carrier, step: Book, contents: _Contents) -> tuple[Shipment, float | None]:
         """The parcel's shipment, and if it was made just now, when that was."""
-        sender, size = await self._contents(step)
-        intended = await self._intend(step, size)
+        intended = await self._intend(step, contents.size)
         with provider_failures():
             if intended.shipment is not None:
                 return await carrier.retrieve(intended.shipment), None
@@ -283,15 +295,15 @@ class Shipments:
             usable = [shipment for shipment in made if shipment.refund_status is None]
             if usable:
                 return next((shipment for shipment in usable if shipment.label is not None), usable[0]), None
-            wanted = ShipmentRequest(step.parcel_id, sender, step.recipient, size, step.order_number)
+            wanted = ShipmentRequest(step.parcel_id, contents.sender, step.recipient, contents.size, step.order_number)
             return await carrier.create(wanted), monotonic()
 
-    async def _contents(self, step: Book) -> tuple[Address, ParcelSize]:
+    async def _contents(self, step: Book) -> _Contents:
         async with self._database.reading() as connection:
-            skus = await catalogue_records.find_skus(connection, [a.sku for a in step.allocations])
-            warehouse = (await catalogue_records.find_warehouses(connection, [step.warehouse]))[step.warehouse]
-        items = [Item(a.sku, a.quantity, _size(skus[a.sku])) for a in step.allocations]
-        return Address(**warehouse.address), pack(items)
+            known = await records.to_pack(connection, step.warehouse, [a.sku for a in step.allocations])
+            zone = await zone_of(connection, step.recipient)
+        items = [Item(a.sku, a.quantity, ParcelSize(*known.sizes[a.sku])) for a in step.allocations]
+        return _Contents(Address(**known.address), pack(items), zone)
 
     async def _intend(self, step: Book, size: ParcelSize) -> Intended:
         """Write that the shipment is about to be created."""
@@ -334,7 +346,3 @@ def told_by(tracking: Tracking) -> Told:
         "tracking_url": tracking.url,
     }
     return Told(tracking.events, values)
-
-
-def _size(row: Any) -> ParcelSize:
-    return ParcelSize(row.weight_grams, row.length_mm, row.width_mm, row.height_mm)

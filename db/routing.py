@@ -1,12 +1,13 @@
 """Rule sets, the postal region table, what labels cost lately, and which warehouse was given what on which day."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import array, insert
+from sqlalchemy.dialects.postgresql import Insert, array, insert
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -263,27 +264,34 @@ async def regions_with(connection: AsyncConnection, country: str, prefixes: Sequ
     return await _REGIONS_WITH.rows(connection, of=country, given=list(prefixes))
 
 
-@cache
-def _learn_cost() -> Statement:
-    first = insert(LabelCost).values(
-        **{name: bindparam(name) for name in ("warehouse", "zone", "band_grams", "currency", "minor")}, labels=1
-    )
+@dataclass(frozen=True)
+class Paid:
+    """What was paid for a label from a warehouse to a zone, in minor units, by the band of its parcel's weight."""
+
+    warehouse: str
+    zone: str
+    band_grams: int
+    currency: str
+    minor: int
+
+
+def learning(bought: CTE) -> Insert:
+    """Lets a label move what labels like it cost lately, where ``bought`` has a row; what was ``paid_…`` is given."""
+    given = [bindparam(f"paid_{each.name}", type_=LabelCost.__table__.c[each.name].type) for each in fields(Paid)]
+    names = [*(each.name for each in fields(Paid)), "labels"]
+    first = insert(LabelCost).from_select(names, select(*given, literal(1)).select_from(bought))
     parts = func.least(LabelCost.labels + 1, _MOST_LABELS)
     moved = {
         "minor": LabelCost.minor + func.round((first.excluded.minor - LabelCost.minor) / cast(parts, Numeric)),
         "labels": LabelCost.labels + 1,
         "updated_at": func.now(),
     }
-    keys = ["warehouse", "zone", "band_grams", "currency"]
-    return Statement(first.on_conflict_do_update(index_elements=keys, set_=moved))
+    return first.on_conflict_do_update(index_elements=["warehouse", "zone", "band_grams", "currency"], set_=moved)
 
 
-async def learn_cost(
-    connection: AsyncConnection, *, warehouse: str, zone: str, band_grams: int, minor: int, currency: str
-) -> None:
-    """Let one bought label move what labels like it cost lately."""
-    given = {"warehouse": warehouse, "zone": zone, "band_grams": band_grams, "currency": currency, "minor": minor}
-    await _learn_cost().rows(connection, **given)
+def paid_columns(paid: Paid) -> dict[str, Any]:
+    """What was paid as `learning` takes it."""
+    return {f"paid_{name}": value for name, value in vars(paid).items()}
 
 
 async def costs_to(connection: AsyncConnection, zones: Collection[str]) -> list[Row[Any]]:

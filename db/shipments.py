@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base
 from db.orders import STOPPED
 from db.restores import FORGOTTEN
+from db.routing import LabelCost, Paid, learning, paid_columns
 from db.statements import Record, Statement, one_of
 from domain.shipments import UNSENT, FulfilmentStatus, preceding
 
@@ -166,6 +167,33 @@ async def empty(connection: AsyncConnection, ids: Sequence[str]) -> None:
     await connection.execute(update(Fulfilment).where(Fulfilment.id.in_(ids)).values(status=cancelled))
 
 
+@dataclass(frozen=True)
+class ToPack:
+    """What must be known to pack units: where they are, as a `domain.orders.Address` in JSON, and their sizes by SKU.
+
+    Sizes are grams and millimetres: weight, length, width, height.
+    """
+
+    address: dict[str, Any]
+    sizes: dict[str, tuple[int, int, int, int]]
+
+
+_TO_PACK = Statement(
+    text("""
+    SELECT w.address, ARRAY(SELECT s FROM (
+        SELECT sku, weight_grams, length_mm, width_mm, height_mm FROM skus WHERE sku = ANY(CAST(:skus AS text[]))
+    ) s) AS sizes
+    FROM warehouses w WHERE w.code = :warehouse
+    """)
+)
+
+
+async def to_pack(connection: AsyncConnection, warehouse: str, skus: Sequence[str]) -> ToPack:
+    """What must be known to pack these units."""
+    [row] = await _TO_PACK.rows(connection, warehouse=warehouse, skus=list(set(skus)))
+    return ToPack(row.address, {sku: tuple(size) for sku, *size in row.sizes})
+
+
 @cache
 def _add_parcel(names: tuple[str, ...]) -> Statement:
     added = insert(Parcel).values({name: bindparam(name) for name in names}).on_conflict_do_nothing()
@@ -280,16 +308,18 @@ async def set_parcel(connection: AsyncConnection, parcel_id: str, values: dict[s
 def _set_bought(names: tuple[str, ...]) -> Statement:
     new = Parcel.id == bindparam("this_parcel"), Parcel.bought_at.is_(None), Parcel.called_off_at.is_(None)
     values: dict[str, Any] = {name: bindparam(name) for name in names}
-    return Statement(update(Parcel).where(*new).values(values).returning(Parcel.weight_grams))
+    bought = update(Parcel).where(*new).values(values).returning(Parcel.id).cte("bought")
+    learnt = learning(bought).returning(LabelCost.labels).cte("learnt")
+    return Statement(select(bought.c.id).add_cte(learnt))
 
 
-async def set_bought(connection: AsyncConnection, parcel_id: str, values: dict[str, Any]) -> int | None:
-    """Note what was bought for a parcel, once: by a repetition the carrier may have told more already.
+async def set_bought(connection: AsyncConnection, parcel_id: str, values: dict[str, Any], paid: Paid) -> bool:
+    """Note what was bought for a parcel, once, and what it cost: later the carrier may have told more already.
 
-    The parcel's weight in grams; None if it was noted before, or the parcel was called off meanwhile.
+    False if it was noted before, or the parcel was called off meanwhile.
     """
-    grams: int | None = await _set_bought(tuple(values)).scalar(connection, this_parcel=parcel_id, **values)
-    return grams
+    given = {"this_parcel": parcel_id, **values, **paid_columns(paid)}
+    return await _set_bought(tuple(values)).first(connection, **given) is not None
 
 
 _BOUGHT = Statement(select(Parcel.bought_at).where(Parcel.id == bindparam("this_parcel")))

@@ -123,7 +123,7 @@ async def labelled_parcel(
     async with world.database.transaction() as connection:
         await shipment_records.add_parcel(connection, {**row, "shipment": f"shp_{code}"})
         if bought:
-            await shipment_records.set_bought(connection, parcel_id, label)
+            await shipment_records.set_parcel(connection, parcel_id, label)
     return parcel_id
 
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from activities.routing import learn_cost
 from activities.stock import Release, StockKeeper
 from db import routing as records
+from db import shipments as shipment_records
 from db.base import Database
-from domain.money import Money
-from domain.shipments import Label
+from db.routing import Paid
 from tests.activities.test_stock import keepers
-from tests.activities.world import ADDRESS, SKUS, World, reserve_for
+from tests.activities.world import SKUS, World, reserve_for
 
 KEPT = (
     "SELECT rule_set_id, routing, promised_current, decision FROM orders "
@@ -44,6 +43,18 @@ async def limit(world: World, units: int) -> None:
         for warehouse in ("EDI", "RNO"):
             await world.receive(sku, warehouse, 100)
     await world.execute("UPDATE warehouses SET capacity_per_day = :units WHERE code = 'EDI'", units=units)
+
+
+async def buy_labels(world: World, *bought: tuple[str, int]) -> None:
+    """Labels of parcels of 400 grams to the United States: from a warehouse, for so many cents each."""
+    _, fulfilment = await world.paid_order(f"labels of {bought}")
+    async with world.database.transaction() as connection:
+        for attempt, (warehouse, price) in enumerate(bought, start=1):
+            id = f"{fulfilment.id}:{attempt}"
+            parcel = {"id": id, "fulfilment_id": fulfilment.id, "attempt": attempt, "provider": "easypost"}
+            await shipment_records.add_parcel(connection, {**parcel, "weight_grams": 400})
+            paid = Paid(warehouse, "US", 500, "USD", price)
+            assert await shipment_records.set_bought(connection, id, {"bought_at": datetime.now(UTC)}, paid)
 
 
 async def test_a_warehouse_never_gets_more_orders_than_it_can_take_however_many_come_at_once(
@@ -133,23 +144,14 @@ async def test_the_warehouse_from_which_labels_cost_less_lately_ships(
     for warehouse in ("EDI", "RNO"):
         await world.receive("MUG", warehouse, 5)
     await put_in_force(database, "cheapest", "priority")
-    async with database.transaction() as connection:
-        for warehouse, price in (("EDI", 900), ("RNO", 600)):
-            label = Label("9400", "USPS", "Priority", Money(price, "USD"), "https://labels.example/1.png")
-            await learn_cost(connection, label, warehouse=warehouse, recipient=ADDRESS, grams=400)
+    await buy_labels(world, ("EDI", 900), ("RNO", 600))
     plan = await stock.reserve(reserve_for(await world.order("1")))
     assert plan.explanation[0] == "RNO: has everything; 1st by cost (labels to US cost 6.00 USD lately)."
 
 
-async def test_what_labels_cost_lately_follows_the_last_ones_and_not_a_single_dear_one(
-    world: World, database: Database
-) -> None:
-    async with database.transaction() as connection:
-        for price in (1000, 2000, *[500] * 100):
-            label = Label("9400", "USPS", "Priority", Money(price, "USD"), "https://labels.example/1.png")
-            await learn_cost(connection, label, warehouse="EDI", recipient=ADDRESS, grams=400)
-            if price == 2000:
-                (row,) = await records.costs_to(connection, ["US"])
-                assert row.minor == 1500
+async def test_what_labels_cost_lately_follows_the_last_ones_and_not_a_single_dear_one(world: World) -> None:
+    await buy_labels(world, ("EDI", 1000), ("EDI", 2000))
+    assert (await world.row("SELECT minor FROM label_costs")).minor == 1500
+    await buy_labels(world, *[("EDI", 500)] * 100)
     row = await world.row("SELECT minor, labels, band_grams FROM label_costs")
     assert (abs(row.minor - 500) <= 10, row.labels, row.band_grams) == (True, 102, 500)
