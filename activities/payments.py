@@ -320,7 +320,8 @@ class Payments:
         if _foreign(step, state):
             return None
         values = told(state) | ({"amount": state.amount.minor} if repriced else {})
-        async with self._database.transaction() as connection:
+        more = records.takes_more(values, events)
+        async with self._database.transaction() if more else self._database.statement() as connection:
             return await records.confirm(connection, step.payment_id, values=values, events=events)
 
 

@@ -32,8 +32,7 @@ WHERE order_id = ANY(CAST(:orders AS text[])) GROUP BY order_id, kind, debit, cr
 )
 # What of a hold was taken or given up is no hold any more. Each time has the name of what had been before it, so that
 # what is told again, or late, is nothing new.
-_RELEASE = Statement(
-    text("""
+_RELEASED = """
 INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, reference, actor)
 SELECT 'released:' || CAST(:name AS text) || CASE released WHEN 0 THEN '' ELSE ':' || released END, order_id,
     'released', 'promises', 'holds', held - released - CAST(:left AS bigint), currency, CAST(:cause AS text),
@@ -46,10 +45,8 @@ FROM (
     FROM ledger held WHERE held.key = 'authorised:' || CAST(:name AS text)) AS hold
 WHERE held - released > CAST(:left AS bigint)
 ON CONFLICT (key) DO NOTHING
-""")
-)
-_TAKE = Statement(
-    text("""
+"""
+_TAKEN = """
 INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, reference, actor)
 SELECT 'captured:' || CAST(:name AS text) || CASE before WHEN 0 THEN '' ELSE ':' || before END,
     CAST(:order_id AS text), 'captured', 'provider', 'customer', CAST(:captured AS bigint) - before,
@@ -59,8 +56,9 @@ FROM (
     WHERE order_id = CAST(:order_id AS text) AND kind = 'captured' AND reference = CAST(:reference AS text)) AS taken
 WHERE before < CAST(:captured AS bigint)
 ON CONFLICT (key) DO NOTHING
-""")
-)
+"""
+# What is taken comes first, as it did: a part that nothing asks for is done last.
+_RELEASE, _TAKE = Statement(text(_RELEASED)), Statement(text(f"WITH given_up AS ({_RELEASED}) {_TAKEN}"))
 POST = """
 INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, reference, actor, note)
 SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:orders AS text[]), CAST(:kinds AS text[]), CAST(:debits AS text[]),
@@ -124,13 +122,15 @@ async def take(
     order_id: str,
     currency: str,
     reference: str,
+    left: int,
     cause: str,
 ) -> None:
     """Have ``captured`` minor units taken in all of what the provider calls ``reference``: what is new of that.
 
-    The payment must be locked. What was taken is not less again by an answer that is old.
+    The hold is given up as by `release`. The payment must be locked. What was taken is not less again by an answer that
+    is old.
     """
-    told = {"order_id": order_id, "currency": currency, "reference": reference, "cause": cause}
+    told = {"order_id": order_id, "currency": currency, "reference": reference, "left": left, "cause": cause}
     await _TAKE.rows(connection, name=name, captured=captured, **told)
 
 

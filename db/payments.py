@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, and_, bindparam, case, func, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, String, and_, bindparam, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -16,7 +16,7 @@ from db.base import Base
 from db.orders import STOPPED, Order
 from db.restores import FORGOTTEN
 from db.statements import Record, Statement
-from domain.ledger import EntryKind, LedgerEntry
+from domain.ledger import SIDES, EntryKind, LedgerEntry
 from domain.payments import PaymentStatus
 
 
@@ -109,6 +109,17 @@ _DONE = """
 """
 
 
+# A hold is posted once for what the provider calls it, so that an answer that is old, or comes twice, posts nothing.
+_HELD = f"""
+    INSERT INTO ledger (key, order_id, kind, debit, credit, amount, currency, cause, reference, actor)
+    SELECT '{EntryKind.AUTHORISED}:' || provider || ':' || CAST(:held_reference AS text), order_id,
+        '{EntryKind.AUTHORISED}', '{SIDES[EntryKind.AUTHORISED][0]}', '{SIDES[EntryKind.AUTHORISED][1]}',
+        CAST(:held AS bigint), currency, CAST(:held_cause AS text), CAST(:held_reference AS text), 'waybill'
+    FROM payment WHERE CAST(:held AS bigint) > 0
+    ON CONFLICT (key) DO NOTHING RETURNING key
+"""  # noqa: S608 - of constants
+
+
 @cache
 def _confirm(names: tuple[str, ...]) -> Statement:
     changed = update(Payment).where(Payment.id == bindparam("this_payment")).values(checked_at=func.now())
@@ -118,8 +129,10 @@ def _confirm(names: tuple[str, ...]) -> Statement:
         # What was captured stays captured: an answer that says less is older than what is on record.
         old = and_(Payment.reference == values["reference"], Payment.captured > values["captured"])
         values = {name: case((old, Payment.__table__.c[name]), else_=value) for name, value in values.items()}
-    told = changed.values(values).add_cte(done)
-    return Statement(told.returning(Payment.order_id, Payment.provider, Payment.currency, Payment.called_off_at))
+    told = changed.values(values).returning(Payment.order_id, Payment.provider, Payment.currency, Payment.called_off_at)
+    payment = told.cte("payment")
+    held = text(_HELD).columns(key=String).cte("held")
+    return Statement(select(payment).add_cte(done, payment, held))
 
 
 @dataclass(frozen=True)
@@ -171,6 +184,12 @@ async def is_called_off(connection: AsyncConnection, payment_id: str) -> bool:
 _HOLD_OVER = frozenset({PaymentStatus.CAPTURED, PaymentStatus.CANCELLED})
 
 
+def takes_more(values: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether what the provider says means more for the ledger than a hold: to confirm it then takes a transaction."""
+    over = bool(values.get("captured")) or values["status"] in _HOLD_OVER
+    return over or any(event["kind"] == EntryKind.REFUNDED for event in events)
+
+
 async def confirm(
     connection: AsyncConnection, payment_id: str, *, values: dict[str, Any], events: list[dict[str, Any]]
 ) -> datetime | None:
@@ -186,46 +205,54 @@ async def confirm(
         "currencies": [event["currency"] for event in events],
         "references": [event["reference"] for event in events],
     }
-    payment = await _confirm(tuple(values)).first(connection, this_payment=payment_id, **values, **done)
+    held = {
+        "held": values.get("authorised", 0),
+        "held_reference": values["reference"],
+        "held_cause": _cause(EntryKind.AUTHORISED, values, events),
+    }
+    payment = await _confirm(tuple(values)).first(connection, this_payment=payment_id, **values, **done, **held)
     if payment is None:
         return None
-    await post(connection, payment, values, events)
+    if takes_more(values, events):
+        await _post(connection, payment, values, events)
     called_off_at: datetime | None = payment.called_off_at
     return called_off_at
 
 
-async def post(
-    connection: AsyncConnection,
-    payment: Row[Any] | Record,
-    told: Mapping[str, Any],
-    events: Sequence[Mapping[str, Any]],
+async def _post(
+    connection: AsyncConnection, payment: Record, told: Mapping[str, Any], events: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Post what the provider ``told`` of a payment: its hold, its captures, and the refunds among ``events``.
+    """Post what the provider ``told`` of a payment beside its hold: its captures, and the refunds among ``events``.
 
-    Each is an entry for what the provider calls it, so that an answer that is old, or comes twice, posts nothing. The
-    payment must be locked.
+    Each is an entry for what the provider calls it, as a hold is. The payment must be locked.
     """
-    reference, held, captured = told["reference"], told.get("authorised", 0), told.get("captured", 0)
-    name, causes = f"{payment.provider}:{reference}", {event["kind"]: event["key"] for event in events}
-    asked = f"payment:{told['status']}"
-
-    def entry(kind: EntryKind, amount: int, called: str, cause: str) -> LedgerEntry:
-        key = f"{kind}:{payment.provider}:{called}"
-        return LedgerEntry(key, payment.order_id, kind, amount, payment.currency, cause, called)
-
-    entries = [entry(EntryKind.AUTHORISED, held, reference, causes.get("authorised", asked))]
-    entries += [
-        entry(EntryKind.REFUNDED, event["amount"], event["reference"], event["key"])
-        for event in events
-        if event["kind"] == EntryKind.REFUNDED
+    reference, captured = told["reference"], told.get("captured", 0)
+    name, cause = f"{payment.provider}:{reference}", _cause(EntryKind.CAPTURED, told, events)
+    refunds = [event for event in events if event["kind"] == EntryKind.REFUNDED]
+    entries = [
+        LedgerEntry(
+            f"{EntryKind.REFUNDED}:{payment.provider}:{event['reference']}",
+            payment.order_id,
+            EntryKind.REFUNDED,
+            event["amount"],
+            payment.currency,
+            event["key"],
+            event["reference"],
+        )
+        for event in refunds
     ]
     await ledger.post(connection, entries)
-    cause = causes.get("captured", asked)
+    left = told.get("authorised", 0)
     if captured:
         of = {"order_id": payment.order_id, "currency": payment.currency, "reference": reference}
-        await ledger.take(connection, name, captured, **of, cause=cause)
-    if captured or told["status"] in _HOLD_OVER:
-        await ledger.release(connection, name, left=held, cause=cause)
+        await ledger.take(connection, name, captured, **of, left=left, cause=cause)
+    elif told["status"] in _HOLD_OVER:
+        await ledger.release(connection, name, left=left, cause=cause)
+
+
+def _cause(kind: EntryKind, told: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str:
+    """The step that an entry tells of; where it was none of ours, what the provider says of the payment."""
+    return next((event["key"] for event in reversed(events) if event["kind"] == kind), f"payment:{told['status']}")
 
 
 _BY_ID = select(Payment.__table__).where(Payment.id == bindparam("of"))
