@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import exceptions as exception_records
 from db import holds as hold_records
 from db import ledger
 from db import orders as order_records
+from db import reservations as reservation_records
 from db import shipments as shipment_records
 from db import stock as stock_records
 from db.projections import project_plainly
@@ -20,7 +20,7 @@ from domain.exceptions import OrderException
 from domain.holds import Hold
 from domain.orders import NEVER_SHIPPED, OrderStatus
 from domain.shipments import FulfilmentStatus
-from domain.stock import LIVE, MovementKind, ReservationStatus
+from domain.stock import MovementKind
 from domain.waiting import Waiting
 
 WAITING: TypeAdapter[Waiting] = TypeAdapter(Waiting)
@@ -159,9 +159,7 @@ def _columns(projection: Projection) -> dict[str, Any]:
 
 async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment_id: str) -> None:
     """Take a fulfilment's units out of stock: they have left the warehouse."""
-    fulfilment = await shipment_records.find_fulfilment(connection, fulfilment_id)
-    rows = await stock_records.reservations(connection, order_id, statuses=LIVE, lock=True)
-    mine = [row for row in rows if fulfilment is not None and _ships(fulfilment, row)]
+    mine = await reservation_records.to_ship(connection, fulfilment_id)
     await stock_records.lock(connection, [(row.sku, row.warehouse) for row in mine])
     changes = [
         Change(
@@ -176,14 +174,7 @@ async def ship_fulfilment(connection: AsyncConnection, order_id: str, fulfilment
         )
         for row in mine
     ]
-    await stock_records.move(connection, changes)
-    await stock_records.turn(connection, [row.id for row in mine], ReservationStatus.SHIPPED)
-
-
-def _ships(fulfilment: Row[Any], reservation: Row[Any]) -> bool:
-    if reservation.fulfilment_id is None:  # nothing of the order was ever rejected: one fulfilment for each warehouse
-        return bool(reservation.warehouse == fulfilment.warehouse)
-    return bool(reservation.fulfilment_id == fulfilment.id)
+    await reservation_records.ship(connection, [row.id for row in mine], changes)
 
 
 def waiting_json(waiting: Waiting) -> dict[str, object]:

@@ -157,8 +157,7 @@ class StockKeeper:
             if sorted((row.line, row.sku, row.warehouse, row.quantity) for row in rows) != wanted:
                 return False
             held = [row.id for row in rows if row.status == ReservationStatus.HELD]
-            await stock_records.turn(connection, held, ReservationStatus.COMMITTED)
-            await shipment_records.add_fulfilments(connection, *_fulfilment_rows(request))
+            await reservation_records.commit(connection, held, *_fulfilment_rows(request))
             if request.then is not None:
                 await write(connection, request.then)
         return True

@@ -10,9 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.orders import ENTRIES, entry_columns
 from db.routing import KEPT, Kept
-from db.statements import Statement
+from db.shipments import ADDED, fulfilment_columns
+from db.statements import Record, Statement
 from db.stock import MOVED, Change, Reservation, change_columns
-from domain.stock import Allocation, ReservationStatus
+from domain.stock import LIVE, Allocation, ReservationStatus
+
+# in the statement itself, as partial indexes have them
+_LIVE = ", ".join(f"'{status.value}'" for status in sorted(LIVE))
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,51 @@ async def hold(
     }
     given = {**reservations, **change_columns(changes), **vars(kept), **entry_columns([entry])}
     await _HOLD.rows(connection, **given)
+
+
+_TO_SHIP = Statement(
+    text(f"""
+SELECT r.* FROM fulfilments f JOIN reservations r ON r.order_id = f.order_id
+WHERE f.id = :fulfilment_id AND r.status IN ({_LIVE}) AND r.change_id IS NULL
+    AND CASE WHEN r.fulfilment_id IS NULL THEN r.warehouse = f.warehouse ELSE r.fulfilment_id = f.id END
+ORDER BY r.id FOR UPDATE OF r
+""")  # noqa: S608 - of constants
+)
+_SHIP = Statement(
+    text(f"""
+WITH {MOVED} UPDATE reservations SET status = '{ReservationStatus.SHIPPED}', expires_at = NULL
+WHERE id = ANY(CAST(:shipped AS text[]))
+""")  # noqa: S608 - of constants
+)
+_COMMIT = Statement(
+    text(f"""
+WITH turned AS (
+    UPDATE reservations SET status = '{ReservationStatus.COMMITTED}', expires_at = NULL
+    WHERE id = ANY(CAST(:committed AS text[]))
+), {ADDED}
+""")  # noqa: S608 - of constants
+)
+
+
+async def to_ship(connection: AsyncConnection, fulfilment_id: str) -> list[Record]:
+    """What a fulfilment ships, by id: nobody else can turn it until the transaction ends.
+
+    Where a reservation names none, nothing of its order was ever rejected: there is one fulfilment for each warehouse.
+    """
+    return await _TO_SHIP.rows(connection, fulfilment_id=fulfilment_id)
+
+
+async def ship(connection: AsyncConnection, ids: Sequence[str], changes: Sequence[Change]) -> None:
+    """Let units leave of levels that exist and are locked. Raises IntegrityError as `stock.move` does."""
+    if ids:
+        await _SHIP.rows(connection, shipped=list(ids), **change_columns(changes))
+
+
+async def commit(
+    connection: AsyncConnection, ids: Sequence[str], fulfilments: list[dict[str, Any]], lines: list[dict[str, Any]]
+) -> None:
+    """Make holds firm, and write the fulfilments that ship them with their lines; those written before stay."""
+    await _COMMIT.rows(connection, committed=list(ids), **fulfilment_columns(fulfilments, lines))
 
 
 async def assign(connection: AsyncConnection, reservation_id: str, fulfilment_id: str) -> None:

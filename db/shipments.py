@@ -104,17 +104,16 @@ class ParcelEvent(Base):
 # Scans within one second are told in the order in which a parcel travels.
 
 
-_ADD_FULFILMENTS = Statement(
-    text("""
-WITH added AS (
+ADDED = """
+added AS (
     INSERT INTO fulfilments (id, order_id, number, warehouse, status, portal)
     SELECT * FROM unnest(CAST(:id AS text[]), CAST(:order_id AS text[]), CAST(:number AS bigint[]),
         CAST(:warehouse AS text[]), CAST(:status AS text[]), CAST(:portal AS text[])) ON CONFLICT DO NOTHING)
 INSERT INTO fulfilment_lines (fulfilment_id, line, sku, quantity)
 SELECT * FROM unnest(CAST(:fulfilment_id AS text[]), CAST(:line AS bigint[]), CAST(:sku AS text[]),
     CAST(:quantity AS bigint[])) ON CONFLICT DO NOTHING
-""")
-)
+"""
+_ADD_FULFILMENTS = Statement(text(f"WITH {ADDED}"))
 _FIND_FULFILMENT = Statement(select(Fulfilment.__table__).where(Fulfilment.id == bindparam("of")))
 
 
@@ -123,10 +122,14 @@ async def add_fulfilments(
 ) -> None:
     """Write fulfilments with their lines; those written before stay as they are."""
     if fulfilments:
-        names = ("id", "order_id", "number", "warehouse", "status", "portal")
-        columns = {name: [row.get(name) for row in fulfilments] for name in names}
-        units = {name: [row[name] for row in lines] for name in ("fulfilment_id", "line", "sku", "quantity")}
-        await _ADD_FULFILMENTS.rows(connection, **columns, **units)
+        await _ADD_FULFILMENTS.rows(connection, **fulfilment_columns(fulfilments, lines))
+
+
+def fulfilment_columns(fulfilments: list[dict[str, Any]], lines: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Fulfilments and their lines as the arrays that `ADDED` takes."""
+    names = ("id", "order_id", "number", "warehouse", "status", "portal")
+    units = {name: [row[name] for row in lines] for name in ("fulfilment_id", "line", "sku", "quantity")}
+    return {name: [row.get(name) for row in fulfilments] for name in names} | units
 
 
 def advancing(status: FulfilmentStatus) -> Update:
