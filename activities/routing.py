@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import catalogue as catalogue_records
+from db import label_costs
 from db import routing as records
 from db.catalogue import MOST_WAREHOUSES, Goods, Shipper
 from db.routing import Kept
@@ -150,7 +151,7 @@ async def scene_of(
     if wanted & {RuleKind.NEAREST, RuleKind.CHEAPEST}:
         geography = await read_geography(connection)
     zones = {zone_for(geography, address.country, address.postal_code) for address in addresses}
-    costs = await records.costs_to(connection, zones) if RuleKind.CHEAPEST in wanted else []
+    costs = await label_costs.costs_to(connection, zones) if RuleKind.CHEAPEST in wanted else []
     return Scene(
         tuple(_loaded(place, loads) for place in places),
         available,

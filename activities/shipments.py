@@ -17,7 +17,7 @@ from db import shipments as records
 from db import tracking as tracking_records
 from db.base import Database
 from db.inbox import Settled
-from db.routing import Paid
+from db.label_costs import Paid
 from db.shipments import Intended
 from db.tracking import Told
 from domain.orders import Address

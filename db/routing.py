@@ -1,22 +1,19 @@
-"""Rule sets, the postal region table, what labels cost lately, and which warehouse was given what on which day."""
+"""Rule sets, the postal region table, and which warehouse was given what on which day."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
     CheckConstraint,
     ForeignKey,
     Index,
-    Numeric,
     Row,
     Select,
     UniqueConstraint,
     bindparam,
-    cast,
     delete,
     func,
     literal,
@@ -25,7 +22,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import Insert, array, insert
+from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -38,8 +35,6 @@ from domain.routing.rules import RuleSetStatus
 
 EVERY_CHANNEL = ""
 """the channel of rules for channels that have none of their own"""
-_MOST_LABELS = 20
-"""a new label's cost counts at least this part: what a label cost long ago is forgotten"""
 
 
 class RuleSetRecord(Base):
@@ -77,20 +72,6 @@ class PostalRegion(Base):
     prefixes: Mapped[list[Any]]
     latitude: Mapped[float]
     longitude: Mapped[float]
-
-
-class LabelCost(Base):
-    """What labels from a warehouse to a zone cost lately, by the weight's band: a moving average in minor units."""
-
-    __tablename__ = "label_costs"
-
-    warehouse: Mapped[str] = mapped_column(ForeignKey("warehouses.code"), primary_key=True)
-    zone: Mapped[str] = mapped_column(primary_key=True)
-    band_grams: Mapped[int] = mapped_column(primary_key=True)
-    currency: Mapped[str] = mapped_column(primary_key=True)
-    minor: Mapped[int]
-    labels: Mapped[int]
-    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Routed(Base):
@@ -262,42 +243,6 @@ _REGIONS_WITH = Statement(
 async def regions_with(connection: AsyncConnection, country: str, prefixes: Sequence[str]) -> list[Record]:
     """The regions of a country that have one of these prefixes."""
     return await _REGIONS_WITH.rows(connection, of=country, given=list(prefixes))
-
-
-@dataclass(frozen=True)
-class Paid:
-    """What was paid for a label from a warehouse to a zone, in minor units, by the band of its parcel's weight."""
-
-    warehouse: str
-    zone: str
-    band_grams: int
-    currency: str
-    minor: int
-
-
-def learning(bought: CTE) -> Insert:
-    """Lets a label move what labels like it cost lately, where ``bought`` has a row; what was ``paid_…`` is given."""
-    given = [bindparam(f"paid_{each.name}", type_=LabelCost.__table__.c[each.name].type) for each in fields(Paid)]
-    names = [*(each.name for each in fields(Paid)), "labels"]
-    first = insert(LabelCost).from_select(names, select(*given, literal(1)).select_from(bought))
-    parts = func.least(LabelCost.labels + 1, _MOST_LABELS)
-    moved = {
-        "minor": LabelCost.minor + func.round((first.excluded.minor - LabelCost.minor) / cast(parts, Numeric)),
-        "labels": LabelCost.labels + 1,
-        "updated_at": func.now(),
-    }
-    return first.on_conflict_do_update(index_elements=["warehouse", "zone", "band_grams", "currency"], set_=moved)
-
-
-def paid_columns(paid: Paid) -> dict[str, Any]:
-    """What was paid as `learning` takes it."""
-    return {f"paid_{name}": value for name, value in vars(paid).items()}
-
-
-async def costs_to(connection: AsyncConnection, zones: Collection[str]) -> list[Row[Any]]:
-    """What labels to some zones cost lately; currencies in the order of their names."""
-    query = select(LabelCost.__table__).where(LabelCost.zone.in_(zones)).order_by(LabelCost.currency)
-    return list(await connection.execute(query))
 
 
 async def lock_limited(connection: AsyncConnection) -> None:

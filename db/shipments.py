@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.label_costs import LabelCost, Paid, learning, paid_columns
 from db.orders import STOPPED
 from db.restores import FORGOTTEN
-from db.routing import LabelCost, Paid, learning, paid_columns
 from db.statements import Record, Statement, one_of
 from domain.shipments import UNSENT, FulfilmentStatus, preceding
 

@@ -393,8 +393,6 @@ async def set_alerts(
     connection: AsyncConnection, sku: str, warehouse: str, *, low_at: int | None, cover_days: int | None
 ) -> None:
     """Set when people are told that a level is low; the watch looks at it anew."""
-    await connection.execute(
-        update(StockLevel)
-        .where(StockLevel.sku == sku, StockLevel.warehouse == warehouse)
-        .values(low_at=low_at, cover_days=cover_days, changed=True)
-    )
+    level = StockLevel.sku == sku, StockLevel.warehouse == warehouse
+    set_ = {"low_at": low_at, "cover_days": cover_days, "changed": True}
+    await connection.execute(update(StockLevel).where(*level).values(set_))

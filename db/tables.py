@@ -14,6 +14,7 @@ from db.exchanges import Exchange, ExchangeEvent
 from db.holds import HoldRecord, HoldRuleVersion
 from db.identity import ApiKey
 from db.inbox import InboxEvent
+from db.label_costs import LabelCost
 from db.ledger import Ledger
 from db.money_checks import MoneyCheck
 from db.notifications import Notification
@@ -27,7 +28,7 @@ from db.restores import Restore
 from db.return_labels import ReturnLabel
 from db.return_rules import ReturnRuleVersion
 from db.returns import Return, ReturnEvent, ReturnLine
-from db.routing import LabelCost, PostalRegion, Routed, RoutingDecision, RuleSetRecord
+from db.routing import PostalRegion, Routed, RoutingDecision, RuleSetRecord
 from db.shipments import Fulfilment, FulfilmentLine, Parcel, ParcelEvent
 from db.stock import Movement, Reservation, Sale, StockLevel
 from db.stock_alerts import StockAlert

@@ -11,7 +11,7 @@ from activities.stock import Release, StockKeeper
 from db import routing as records
 from db import shipments as shipment_records
 from db.base import Database
-from db.routing import Paid
+from db.label_costs import Paid
 from tests.activities.test_stock import keepers
 from tests.activities.world import SKUS, World, reserve_for
 

@@ -22,8 +22,7 @@ SLOWLY = {"latency_ms": 700}
 
 async def cancels(house: House, order: str, *, key: str | None = None) -> httpx2.Response:
     """Somebody cancels through the API."""
-    headers = {"Idempotency-Key": key} if key else {}
-    return await house.http.post(f"/v1/orders/{order}/cancel", headers=headers)
+    return await house.http.post(f"/v1/orders/{order}/cancel", headers={"Idempotency-Key": key} if key else {})
 
 
 async def hands_over(house: House, order: str) -> httpx2.Response:
