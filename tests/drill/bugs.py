@@ -140,11 +140,13 @@ BUGS = (
         plant(
             "a label that was bought is used",
             "activities/shipments.py",
-            "        shipment, made_at = await self._created(carrier, step)\n"
+            "        shipment, made_at = await self._created(carrier, step, contents)\n"
             "        settled = shipment if shipment.label is not None "
             "else await self._settled(carrier, step, shipment)\n",
-            "        sender, size = await self._contents(step)\n        await self._intend(step, size)\n"
-            "        asked = ShipmentRequest(step.parcel_id, sender, step.recipient, size, step.order_number)\n"
+            "        await self._intend(step, contents.size)\n"
+            "        asked = ShipmentRequest(\n"
+            "            step.parcel_id, contents.sender, step.recipient, contents.size, step.order_number\n"
+            "        )\n"
             "        shipment = settled = await carrier.create(asked)\n        made_at = monotonic()\n",
         ),
         ONE_LABEL,
