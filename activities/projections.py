@@ -198,6 +198,7 @@ def hold_row(order_id: str, hold: Hold) -> dict[str, object]:
 
 
 def exception_row(order_id: str, exception: OrderException) -> dict[str, object]:
+    """An exception as the record keeps it."""
     return {
         "id": exception.id,
         "order_id": order_id,

@@ -12,17 +12,11 @@ from domain.errors import Unavailable
 from domain.inbox import EventTopic, ProviderEvent, Wake
 from domain.money import Money
 from domain.orders import PaymentSource
-from domain.shipments import FulfilmentStatus, TrackingStatus
 from integrations.carriers.easypost.adapter import EasyPost
 from integrations.payments.stripe.adapter import Stripe
 from tests.activities.post import Post, post_office, tracker
 from tests.activities.world import World
 from tests.sandbox.servers import RunningSandbox
-
-IN_TRANSIT, DELIVERED = TrackingStatus.IN_TRANSIT, TrackingStatus.DELIVERED
-OUT, RETURNING = TrackingStatus.OUT_FOR_DELIVERY, TrackingStatus.RETURNING
-_SAID = {IN_TRANSIT: "in_transit", OUT: "out_for_delivery", DELIVERED: "delivered"}
-LABELLED, HANDED_OVER = FulfilmentStatus.LABELLED, FulfilmentStatus.HANDED_OVER
 
 
 @pytest.fixture
