@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Row, case, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, Row, case, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -61,26 +61,25 @@ async def open_anew(connection: AsyncConnection, values: dict[str, Any]) -> None
 
     A worker that died may have written it already, and even a decision, of which the order knows nothing.
     """
-    row = {**values, "status": ExceptionStatus.OPEN.value}
-    statement = insert(ExceptionRecord).values(row)
-    anew = {name: statement.excluded[name] for name in ("status", "reason", "actions", "opened_at")}
-    over = {"resolved_at": None, "resolution": None, "resolved_by": None, "note": None}
-    told = case((IS_OPEN, ExceptionRecord.told_at))
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=["id"], set_={**anew, **over, "told_at": told})
-    )
+    await _open_over(connection, values)
 
 
 async def open_again(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """Write an exception. One that was over by itself is opened again; one that a person has decided stays decided."""
+    await _open_over(connection, values, where=ExceptionRecord.resolution == "resolved_itself")
+
+
+async def _open_over(
+    connection: AsyncConnection, values: dict[str, Any], *, where: ColumnElement[bool] | None = None
+) -> None:
+    """Write an exception over the one that is there; of one that was open all the time people were told already."""
     row = {**values, "status": ExceptionStatus.OPEN.value}
     statement = insert(ExceptionRecord).values(row)
     anew = {name: statement.excluded[name] for name in ("status", "reason", "actions", "facts", "opened_at")}
-    over = {"resolved_at": None, "resolution": None, "resolved_by": None, "note": None, "told_at": None}
+    over = {"resolved_at": None, "resolution": None, "resolved_by": None, "note": None}
+    told = case((IS_OPEN, ExceptionRecord.told_at))
     await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["id"], set_={**anew, **over}, where=ExceptionRecord.resolution == "resolved_itself"
-        )
+        statement.on_conflict_do_update(index_elements=["id"], set_={**anew, **over, "told_at": told}, where=where)
     )
 
 
