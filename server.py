@@ -12,6 +12,10 @@ from runtime.settings import SettingsError, load_settings
 from runtime.traces import open_traces
 from runtime.web import create_app
 
+# Longer than any proxy in front keeps a connection that nobody uses: who sends a request just as the other side closes
+# gets no answer, and a webhook is sent again much later.
+KEEP_ALIVE_SECONDS = 75
+
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT; requests in flight get ten seconds to end."""
@@ -32,6 +36,7 @@ def main() -> int:
             app,
             host=settings.web_host,
             port=settings.web_port,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=10,
             limit_concurrency=1000,
             server_header=False,

@@ -1,6 +1,7 @@
 """Holds at placement: which rules are in force, and what they look at."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -16,12 +17,10 @@ RULES_JSON: TypeAdapter[tuple[HoldRule, ...]] = TypeAdapter(tuple[HoldRule, ...]
 HOLD_JSON: TypeAdapter[Hold] = TypeAdapter(Hold)
 
 
-async def rules_in_force(connection: AsyncConnection, channel: str) -> HoldRules:
-    """The rules that look at a channel's orders now."""
-    row = await records.newest_rules(connection)
-    if row is None:
-        return HoldRules()
-    return HoldRules(row.version, RULES_JSON.validate_python(row.rules)).for_channel(channel)
+@lru_cache(64)
+def rules_for(channel: str, version: int, rules: str) -> HoldRules:
+    """The rules of a version, which are JSON, that look at a channel's orders."""
+    return HoldRules(version, RULES_JSON.validate_json(rules)).for_channel(channel)
 
 
 async def facts_at_placement(

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.orders import request_of
 from activities.placing import line_rows, order_row, promise_at, with_parts
-from db import catalogue, ledger, orders
+from db import acceptance, catalogue, ledger, orders
 from domain.editions import NEWEST
 from domain.errors import AlreadyPlaced, UnknownSku
 from domain.ledger import EntryKind, LedgerEntry
@@ -41,10 +41,10 @@ async def place_linked(
     request, goods = await with_parts(connection, request, known)
     placed = PlacedOrder(
         id=derived_id(origin.id, f"order:{nth}"),
-        number=await orders.next_number(connection),
+        number="",  # it gets one as it is written
         placed_at=at,
         request=request,
-        promised_at=await promise_at(connection, request, goods, at),
+        promised_at=await promise_at(connection, request, goods, await catalogue.shippers(connection), at),
         credit=credit,
         edition=NEWEST,
     )
@@ -55,7 +55,7 @@ async def place_linked(
     }
     told = f"The order was placed for {origin.kind} {origin.number} of order {origin.order_number}."
     first = {"key": "0000", "at": at, "kind": "placed", "text": told, "actor": actor}
-    if not await orders.accept(connection, values, line_rows(request, goods), first):
+    if await acceptance.accept(connection, values, line_rows(request, goods), first) is None:
         reference = request.external_reference
         raise AlreadyPlaced(f"{request.channel} has placed an order under the reference {reference!r}.")
     entry = LedgerEntry(

@@ -1,12 +1,11 @@
 """Placing an order: what its record is made of, whoever places it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.holds import HOLD_JSON
@@ -14,11 +13,14 @@ from activities.projections import waiting_json
 from activities.routing import first_promise, terms_of
 from activities.stock_queues import leaves_from
 from db import catalogue
+from db.acceptance import Article
 from db.bundles import parts_of
+from db.catalogue import Shipper
+from db.statements import Record
 from domain.orders import Address, Customer, OrderRequest, OrderStatus, PaymentSource, PlacedOrder
 from domain.waiting import Party, Waiting
 
-Goods = Mapping[str, Row[Any]]
+Goods = Mapping[str, Article | Record]
 """SKUs by their codes"""
 
 _CUSTOMER: TypeAdapter[Customer] = TypeAdapter(Customer)
@@ -37,21 +39,25 @@ async def with_parts(connection: AsyncConnection, request: OrderRequest, known: 
     return replace(request, lines=lines), {**known, **inside}
 
 
-async def promise_at(connection: AsyncConnection, request: OrderRequest, goods: Goods, at: datetime) -> datetime | None:
+async def promise_at(
+    connection: AsyncConnection, request: OrderRequest, goods: Goods, shippers: Sequence[Shipper], at: datetime
+) -> datetime | None:
     """When an order that is placed ``at`` that moment should be at the door; None where nobody can say."""
     terms = {sku: terms_of(row) for sku, row in goods.items()}
     leaves = await leaves_from(connection, request.lines, terms, at)
-    return await first_promise(
-        connection, placed_at=leaves, country=request.shipping_address.country, service=request.shipping_service
+    return first_promise(
+        shippers, placed_at=leaves, country=request.shipping_address.country, service=request.shipping_service
     )
 
 
 def order_row(placed: PlacedOrder, digest: str, idempotency_key: str | None) -> dict[str, Any]:
-    """The columns of an order that is accepted. ``digest`` is the hash of what it was placed with."""
+    """The columns of an order that is accepted. ``digest`` is the hash of what it was placed with.
+
+    Its number comes when it is written.
+    """
     request = placed.request
     waiting = Waiting("its turn", Party.WAYBILL, placed.placed_at, then="stock is reserved")
     sought = (
-        placed.number,
         request.external_reference,
         request.customer.name,
         request.customer.email,
@@ -59,7 +65,6 @@ def order_row(placed: PlacedOrder, digest: str, idempotency_key: str | None) -> 
     )
     return {
         "id": placed.id,
-        "number": placed.number,
         "channel": request.channel,
         "external_reference": request.external_reference,
         "idempotency_key": idempotency_key,

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import catalogue as catalogue_records
 from db import label_costs
 from db import routing as records
+from db.acceptance import Article
 from db.catalogue import MOST_WAREHOUSES, Goods, Shipper
 from db.routing import Kept
 from domain.money import Money
@@ -165,7 +166,7 @@ async def scene_of(
     )
 
 
-def terms_of(row: Goods | Row[Any]) -> Terms:
+def terms_of(row: Article | Goods | Row[Any]) -> Terms:
     """Whether more units of a SKU may be promised than there are, as it is stored."""
     return Terms(OutOfStock(row.when_out_of_stock), row.promise_cap, row.restock_days, row.ships_on)
 
@@ -196,9 +197,9 @@ def promised_for(decision: Decision, scene: Scene, since: datetime, service: str
     return promise(since, service=service, calendars=calendars)
 
 
-async def first_promise(connection: AsyncConnection, *, placed_at: datetime, country: str, service: str) -> datetime:
+def first_promise(shippers: Iterable[Shipper], *, placed_at: datetime, country: str, service: str) -> datetime:
     """What the customer is told at acceptance: kept by whichever warehouse of the country ships, or of any country."""
-    active = await places(connection)
+    active = [_place(row) for row in shippers]
     near = [place for place in active if place.country == country] or active
     return promise(placed_at, service=service, calendars=[place.calendar for place in near])
 

@@ -1,15 +1,15 @@
 """Accepting an order: check it, write it once, start its workflow."""
 
 import asyncio
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.holds import facts_at_placement, rules_in_force
+from activities.holds import facts_at_placement, rules_for
 from activities.placing import Goods, line_rows, order_row, promise_at, with_parts
 from activities.projections import hold_row
 from api.context import concerns
@@ -17,11 +17,11 @@ from api.errors import Fault, InvalidRequest
 from api.keys import Caller
 from api.schemas.orders import PlaceOrder
 from api.services import Services
-from db import catalogue, holds, orders
-from db.statements import Record
+from db import acceptance, holds, orders
+from db.acceptance import Asked
 from domain.editions import NEWEST
 from domain.errors import AlreadyPlaced, InvalidOrder, KeyReused, Unavailable, UnknownSku
-from domain.hold_rules import HoldRuleKind, hold_on_address, holds_at_placement
+from domain.hold_rules import HoldRuleKind, HoldRules, hold_on_address, holds_at_placement
 from domain.orders import (
     OrderRequest,
     PlacedOrder,
@@ -36,68 +36,91 @@ START_WITHIN_SECONDS = 2.0
 _LOG = structlog.get_logger("waybill.orders")
 
 
-async def accept(
-    wired: Services, body: PlaceOrder, *, caller: Caller, idempotency_key: str | None
-) -> Row[Any] | Record:
-    """The record of the order that ``body`` describes, new or accepted before.
+@dataclass(frozen=True)
+class Accepted:
+    """An order as it stood when it was accepted, or, accepted before, as it stands; ``waiting`` is JSON."""
+
+    id: str
+    number: str
+    status: str
+    waiting: Any
+
+
+async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempotency_key: str | None) -> Accepted:
+    """The order that ``body`` describes, new or accepted before.
 
     Raises AlreadyPlaced or KeyReused where the reference or the key belongs to another body, and InvalidOrder or
     InvalidRequest where the order cannot be.
     """
-    request = body.to_domain()
     # Defaults are left out, so that a field that a later release adds does not make an old body another one.
     digest = body_hash(body.model_dump(mode="json", exclude_defaults=True))
-    async with wired.database.transaction() as connection:
-        known = await _accepted_before(connection, request, digest, idempotency_key)
+    request = body.to_domain()
+    async with wired.database.reading() as connection:
+        asked = await _ask(connection, request, idempotency_key)
+        known = _accepted_before(asked, request, digest, idempotency_key)
         if known is not None:
             return known
-        goods = await _check(connection, request, wired.payments)
+        goods = _check(asked, request, wired.payments)
         request, goods = await with_parts(connection, request, goods)
-        placed = await _held(connection, wired, await _placed(connection, wired, request, goods))
-        concerns(placed.id, placed.number)
+        at = wired.now()
+        placed = PlacedOrder(
+            id=order_id(request.channel, request.external_reference),
+            number="",  # it gets one as it is written
+            placed_at=at,
+            request=request,
+            policy=wired.policy,
+            promised_at=await promise_at(connection, request, goods, asked.shippers, at),
+            edition=NEWEST,
+        )
+    rules = rules_for(request.channel, asked.rules_version, asked.rules)
+    # A transaction only where rules look at it: without, all is written by one statement.
+    async with wired.database.transaction() if rules.rules else wired.database.statement() as connection:
+        placed = await _held(connection, wired, placed, rules)
         row = order_row(placed, digest, idempotency_key)
-        first = {
-            "key": "0000",
-            "at": placed.placed_at,
-            "kind": "placed",
-            "text": f"The order was accepted from {request.channel}.",
-            "actor": caller.actor,
-        }
-        if not await orders.accept(connection, row, line_rows(request, goods), first):
+        number = await acceptance.accept(connection, row, line_rows(request, goods), _first_entry(placed, caller))
+        if number is None:
             # Somebody else's transaction with the same reference or key was quicker and has ended meanwhile.
-            known = await _accepted_before(connection, request, digest, idempotency_key)
+            asked = await _ask(connection, request, idempotency_key)
+            known = _accepted_before(asked, request, digest, idempotency_key)
             if known is None:
                 raise Unavailable("The order could not be written just now.", retry_after=1)
             return known
         await _write_holds(connection, placed)
     wired.metrics.order_accepted()
-    return await _start(wired, placed)
+    concerns(placed.id, number)
+    await _start(wired, replace(placed, number=number))
+    return Accepted(placed.id, number, row["status"], row["waiting"])
 
 
-async def _accepted_before(
-    connection: AsyncConnection, request: OrderRequest, digest: str, idempotency_key: str | None
-) -> Record | None:
-    rows = await orders.find_accepted(
+async def _ask(connection: AsyncConnection, request: OrderRequest, idempotency_key: str | None) -> Asked:
+    return await acceptance.ask(
         connection,
         channel=request.channel,
         external_reference=request.external_reference,
         idempotency_key=idempotency_key,
+        skus=[line.sku for line in request.lines],
     )
-    for row in rows:
-        if row.body_hash == digest:
+
+
+def _accepted_before(asked: Asked, request: OrderRequest, digest: str, idempotency_key: str | None) -> Accepted | None:
+    for order in asked.known:
+        if order.body_hash == digest:
             continue
-        if idempotency_key is not None and row.idempotency_key == idempotency_key:
-            raise KeyReused(f"This Idempotency-Key placed order {row.number}, with another body.")
+        if idempotency_key is not None and order.idempotency_key == idempotency_key:
+            raise KeyReused(f"This Idempotency-Key placed order {order.number}, with another body.")
         raise AlreadyPlaced(
-            f"{request.channel} has placed order {row.number} under this reference, with another body.",
+            f"{request.channel} has placed order {order.number} under this reference, with another body.",
             field="external_reference",
         )
-    return rows[0] if rows else None
+    if not asked.known:
+        return None
+    order = asked.known[0]
+    return Accepted(order.id, order.number, order.status, json.loads(order.waiting))
 
 
-async def _check(connection: AsyncConnection, request: OrderRequest, payments: frozenset[str]) -> Goods:
+def _check(asked: Asked, request: OrderRequest, payments: frozenset[str]) -> Goods:
     """The SKUs. Raises what is wrong with the order, all of it where that is more than one thing."""
-    known = await catalogue.find_skus(connection, [line.sku for line in request.lines])
+    known = asked.articles
     errors: list[InvalidOrder] = [
         UnknownSku(line.sku, field=f"lines[{index}].sku")
         for index, line in enumerate(request.lines)
@@ -126,23 +149,14 @@ def _raise_all(errors: Sequence[InvalidOrder]) -> None:
         raise InvalidRequest([Fault(error.field, error.detail, error.code) for error in errors])
 
 
-async def _placed(connection: AsyncConnection, wired: Services, request: OrderRequest, goods: Goods) -> PlacedOrder:
-    at = wired.now()
-    return PlacedOrder(
-        id=order_id(request.channel, request.external_reference),
-        number=await orders.next_number(connection),
-        placed_at=at,
-        request=request,
-        policy=wired.policy,
-        promised_at=await promise_at(connection, request, goods, at),
-        edition=NEWEST,
-    )
+def _first_entry(placed: PlacedOrder, caller: Caller) -> dict[str, Any]:
+    told = f"The order was accepted from {placed.request.channel}."
+    return {"key": "0000", "at": placed.placed_at, "kind": "placed", "text": told, "actor": caller.actor}
 
 
-async def _held(connection: AsyncConnection, wired: Services, placed: PlacedOrder) -> PlacedOrder:
-    """The order with the holds that the rules in force put on it."""
+async def _held(connection: AsyncConnection, wired: Services, placed: PlacedOrder, rules: HoldRules) -> PlacedOrder:
+    """The order with the holds that the rules put on it."""
     request = placed.request
-    rules = await rules_in_force(connection, request.channel)
     if not rules.rules:
         return placed
     if rules.uses(HoldRuleKind.FIRST_ORDER_OVER, HoldRuleKind.VELOCITY):
@@ -171,21 +185,11 @@ async def _write_holds(connection: AsyncConnection, placed: PlacedOrder) -> None
     await orders.add_entries(connection, placed.id, entries)
 
 
-async def _start(wired: Services, placed: PlacedOrder) -> Row[Any] | Record:
-    started = await _started(wired, placed)
-    async with wired.database.statement() as connection:
-        if started:
-            return await orders.mark_started(connection, placed.id)
-        row = await orders.find(connection, placed.id)
-    assert row is not None  # noqa: S101 - it was committed above, and orders are never deleted
-    return row
-
-
-async def _started(wired: Services, placed: PlacedOrder) -> bool:
+async def _start(wired: Services, placed: PlacedOrder) -> None:
     try:
         async with asyncio.timeout(START_WITHIN_SECONDS):
             await wired.gateway.start(placed)
     except Exception as error:  # noqa: BLE001 - the order is accepted already: the worker's relay starts it instead
         _LOG.warning("order_not_started", error=type(error).__name__)
-        return False
-    return True
+    else:
+        wired.starts.note(placed.id)

@@ -30,7 +30,7 @@ router = APIRouter(prefix="/v1/hold-rules", tags=["holds"])
 async def show(caller: ReadsOrders, wired: Wired) -> HoldRulesOut:
     """The rules that look at every order when it is placed."""
     async with wired.database.reading() as connection:
-        row = await records.newest_rules(connection)
+        row = await records.RULES.newest(connection)
     if row is None:
         return HoldRulesOut(version=0, rules=[], made_by=None, made_at=None)
     return HoldRulesOut.model_validate(row)

@@ -12,6 +12,7 @@ from api.arrivals import Arrivals
 from api.gateway import ClaimGateway, ExchangeGateway, MoneyGateway, OrderGateway, ReturnGateway, TransferGateway
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
+from api.starts import Starts
 from db.base import Database
 from domain.inbox import ProviderEvent
 from domain.orders import Policy
@@ -47,6 +48,7 @@ class Services:
 
     database: Database
     arrivals: Arrivals
+    starts: Starts
     gateway: OrderGateway
     transfers: TransferGateway
     returns: ReturnGateway

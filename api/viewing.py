@@ -10,6 +10,7 @@ from sqlalchemy import Row
 
 from activities.linked_orders import ORIGIN
 from activities.orders import order_line
+from api.acceptance import Accepted
 from api.schemas.holds import HoldOut
 from api.schemas.ledger import MoneyOut
 from api.schemas.views import (
@@ -45,7 +46,7 @@ ADDRESS: TypeAdapter[Address] = TypeAdapter(Address)
 CUSTOMER: TypeAdapter[Customer] = TypeAdapter(Customer)
 
 
-def waiting_out(order: Row[Any]) -> WaitingOut:
+def waiting_out(order: Row[Any] | Accepted) -> WaitingOut:
     """What an order waits for, with its sentence."""
     return WaitingOut.model_validate(WAITING.validate_python(order.waiting))
 
@@ -56,7 +57,7 @@ def links_out(order_id: str, links: Links) -> LinksOut:
     return LinksOut(self=here, page=links.url(order_id), packing_slip=f"{here}/packing-slip", cancel=f"{here}/cancel")
 
 
-def accepted_out(order: Row[Any], links: Links) -> AcceptedOut:
+def accepted_out(order: Accepted, links: Links) -> AcceptedOut:
     """The answer to an accepted order."""
     return AcceptedOut(
         id=order.id,

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base
 from db.orders import Order
 from db.rule_versions import RuleVersion, RuleVersions
-from db.statements import Record, Statement
 from domain.holds import HoldReason, HoldStatus
 from domain.orders import OrderStatus
 
@@ -128,14 +127,6 @@ def standing(now: datetime) -> ColumnElement[bool]:
 
 def _with_orders() -> Any:
     return select(HoldRecord.__table__, Order.number, Order.closed_at).join(Order, Order.id == HoldRecord.order_id)
-
-
-_NEWEST_RULES = Statement(RULES.newest_query)
-
-
-async def newest_rules(connection: AsyncConnection) -> Record | None:
-    """The version of the rules that is in force; None if there never were any."""
-    return await _NEWEST_RULES.first(connection)
 
 
 async def queue_customer(connection: AsyncConnection, email: str) -> None:

@@ -1,10 +1,8 @@
 """Orders, their lines and their timeline."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -16,21 +14,18 @@ from sqlalchemy import (
     Index,
     Row,
     Sequence,
-    String,
     UniqueConstraint,
     bindparam,
     cast,
     func,
-    or_,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db import ledger
 from db.base import Base
 from db.statements import Record, Statement
 from domain.ledger import EntryKind, LedgerEntry
@@ -150,83 +145,14 @@ class TimelineEntry(Base):
 
 _MARK_STARTED = Statement(
     update(Order)
-    .where(Order.id == bindparam("order_id"))
+    .where(text("id = ANY(CAST(:given AS text[]))"))
     .values(started_at=func.coalesce(Order.started_at, func.now()))
-    .returning(Order.__table__)
-)
-_NEXT_NUMBER = Statement(select(ORDER_NUMBERS.next_value()))
-
-
-async def next_number(connection: AsyncConnection) -> str:
-    """A human-readable order number that nobody has had."""
-    return f"WB-{await _NEXT_NUMBER.scalar(connection)}"
-
-
-_LINE = ("number", "sku", "name", "quantity", "unit_price", "discount", "tax")
-
-
-_LINED = """
-    INSERT INTO order_lines (number, sku, name, quantity, unit_price, discount, tax, parts, order_id)
-    SELECT line.*, placed.id FROM placed, unnest(
-        CAST(:line_number AS bigint[]), CAST(:line_sku AS text[]), CAST(:line_name AS text[]),
-        CAST(:line_quantity AS bigint[]), CAST(:line_unit_price AS bigint[]), CAST(:line_discount AS bigint[]),
-        CAST(:line_tax AS bigint[]), CAST(:line_parts AS jsonb[])) AS line
-"""
-_NOTED = """
-    INSERT INTO timeline (order_id, key, at, kind, text, actor)
-    SELECT id, CAST(:first_key AS text), CAST(:first_at AS timestamptz), CAST(:first_kind AS text),
-        CAST(:first_text AS text), CAST(:first_actor AS text) FROM placed
-"""
-_INVOICED = f"{ledger.POST} WHERE EXISTS (SELECT FROM placed) ON CONFLICT DO NOTHING"
-
-
-@cache
-def _accept(names: tuple[str, ...]) -> Statement:
-    values: dict[str, Any] = {"needs_attention": False, "revision": 0, "version": 1}
-    values |= {name: bindparam(name) for name in names}
-    placed = insert(Order).values(values).on_conflict_do_nothing()
-    # One journey for all: whoever places the same order at once waits for it.
-    rest = {"lined": text(_LINED), "noted": text(_NOTED), "invoiced": text(_INVOICED)}
-    parts = (placed.returning(Order.id).cte("placed"), *(part.columns(Order.id).cte(as_) for as_, part in rest.items()))
-    return Statement(text("SELECT id FROM placed").columns(id=String).add_cte(*parts))
-
-
-async def accept(
-    connection: AsyncConnection, order: dict[str, Any], lines: list[dict[str, Any]], entry: dict[str, Any]
-) -> bool:
-    """Write an accepted order with its lines and first timeline entry.
-
-    What it comes to is invoiced in the same transaction. Returns False, and writes nothing, if its (channel, external
-    reference) or its idempotency key is taken. Of several at once exactly one gets True: the others wait for its
-    transaction and then see its row.
-    """
-    listed = {f"line_{name}": [line[name] for line in lines] for name in _LINE}
-    listed["line_parts"] = [json.dumps(line.get("parts", [])) for line in lines]
-    listed |= ledger.entry_columns([invoice(order["id"], order["total"], order["currency"])])
-    given = {**order, **listed, **{f"first_{name}": value for name, value in entry.items()}}
-    return await _accept(tuple(order)).first(connection, **given) is not None
-
-
-_FIND_ACCEPTED = Statement(
-    select(Order.__table__).where(
-        or_(
-            (Order.channel == bindparam("of")) & (Order.external_reference == bindparam("under")),
-            Order.idempotency_key == bindparam("by"),
-        )
-    )
 )
 
 
 def invoice(order_id: str, total: int, currency: str) -> LedgerEntry:
     """What is invoiced for an order."""
     return LedgerEntry(f"invoiced:{order_id}", order_id, EntryKind.INVOICED, total, currency, cause="acceptance")
-
-
-async def find_accepted(
-    connection: AsyncConnection, *, channel: str, external_reference: str, idempotency_key: str | None
-) -> list[Record]:
-    """The orders that hold this (channel, reference) or this idempotency key: none, one, or two different ones."""
-    return await _FIND_ACCEPTED.rows(connection, of=channel, under=external_reference, by=idempotency_key)
 
 
 _NAMED: BindParameter[str] = bindparam("name")
@@ -285,10 +211,9 @@ async def timeline(connection: AsyncConnection, order_id: str) -> list[Row[Any]]
     return list(await connection.execute(query))
 
 
-async def mark_started(connection: AsyncConnection, order_id: str) -> Record:
-    """Note that the order's workflow has started; the order as it stands then."""
-    [row] = await _MARK_STARTED.rows(connection, order_id=order_id)
-    return row
+async def mark_started(connection: AsyncConnection, order_ids: Iterable[str]) -> None:
+    """Note that the workflows of these orders have started."""
+    await _MARK_STARTED.rows(connection, given=sorted(order_ids))
 
 
 _AGE = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("seconds", type_=Float))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
@@ -27,14 +27,10 @@ class RuleVersions:
         self._table: Any = table
         self._name = name
 
-    @property
-    def newest_query(self) -> Select[Any]:
-        """What finds the version in force."""
-        return select(self._table.__table__).order_by(self._table.version.desc()).limit(1)
-
     async def newest(self, connection: AsyncConnection) -> Row[Any] | None:
         """The version in force; None if there never was any."""
-        row: Row[Any] | None = (await connection.execute(self.newest_query)).first()
+        newest = select(self._table.__table__).order_by(self._table.version.desc()).limit(1)
+        row: Row[Any] | None = (await connection.execute(newest)).first()
         return row
 
     async def lock(self, connection: AsyncConnection) -> int:

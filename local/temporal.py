@@ -67,11 +67,24 @@ def temporal_service(
     return Service(
         name="temporal",
         command=command,
-        environment={"PATH": os.defpath, "HOME": str(folder), **COLLECTOR},  # nothing of the person's own
+        environment={  # nothing of the person's own
+            "PATH": os.defpath,
+            "HOME": str(folder),
+            "GOMAXPROCS": str(half_the_processors()),
+            **COLLECTOR,
+        },
         log=log,
         ready=ready,
         retry_for=timedelta(seconds=5),  # it chooses further ports of its own, and may lose one to somebody
     )
+
+
+def half_the_processors() -> int:
+    """How many processors the server has. With all of them it wakes threads that look for work on each, where worker,
+    web process and database have theirs to do; that costs more than it brings.
+    """
+    may_use = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, may_use // 2)
 
 
 def find_program() -> str:

@@ -211,7 +211,7 @@ class Relay:
             placed = await placed_order(connection, row, self._policy)
         await self._gateway.start(placed)
         async with self._database.statement() as connection:
-            await order_records.mark_started(connection, row.id)
+            await order_records.mark_started(connection, [row.id])
         log.info("order_started", order=row.number)
 
 

@@ -16,6 +16,7 @@ from api.errors import BadRequest
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from api.services import Decode, Services, WebhookReader
+from api.starts import Starts
 from console.calls import Calls
 from console.cancellations import CANCEL
 from console.changes import CHANGE
@@ -69,10 +70,11 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
     @asynccontextmanager
     async def serving(app: FastAPI) -> AsyncIterator[None]:
         client, queue = await connect(settings, traces=traces), settings.temporal_task_queue
-        bell = Bell(database)
+        bell, starts = Bell(database), Starts(database)
         app.state.services = Services(
             database=database,
             arrivals=Arrivals(database),
+            starts=starts,
             gateway=OrderGateway(client, task_queue=queue),
             transfers=TransferGateway(client, task_queue=queue),
             returns=ReturnGateway(client, task_queue=queue),
@@ -98,6 +100,7 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
             yield
         finally:
             await bell.close()
+            await starts.settled()
             await outside.aclose()
             if not given:
                 await database.close()

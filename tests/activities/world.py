@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from activities.stock import Commit, Reserve, StockKeeper
+from db import acceptance
 from db import catalogue as catalogue_records
-from db import orders as order_records
 from db import stock as stock_records
 from db.base import Database
 from db.statements import Record, Statement
@@ -69,7 +69,6 @@ class World:
         at = placed_at or datetime.now(UTC)
         order = {
             "id": oid,
-            "number": f"WB-{reference}",
             "channel": "web",
             "external_reference": reference,
             "body_hash": "0" * 64,
@@ -91,7 +90,8 @@ class World:
         ]
         entry = {"key": "0000", "at": at, "kind": "accepted", "text": "Accepted.", "actor": "web"}
         async with self.database.transaction() as connection:
-            assert await order_records.accept(connection, order, rows, entry)
+            assert await acceptance.accept(connection, order, rows, entry)
+        await self.execute("UPDATE orders SET number = :number WHERE id = :id", number=f"WB-{reference}", id=oid)
         return oid
 
     async def rows(self, query: str, **parameters: Any) -> list[Record]:

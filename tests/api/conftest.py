@@ -16,6 +16,7 @@ from api.arrivals import Arrivals
 from api.keys import ApiKeys
 from api.metrics import WebMetrics
 from api.services import Services
+from api.starts import Starts
 from console.troubles import TroublePages
 from db import catalogue, identity
 from db.base import Database
@@ -248,7 +249,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     outside = new_client()
     gateway, transfers, money = FakeGateway(), FakeTransfers(), FakeMoney()
     returns, claims, exchanges = FakeReturns(), FakeClaims(), FakeExchanges()
-    metrics, keys, bell = WebMetrics(), ApiKeys(database), Bell(database)
+    metrics, keys, bell, starts = WebMetrics(), ApiKeys(database), Bell(database), Starts(database)
     codec = EncryptionCodec({"k1": base64.b64decode(base64.b64encode(os.urandom(32)))})
     links = OrderLinks("http://test", ["s" * 40])
     stripe = Stripe(base_url="http://127.0.0.1:9", api_key="sk_test", webhook_secrets=[STRIPE_SECRET], client=outside)
@@ -258,6 +259,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
     services = Services(
         database=database,
         arrivals=Arrivals(database),
+        starts=starts,
         gateway=gateway,
         transfers=transfers,
         returns=returns,
@@ -291,6 +293,7 @@ async def api(database: Database) -> AsyncIterator[Api]:
         http.headers.update(await api.key(*Scope))
         yield api
     await bell.close()
+    await starts.settled()
     await outside.aclose()
 
 

@@ -51,6 +51,7 @@ async def test_an_accepted_order_is_started_with_all_that_it_says(api: Api) -> N
     (placed,) = api.gateway.started
     assert placed.id == accepted["id"]
     assert placed.request.customer == Customer("Margaret Ellery", "margaret.ellery@example.com", locale="en-US")
+    await api.app.state.services.starts.settled()
     async with api.database.reading() as connection:
         row = await orders.find(connection, placed.id)
     assert row is not None

@@ -4,12 +4,13 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
 from local.ports import Ports
 from local.processes import Child
-from local.temporal import temporal_service
+from local.temporal import half_the_processors, temporal_service
 
 
 async def known_attributes(address: str) -> set[str]:
@@ -36,3 +37,10 @@ async def test_a_started_workflow_survives_a_kill_of_the_server(tmp_path: Path) 
         assert "OrderStatus" in await known_attributes(address)
     finally:
         await second.stop()
+
+
+def test_the_server_has_half_the_processors_and_one_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    for processors, half in {1: 1, 2: 1, 3: 1, 8: 4}.items():
+        may_use = set(range(processors))
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _pid, may_use=may_use: may_use, raising=False)
+        assert half_the_processors() == half

@@ -22,6 +22,7 @@ from integrations.breaker import BreakerState
 from runtime.health import WorkerMetrics, health_app
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from runtime.settings import Settings
+from server import KEEP_ALIVE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -127,6 +128,12 @@ def test_caddy_understands_its_file(tmp_path: Path) -> None:
         XDG_DATA_HOME=str(tmp_path),
         XDG_CONFIG_HOME=str(tmp_path),
     )
+
+
+def test_caddy_gives_up_an_idle_connection_long_before_a_web_process_does() -> None:
+    # The other way round, what is sent just as the web process closes is answered with 502.
+    (seconds,) = re.findall(r"^\s+keepalive (\d+)s$", (DEPLOY / "caddy/Caddyfile").read_text(), re.MULTILINE)
+    assert int(seconds) * 2 <= KEEP_ALIVE_SECONDS
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
