@@ -131,6 +131,9 @@ async def test_a_worker_killed_around_a_call_does_the_step_once_and_soon(town: T
         before = await revisions(town, stuck.orders)
         pid = town.stack.supervisor.pid("worker")
         if moment == "after":
+            await until(lambda: handed_in(town, stuck.label), what="the mail on its way")
+            since = monotonic()  # its attempt is counted just before the server has it
+            await until(lambda: passed(since + 0.5), what="the mail with the server")
             exits.enter_context(town.frozen("worker"))  # the mail server answers somebody who no longer reads
             await until(lambda: mailed(town, stuck.label), what="the mail taken")
         town.kill("worker")
