@@ -96,6 +96,7 @@ def test_every_mail_tells_its_order_in_both_languages(templates: Templates, kind
         assert "桂花乌龙茶" in body
         assert total in body
         assert "CUP-4" in body
+        assert len(re.findall("questions|疑问", body, re.IGNORECASE)) == 1
     assert "https://shop.example.com/orders/42?sig=abc&t=1" in made.text
     assert 'href="https://shop.example.com/orders/42?sig=abc&amp;t=1"' in made.html
     assert not re.search(r"\n{3,}", made.text)
