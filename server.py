@@ -12,9 +12,9 @@ from runtime.settings import SettingsError, load_settings
 from runtime.traces import open_traces
 from runtime.web import create_app
 
-# Longer than any proxy in front keeps a connection that nobody uses: who sends a request just as the other side closes
-# gets no answer, and a webhook is sent again much later.
-KEEP_ALIVE_SECONDS = 75
+# Longer than Caddy's file has it keep a connection that nobody uses: who sends a request just as the other side closes
+# gets no answer, and a webhook is sent again much later. Not much longer: each open one counts towards the limit below.
+KEEP_ALIVE_SECONDS = 25
 
 
 def main() -> int:

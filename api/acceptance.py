@@ -52,9 +52,9 @@ async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempoten
     Raises AlreadyPlaced or KeyReused where the reference or the key belongs to another body, and InvalidOrder or
     InvalidRequest where the order cannot be.
     """
+    request = body.to_domain()
     # Defaults are left out, so that a field that a later release adds does not make an old body another one.
     digest = body_hash(body.model_dump(mode="json", exclude_defaults=True))
-    request = body.to_domain()
     async with wired.database.reading() as connection:
         asked = await _ask(connection, request, idempotency_key)
         known = _accepted_before(asked, request, digest, idempotency_key)
@@ -72,6 +72,7 @@ async def accept(wired: Services, body: PlaceOrder, *, caller: Caller, idempoten
             promised_at=await promise_at(connection, request, goods, asked.shippers, at),
             edition=NEWEST,
         )
+    concerns(placed.id)
     rules = rules_for(request.channel, asked.rules_version, asked.rules)
     # A transaction only where rules look at it: without, all is written by one statement.
     async with wired.database.transaction() if rules.rules else wired.database.statement() as connection:

@@ -65,9 +65,10 @@ class RequestShell:
         _LOG.info("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))
 
 
-def concerns(order_id: str, number: str) -> None:
-    """All further log lines of this request name the order."""
-    structlog.contextvars.bind_contextvars(order_id=order_id, order=number)
+def concerns(order_id: str, number: str | None = None) -> None:
+    """All further log lines of this request name the order, by its number as soon as it has one."""
+    named = {} if number is None else {"order": number}
+    structlog.contextvars.bind_contextvars(order_id=order_id, **named)
 
 
 class _Answer:

@@ -1,15 +1,14 @@
 """Which orders' workflows have started: noted after the answer, so that no caller waits for it."""
 
 import asyncio
+from contextlib import suppress
+from contextvars import Context
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from db import orders
 from db.base import Database
-from db.faults import FAULTS
 
-_LOSES: tuple[type[BaseException], ...] = (*FAULTS, SQLAlchemyError)
 _LOG = structlog.get_logger("waybill.orders")
 
 
@@ -29,12 +28,14 @@ class Starts:
         """The workflow of an order has started."""
         self._started.append(order_id)
         if self._noting is None or self._noting.done():
-            self._noting = asyncio.create_task(self._note())
+            # In a context of its own: what it logs is about no single request.
+            self._noting = asyncio.create_task(self._note(), context=Context())
 
-    async def settled(self) -> None:
-        """Over once everything is noted, or known to be lost."""
+    async def settled(self, *, within_seconds: float = 2.0) -> None:
+        """Over once everything is noted, or lost: because it could not be written, or not within that time."""
         if self._noting is not None:
-            await self._noting
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._noting, within_seconds)
 
     async def _note(self) -> None:
         while self._started:
@@ -42,5 +43,5 @@ class Starts:
             try:
                 async with self._database.statement() as connection:
                     await orders.mark_started(connection, some)
-            except _LOSES as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next ones are noted
                 _LOG.warning("starts_not_noted", orders=len(some), error=type(error).__name__)

@@ -114,7 +114,7 @@ class Database:
         return self._pool.lend()
 
     def statement(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection for one statement that writes: it is a transaction by itself, over when it is executed."""
+        """A connection for statements that write: each is a transaction by itself, over when it is executed."""
         return self._pool.lend()
 
     async def answers(self) -> bool:

@@ -213,7 +213,7 @@ async def timeline(connection: AsyncConnection, order_id: str) -> list[Row[Any]]
 
 async def mark_started(connection: AsyncConnection, order_ids: Iterable[str]) -> None:
     """Note that the workflows of these orders have started."""
-    await _MARK_STARTED.rows(connection, given=sorted(order_ids))
+    await _MARK_STARTED.rows(connection, given=list(order_ids))
 
 
 _AGE = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("seconds", type_=Float))

@@ -28,6 +28,7 @@ DYNAMIC = (
 )
 # its garbage is collected half as often, for some 65 MB more
 COLLECTOR = {"GOGC": "200"}
+PROCESSOR_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def temporal_service(
@@ -79,11 +80,16 @@ def temporal_service(
     )
 
 
-def half_the_processors() -> int:
+def half_the_processors(quota: Path = PROCESSOR_QUOTA) -> int:
     """How many processors the server has. With all of them it wakes threads that look for work on each, where worker,
     web process and database have theirs to do; that costs more than it brings.
+
+    ``quota`` is what a container may use, as Linux tells of it in `cpu.max`: microseconds of each so many, or `max`.
     """
     may_use = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    used, _, of = quota.read_text(encoding="ascii").partition(" ") if quota.exists() else ("max", "", "")
+    if used != "max":
+        may_use = min(may_use, int(used) // int(of))
     return max(1, may_use // 2)
 
 

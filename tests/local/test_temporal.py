@@ -39,8 +39,22 @@ async def test_a_started_workflow_survives_a_kill_of_the_server(tmp_path: Path) 
         await second.stop()
 
 
-def test_the_server_has_half_the_processors_and_one_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
-    for processors, half in {1: 1, 2: 1, 3: 1, 8: 4}.items():
-        may_use = set(range(processors))
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _pid, may_use=may_use: may_use, raising=False)
-        assert half_the_processors() == half
+@pytest.mark.parametrize(
+    ("processors", "quota", "half"),
+    [
+        (1, None, 1),
+        (2, None, 1),
+        (3, "max 100000", 1),
+        (8, "max 100000", 4),
+        (64, "400000 100000", 2),
+        (8, "50000 100000", 1),
+    ],
+)
+def test_the_server_has_half_the_processors_that_may_be_used_and_one_at_least(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int, quota: str | None, half: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(processors)), raising=False)
+    told = tmp_path / "cpu.max"
+    if quota is not None:
+        told.write_text(f"{quota}\n", encoding="ascii")
+    assert half_the_processors(told) == half
