@@ -90,9 +90,11 @@ async def _work(settings: Settings, traces: Traces, desks: Desks, stop: asyncio.
     try:
         queue, visits = settings.portal_task_queue, settings.portal_visits
         async with portal_worker(client, desks.portals, desks.checks, queue=queue, visits=visits, ids=traces.ids):
-            attending = asyncio.create_task(_attend(desks.database, names))
+            chores = [_attend(desks.database, names), desks.chromium.keep_alive()]
+            going = [asyncio.create_task(chore) for chore in chores]
             await stop.wait()
-            attending.cancel()
+            for task in going:
+                task.cancel()
     finally:
         server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):

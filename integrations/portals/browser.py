@@ -25,6 +25,7 @@ _QUIET = (
     "--no-first-run",
 )
 _LAUNCH_SECONDS = 30
+_LOOK_EVERY_SECONDS = 2
 
 
 class BrowserMissing(Exception):
@@ -90,6 +91,14 @@ class Chromium:
                 except BrowserError as error:
                     raise Unreachable("browser", "it does not start again") from error
             return self._browser
+
+    async def keep_alive(self) -> None:
+        """Start it again whenever it has died, until this is cancelled: no visit need come for that."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            if not self.alive:
+                with suppress(Unreachable):  # tried again at the next look, and `alive` tells
+                    await self.browser()
 
     def lost(self, browser: Browser) -> None:
         """A browser that does not open pages any more is not to be used again, whatever it says of itself."""

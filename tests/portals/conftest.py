@@ -26,6 +26,7 @@ DAILY = frozenset(
         "test_without_a_worker_the_order_says_so_and_is_cancelled_without_one",
         "test_a_portal_of_which_parts_are_missing_is_paused_and_people_are_told",
         "test_a_person_orders_by_hand_while_the_portal_is_paused",
+        "test_a_browser_that_dies_while_nobody_visits_is_started_again",
     }
 )
 """what every run looks at; a job in a browser takes seconds, and the others are left to `make fuzz`"""

@@ -328,6 +328,17 @@ async def test_a_browser_or_its_driver_that_dies_is_started_again_by_the_next_jo
         assert (await place(office, request("WB-50-1-1"))).order == first.order
 
 
+async def test_a_browser_that_dies_while_nobody_visits_is_started_again() -> None:
+    async with Chromium(find_chromium(), sandbox=False) as chromium:
+        keeping = asyncio.create_task(chromium.keep_alive())
+        before = await chromium.browser()
+        kill_child(b"chromium")
+        async with asyncio.timeout(20):
+            while not (chromium.alive and await chromium.browser() is not before):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.1)
+        keeping.cancel()
+
+
 async def test_a_page_that_hangs_for_ever_ends_the_visit(chromium: Chromium, supplier: Supplier) -> None:
     office = Office(chromium, [supplier.account], Sessions(), pace=replace(QUICK, visit=6, load=60))
     await supplier.next_answer("orders.list", "timeout")
@@ -339,7 +350,8 @@ def kill_child(part: bytes) -> None:
     """Kill the newest process of ours whose program's name has ``part`` in it: the youngest browser is the test's."""
     for pid in sorted(family(os.getpid()), reverse=True):
         command = command_of(pid)
-        if part in command[0].rpartition(b"/")[2] and not any(word.startswith(b"--type=") for word in command):
+        # A browser's own children may have all their words in the first.
+        if part in command[0].partition(b" ")[0].rpartition(b"/")[2] and b"--type=" not in b" ".join(command):
             os.kill(pid, signal.SIGKILL)
             return
     raise LookupError(part)
