@@ -60,9 +60,7 @@ def create_app(settings: Settings, traces: Traces = UNTRACED, *, database: Datab
     """
     metrics = WebMetrics()
     given = database is not None
-    database = database or Database(
-        settings.database_url, pool_size=settings.database_pool, application="waybill-web", patience=A_CALLERS
-    )
+    database = database or _database(settings)
     outside = connect_outside(settings, traces.observing(metrics.provider_call))
     keys = ApiKeys(database)
     links = OrderLinks(settings.public_url, settings.signing_secrets)
@@ -144,6 +142,11 @@ def pages_of(
     view = OrderView(calls=calls, door=door, templates=templates, shop_name=shop_name, workflows=workflows)
     forms = (ExceptionPages(view), HoldForms(view), DeedForms(view, CHANGE), DeedForms(view, CANCEL), RefundForms(view))
     return [room.router() for room in (order_pages, door, listed, view, *forms, portals, evidence)]
+
+
+def _database(settings: Settings) -> Database:
+    url, size = settings.database_url, settings.database_pool
+    return Database(url, pool_size=size, application="waybill-web", patience=A_CALLERS)
 
 
 def decoder(codec: EncryptionCodec) -> Decode:
